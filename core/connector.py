@@ -1,0 +1,230 @@
+"""What a connector is: one frozen value that describes a vendor. Data wherever it is data.
+
+A connector's functions ask and answer; they never diff, decide, retry, sleep, log, store or read the clock.
+Retries, budgets, redaction, time-outs and the read-only rule live in `core.http`, under every vendor client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from core.http import Transport
+
+State = dict[str, Any]  # JSON-able; versioned by the key "v"
+FaultKind = Literal[
+    "throttled",  # wait, then again (retry_after_s if the vendor says)
+    "exhausted",  # the day's allowance is gone: stop this account, keep what is committed
+    "transient",  # 5xx, cut connection, lock: again with back-off
+    "expired",  # renew the token once, then again
+    "unauthorised",  # the credential is wrong: stop, name the setting
+    "forbidden",  # a scope is missing: this resource fails, the run is partial
+    "missing",  # 404
+    "refused",  # the request is wrong: never again as it is
+]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One thing a user gives to connect an account. Secrets come only as ${ENV}, file: or keyring: references."""
+
+    name: str
+    help: str
+    secret: bool = False
+    required: bool = True
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One allowance of the vendor: at most `calls` per `window_s` seconds and `concurrent` at once.
+
+    A request spends from every bucket whose `match` (a regular expression on the path) fits. `count_header` names the
+    response header that carries the vendor's own remaining count, where there is one; `reserve_share` is left for
+    other tools of the same account.
+    """
+
+    name: str
+    calls: int
+    window_s: float
+    match: str = ""
+    exclude: str = r"(?!)"
+    concurrent: int | None = None
+    reserve_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A vendor's refusal in our words. `message` is one sentence without secrets or personal data."""
+
+    kind: FaultKind
+    code: str
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One read of one resource. `fields` are the vendor paths the mapping needs (attributes included).
+
+    `state` is what the last committed page of an earlier read left (None: never read). `full` asks for everything
+    again. `since` limits a first read. `now` is the run's start. `known_ids(resource)` yields lists of live vendor
+    ids already in the lake, for resources that are read by id.
+    """
+
+    resource: str
+    fields: tuple[str, ...]
+    now: datetime
+    state: State | None = None
+    full: bool = False
+    since: datetime | None = None
+    known_ids: Callable[[str], Iterator[Sequence[str]]] = lambda resource: iter(())
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Raw rows as they came. `rows` is the dotted path to the list inside `body` ("" when the body is the list).
+
+    `state` is committed together with this page's rows; a later read started from it must continue right after them.
+    `total` is the vendor's own count for the whole pass this page belongs to, None when it does not say.
+    `context` are constants every row of the page gets beside its own keys (under "context.<name>" in mappings).
+    `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones).
+    """
+
+    body: bytes
+    rows: str
+    state: State
+    format: Literal["json", "csv"] = "json"
+    total: int | None = None
+    pass_name: str = "main"
+    context: Mapping[str, str] = field(default_factory=dict)
+    present: bool = False
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something pulled. `read` yields pages lazily, one request each; the core iterates one page ahead."""
+
+    name: str
+    read: Callable[[Any, Ask], Iterator[Page]]
+    key: str = "id"  # path of the vendor id inside a row
+    after: tuple[str, ...] = ()  # resources that must be complete first
+    cursor: str | None = None  # vendor field the increments go by; None: read whole each time
+    overlap_s: float = 0.0
+    deletes: Literal["flag", "feed", "sweep", "none"] = "none"
+    history: str | None = None  # how stage changes are known, in words
+    completeness: str = ""  # what the counts are compared with, in words
+    stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
+    traps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Write:
+    """New values for one vendor record. A value of None clears the field; a field not named is left alone.
+
+    `key` is our own id of this write, echoed in the result. Tag fields use the names "+tag:NAME" / "-tag:NAME".
+    """
+
+    key: str
+    vendor_id: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    key: str
+    ok: bool
+    code: str = ""
+    message: str = ""
+    retryable: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something pushed to. `write` sends one batch of at most `batch_size`; `read_back` gives current values.
+
+    `read_back(session, vendor_ids, fields)` → {vendor_id: {field: value}}; a record that is gone is left out.
+    `ensure(session, fields)` creates missing hub-owned fields and returns the names it created.
+    """
+
+    name: str
+    resource: str
+    batch_size: int
+    write: Callable[[Any, Sequence[Write]], Iterable[WriteResult]]
+    read_back: Callable[[Any, Sequence[str], Sequence[str]], Mapping[str, Mapping[str, Any]]]
+    match_key: str = "id"
+    partial_failure: str = ""
+    idempotent: bool = True
+    ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
+
+
+@dataclass(frozen=True)
+class PushField:
+    """A field the hub owns in a vendor's records, enough to create it. type: text number boolean date datetime."""
+
+    target: str
+    name: str
+    label: str
+    type: str = "text"
+
+
+@dataclass(frozen=True)
+class LiveField:
+    """A field the live account has: what `discover` prints and `check` compares a mapping with."""
+
+    resource: str
+    path: str
+    label: str
+    type: str
+    options: tuple[str, ...] = ()
+    writable: bool = True
+    calculated: bool = False
+
+
+@dataclass(frozen=True)
+class LiveStage:
+    record_kind: str
+    pipeline_id: str
+    pipeline_label: str
+    stage_id: str
+    label: str
+    position: int
+    closed: bool
+    won: bool
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Live:
+    fields: tuple[LiveField, ...]
+    stages: tuple[LiveStage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Connector:
+    """A vendor. `open(settings, transport)` builds the vendor's official client over our transport."""
+
+    name: str
+    title: str
+    docs_url: str
+    docs_read: str  # date the documentation was read
+    settings: tuple[Setting, ...]
+    buckets: tuple[Bucket, ...]
+    open: Callable[[Mapping[str, str], Transport], Any]
+    probe: Callable[[Any], str]  # one cheap call; returns a sentence about the account
+    fault: Callable[[int, Mapping[str, str], bytes], Fault]
+    resources: tuple[Resource, ...]
+    targets: tuple[Target, ...] = ()
+    discover: Callable[[Any], Live] | None = None
+    safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
+    cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+
+    def resource(self, name: str) -> Resource:
+        return next(r for r in self.resources if r.name == name)
+
+    def target(self, name: str) -> Target:
+        return next(t for t in self.targets if t.name == name)
