@@ -1,0 +1,220 @@
+"""The things of the sandbox's company before any vendor sees them: people, companies, deals, and what was planted.
+
+Mutable on purpose: a plant takes a clean case and spoils it. Times are seconds since 1970, money is in cents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from connectors.sandbox.world_names import FIRST, LAST, SOURCE, TITLE, company_name, member_id, sf_id
+
+Ref = list[str]  # [account, resource, vendor id]
+
+
+@dataclass(slots=True)
+class Company:
+    key: str
+    number: int
+    name: str
+    domain: str
+    created: int
+    owner: int
+    hs_id: str
+    sf_id: str
+    people: list[Person] = field(default_factory=list)
+    deals: list[Deal] = field(default_factory=list)
+    in_salesforce: bool = False  # has an Account: somebody there is a Contact, or a deal exists
+
+    def refs(self) -> list[Ref]:
+        found = [["hubspot", "companies", self.hs_id]]
+        return [*found, ["salesforce", "Account", self.sf_id]] if self.in_salesforce else found
+
+
+@dataclass(slots=True)
+class Membership:
+    audience: int  # 0 newsletter, 1 product news
+    status: str
+    signed_up: int
+    changed: int
+
+
+@dataclass(slots=True)
+class Person:
+    key: str
+    number: int
+    first: str
+    last: str
+    email: str
+    company: Company | None
+    owner: int
+    source: int
+    created: int
+    rung: str = "M10"  # the truth: furthest milestone reached
+    in_hubspot: bool = True
+    lifecycle: list[tuple[str, int]] = field(default_factory=list)  # HubSpot's, oldest first
+    lead_status: str | None = None
+    hs_lead_stage: str | None = None  # stage of the HubSpot lead object, if there is one
+    sf: str = ""  # "" lead contact converted
+    sf_status: list[tuple[str, int]] = field(default_factory=list)  # of the Salesforce Lead, oldest first
+    converted_at: int = 0
+    memberships: list[Membership] = field(default_factory=list)
+    alt_email: str | None = None  # the address Mailchimp knows; HubSpot has it as an additional one
+    client_id: str | None = None
+    opted_out: bool = False
+    bounced: bool = False
+    disqualified: bool = False
+    deals: list[Deal] = field(default_factory=list)
+    hs_id: str = ""
+    lead_id: str = ""
+    contact_id: str = ""
+    hs_lead_id: str = ""
+
+    @property
+    def mail(self) -> str:
+        """The address Mailchimp has."""
+        return self.alt_email or self.email
+
+    def refs(self) -> list[Ref]:
+        found: list[Ref] = []
+        if self.in_hubspot:
+            found.append(["hubspot", "contacts", self.hs_id])
+        if self.hs_lead_stage:
+            found.append(["hubspot", "leads", self.hs_lead_id])
+        if self.sf in ("lead", "converted"):
+            found.append(["salesforce", "Lead", self.lead_id])
+        if self.sf in ("contact", "converted"):
+            found.append(["salesforce", "Contact", self.contact_id])
+        if self.memberships:
+            found.append(["mailchimp", "members", member_id(self.mail)])
+        return found
+
+
+@dataclass(slots=True)
+class Deal:
+    key: str
+    number: int
+    company: Company
+    people: list[Person]
+    name: str
+    created: int
+    owner: int
+    cents: int | None
+    path_hs: list[tuple[str, int]]  # stages entered in HubSpot, oldest first
+    path_sf: list[tuple[str, int]]
+    close_hs: int
+    close_sf: str  # a plain date
+    stage: str  # the truth: Prospecting Qualifying Proposing Closing Won Lost
+    outcome: str  # the truth: open won lost
+    hs_id: str
+    sf_id: str
+    cents_sf: int | None = None
+    owner_sf: int = 0
+    amounts: list[tuple[int | None, int, str]] = field(default_factory=list)  # earlier values, oldest first: cents, when, writer
+    first_close: int | None = None  # the close date before it was pushed, if it was
+    kind: str = "newbusiness"
+    source: int = 0
+    pipeline: str = "default"
+    writers: tuple[str, ...] = ()  # alternating writers of the stages; one rep unless set
+    in_hubspot: bool = True
+    in_salesforce: bool = True
+    with_people: bool = True
+    event: bool = False  # the web conversion event of a won deal exists
+    disputed: bool = False  # planted so that no system alone has the truth
+
+    def refs(self) -> list[Ref]:
+        found: list[Ref] = []
+        if self.in_hubspot:
+            found.append(["hubspot", "deals", self.hs_id])
+        if self.in_salesforce:
+            found.append(["salesforce", "Opportunity", self.sf_id])
+        return found
+
+
+@dataclass(slots=True)
+class Extra:
+    """A further vendor record of a person: a duplicate, a merged or an archived one."""
+
+    vendor: str
+    resource: str
+    person: Person
+    id: str
+    values: dict[str, Any]  # properties or fields that differ from the person's own record
+    marks: dict[str, Any]  # archived / archivedAt / merged_into
+
+    def refs(self) -> list[Ref]:
+        return [[self.vendor, self.resource, self.id]]
+
+
+Thing = Company | Person | Deal | Extra
+
+
+@dataclass(slots=True)
+class Mark:
+    rule: str
+    things: tuple[Thing, ...]
+    note: str
+    may_fire: tuple[str, ...] = ()  # rules outside the built ones that a decoy may rightly raise
+
+    def row(self) -> dict[str, Any]:
+        records = [ref for thing in self.things for ref in thing.refs()]
+        return {"rule": self.rule, "records": records, "note": self.note, **({"may_fire": list(self.may_fire)} if self.may_fire else {})}
+
+
+@dataclass(slots=True)
+class Draft:
+    """The world while it is being made."""
+
+    now: int
+    rng: Random
+    companies: list[Company] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    deals: list[Deal] = field(default_factory=list)
+    extras: list[Extra] = field(default_factory=list)
+    planted: list[Mark] = field(default_factory=list)
+    decoys: list[Mark] = field(default_factory=list)
+    emails: set[str] = field(default_factory=set)
+    spells: int = 0
+
+    def plant(self, rule: str, note: str, *things: Thing) -> None:
+        self.planted.append(Mark(rule, things, note))
+
+    def decoy(self, rule: str, note: str, *things: Thing, may_fire: tuple[str, ...] = ()) -> None:
+        self.decoys.append(Mark(rule, things, note, may_fire))
+
+    def company(self, created: int) -> Company:
+        n = len(self.companies)
+        name, domain = company_name(n)
+        company = Company(f"C{n + 1:04d}", n, name, domain, created, n % 5, str(2_000_000_001 + n), sf_id("001", n + 1))
+        self.companies.append(company)
+        return company
+
+    def person(self, company: Company | None, created: int, *, email: str | None = None) -> Person:
+        n = len(self.people)
+        rng = self.rng
+        first, last = FIRST[int(rng.random() * len(FIRST))], LAST[int(rng.random() * len(LAST))]
+        domain = company.domain if company else f"reader{n + 1}.example"
+        person = Person(
+            f"P{n + 1:04d}", n, first, last, email or self._address(first, last, domain), company, company.owner if company else 0,
+            int(rng.random() * len(SOURCE)), created, hs_id=str(1_000_001 + n), lead_id=sf_id("00Q", n + 1),
+            contact_id=sf_id("003", n + 1), hs_lead_id=str(4_000_000_001 + n),
+        )  # fmt: skip
+        self.emails.add(person.email)
+        self.people.append(person)
+        if company:
+            company.people.append(person)
+        return person
+
+    def _address(self, first: str, last: str, domain: str) -> str:
+        email = f"{first}.{last}@{domain}".lower()
+        number = 2
+        while email in self.emails:
+            email = f"{first}.{last}{number}@{domain}".lower()
+            number += 1
+        return email
+
+
+def job_title(person: Person) -> str:
+    return TITLE[person.number % len(TITLE)]

@@ -1,0 +1,121 @@
+"""What a user wrote, checked: a pydantic model of a YAML document, with every mistake noted at its position.
+
+Where pydantic stops at the first broken branch, the broken values are cut off and the rest is checked too, so that
+later checks (unknown fields, stages, resources) can report their mistakes in the same breath.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from core.yaml_positions import Document, did_you_mean
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Written(BaseModel):
+    """A block a person writes. Unknown keys are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, use_attribute_docstrings=True)
+
+
+def check(document: Document, model: type[M]) -> M | None:
+    """The model of the document's sound parts; None when nothing sound is left. Mistakes are noted on the document."""
+    data = _copy(document.data if document.data is not None else {})
+    for attempt in range(50):
+        try:
+            return model.model_validate(data)
+        except ValidationError as e:
+            for error in e.errors(include_url=False):
+                loc = _written_loc(document.data, error["loc"])
+                if attempt == 0 or error["type"] != "missing":
+                    _note(document, model, error, loc)
+                if not _cut(data, loc, error["type"] == "missing"):
+                    return None
+    return None
+
+
+def _note(document: Document, model: type[BaseModel], error: ErrorDetails, loc: Sequence[str | int]) -> None:
+    kind, last = error["type"], str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "extra_forbidden":
+        known = _keys_at(model, loc[:-1])
+        document.wrong(loc, f"unknown key {last!r}{did_you_mean(last, known)}", key=True)
+    elif kind == "missing":
+        document.wrong(loc, f"the key {last!r} is missing", key=True)
+    elif kind in ("literal_error", "enum"):
+        allowed = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+        document.wrong(loc, f"unknown value {error['input']!r}{did_you_mean(error['input'], allowed)}")
+    else:
+        document.wrong(loc, str(error["msg"]).removeprefix("Value error, "))
+
+
+def _written_loc(data: Any, loc: Sequence[str | int]) -> tuple[str | int, ...]:
+    """`loc` without the steps pydantic adds for its own purposes (names of union members, `[key]`)."""
+    steps: list[str | int] = []
+    for i, step in enumerate(loc):
+        if step in (data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()):
+            data = data[step]
+        elif i == len(loc) - 1 and isinstance(data, dict):
+            pass  # a missing key keeps its name; its position is the parent's
+        else:
+            continue
+        steps.append(step)
+    return tuple(steps)
+
+
+def _cut(data: Any, loc: Sequence[str | int], missing: bool) -> bool:
+    """Take the value at `loc` out of `data`, or its parent when a key is missing there. False when that is the root."""
+    path = list(loc[:-1] if missing else loc)
+    if not path:
+        return False
+    for step in path[:-1]:
+        try:
+            data = data[step]
+        except (KeyError, IndexError, TypeError):
+            return True  # an outer value was cut already
+    if isinstance(data, dict):
+        data.pop(path[-1], None)
+    elif isinstance(data, list) and isinstance(path[-1], int) and path[-1] < len(data):
+        data[path[-1]] = {} if data[path[-1]] != {} else None
+    return True
+
+
+def _copy(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _copy(value) for key, value in data.items()}
+    return [_copy(value) for value in data] if isinstance(data, list) else data
+
+
+def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """The keys a user may write at `loc` of `model`."""
+    here: list[Any] = [model]
+    for step in loc:
+        here = [inner for outer in here for inner in _inside(outer, step)]
+    return [info.alias or name for m in here if _is_model(m) for name, info in m.model_fields.items()]
+
+
+def _inside(outer: Any, step: str | int) -> list[Any]:
+    if _is_model(outer):
+        return [m for name, info in outer.model_fields.items() if step in (name, info.alias) for m in _members(info.annotation)]
+    origin, args = get_origin(outer), get_args(outer)
+    if origin is dict:
+        return _members(args[1])
+    return _members(args[0]) if origin in (list, tuple) else []
+
+
+def _members(annotation: Any) -> list[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _members(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return [m for part in get_args(annotation) for m in _members(part)]
+    return [annotation]
+
+
+def _is_model(thing: Any) -> bool:
+    return isinstance(thing, type) and issubclass(thing, BaseModel)

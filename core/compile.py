@@ -1,0 +1,257 @@
+"""One resource of a mapping, compiled: page bytes → validated rows, in one call in Rust; rows → columns of unified records.
+
+Rows are never touched one by one in Python: a page is validated at once, transposed at once, and what remains is done
+per column. A bad row becomes a Reject and never fails its page; its reasons are looked for only when somebody asks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import orjson
+import xxhash
+from pydantic import ValidationError
+from pydantic_core import CoreConfig, SchemaValidator
+from pydantic_core import core_schema as cs
+
+from core.columns import Columns, records
+from core.errors import VendorError
+from core.mapping_document import Output
+from core.paths import parse_path
+from core.plans import OutputPlan, Planner, Slots, Use, is_currency_code
+from core.stages import StageTable
+from core.yaml_positions import Document, Loc
+
+Format = Literal["json", "csv"]
+_UNHASHED = frozenset({"observed_at", "account", "vendor", "resource", "version", "content_hash", "batch_id", "run_id"})
+csv.field_size_limit(16 * 1024 * 1024)  # a Salesforce long text area holds 131,072 characters, just past csv's own limit
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that does not fit its mapping, as it came."""
+
+    raw: Any
+
+
+class Parsed(NamedTuple):
+    """A page: rows ready for `Compiled.columns`, and the rows that do not fit."""
+
+    rows: list[Any]
+    rejects: list[Reject]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A resource's plan on one channel, with its validators."""
+
+    slots: Slots
+    outputs: tuple[OutputPlan, ...]
+
+    @cached_property
+    def row_schema(self) -> cs.CoreSchema:
+        return self.slots.schema()
+
+    @cached_property
+    def rows(self) -> SchemaValidator:
+        return SchemaValidator(self._list(), CoreConfig(cache_strings="keys"))
+
+    @cached_property
+    def one(self) -> SchemaValidator:
+        return SchemaValidator(self.row_schema, CoreConfig(loc_by_alias=False))
+
+    def page(self, path: str) -> SchemaValidator:
+        """The validator of a page whose rows lie at `path`."""
+        if not path:
+            return self.rows
+        parts: Any = path.split(".")
+        field_ = cs.typed_dict_field(self._list(), validation_alias=parts)
+        return SchemaValidator(cs.typed_dict_schema({"rows": field_}), CoreConfig(cache_strings="keys"))
+
+    def _list(self) -> cs.CoreSchema:
+        """Rows or rejects. Left to right: the reject is only built when the row failed, so good rows pay nothing for it."""
+        return cs.list_schema(cs.union_schema([self.row_schema, cs.no_info_plain_validator_function(Reject)], mode="left_to_right"))
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A resource of a mapping. `fields_asked` are the vendor paths the connector must ask for."""
+
+    name: str
+    kinds: tuple[str, ...]
+    fields_asked: tuple[str, ...]
+    json: Program
+    csv: Program
+    key: str
+    document: Document
+    timezone: str = "UTC"
+    currency: str | None = None
+    _pages: dict[str, SchemaValidator] = field(default_factory=dict, compare=False, repr=False)
+
+    def adapter(self, rows: str = "") -> SchemaValidator:
+        """The validator of a JSON page whose rows lie at `rows`: the list itself for "", else under the key "rows"."""
+        if rows not in self._pages:
+            self._pages[rows] = self.json.page(rows)
+        return self._pages[rows]
+
+    def parse(self, body: bytes, rows: str = "", format: Format = "json") -> Parsed:
+        """The page's rows and rejects. Raises: VendorError when the page is no JSON or has no list at `rows`."""
+        if format == "csv":
+            return self.parse_table(*_read_csv(body))
+        validator = self.adapter(rows)
+        try:
+            found = validator.validate_json(body)
+        except ValidationError:
+            found = self._second_try(validator, body, rows)
+        return _parsed(found["rows"] if rows else found)
+
+    def parse_table(self, header: Sequence[str], lines: Iterable[Sequence[str]]) -> Parsed:
+        """The same for text cells under a header, as CSV has them: "" is null; columns the mapping does not know are ignored."""
+        index = {name: i for i, name in enumerate(header)}
+        places = [index.get(str(parts[0]), len(header)) for parts in self.csv.slots.parts.values()]
+        pick = itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+        cells = [pick([*map(_none_if_empty, line), None]) for line in lines]
+        return _parsed(self.csv.rows.validate_python(cells))
+
+    def parse_rows(self, rows: Sequence[Mapping[str, str]]) -> Parsed:
+        """The same for flat dicts with dotted keys."""
+        paths = [str(parts[0]) for parts in self.csv.slots.parts.values()]
+        return _parsed(self.csv.rows.validate_python([tuple(row.get(path) or None for path in paths) for row in rows]))
+
+    def columns(self, rows: Sequence[Any], context: Mapping[str, str] | None = None) -> list[tuple[str, Columns]]:
+        """(kind, columns) for each output with at least one record. Columns are the mapped fields of that kind.
+
+        A field that is not mapped has no column. `account`, `vendor`, `resource` and `observed_at` are the caller's to
+        add. `attributes` are JSON text; `deleted`, `links` and `merged_ids` are never None. Rows of one call must come
+        from one format and one context.
+        """
+        if not rows:
+            return []
+        program = self.csv if type(rows[0]) is tuple else self.json
+        made = ((plan.kind, records(plan, rows, context or {}, self.timezone, self.currency)) for plan in program.outputs)
+        return [(kind, columns) for kind, columns in made if columns["vendor_id"]]
+
+    def reasons(self, reject: Reject) -> list[str]:
+        """Why the row does not fit, one line per field: "mappings/hubspot.yaml:31:14: email: …". Never the value itself."""
+        program = self.csv if isinstance(reject.raw, tuple) else self.json
+        try:
+            if program is self.json:
+                program.one.validate_json(orjson.dumps(reject.raw, default=str))
+            else:
+                program.one.validate_python(reject.raw)
+        except (ValidationError, TypeError) as e:
+            errors = e.errors(include_url=False, include_context=False, include_input=False) if isinstance(e, ValidationError) else []
+            found = {self._use(program.slots, error["loc"]): error["msg"] for error in reversed(errors)}
+            return [f"{self.document.where(use.loc)}: {use.label}: {_reason(message)}" for use, message in reversed(found.items())]
+        return [f"{self.document.where(('resources', self.name))}: the row could not be read"]
+
+    def reject_id(self, reject: Reject) -> str | None:
+        """The vendor's id of a reject, when it can be found: what a person looks the row up by."""
+        if isinstance(reject.raw, tuple):
+            places = [i for i, parts in enumerate(self.csv.slots.parts.values()) if parts == (self.key,)]
+            value: Any = reject.raw[places[0]] if places else None
+        else:
+            value = reject.raw
+            for part in self.key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+        return None if value is None else str(value)
+
+    def hashes(self, kind: str, columns: Columns) -> list[int]:
+        """One signed 64-bit content hash per record: what changed since, apart from when we looked. Names decide the order."""
+        names = sorted(name for name in columns if name not in _UNHASHED)
+        rows = zip(*(columns[name] for name in names), strict=True)
+        head = orjson.dumps([kind, names])
+        seed = xxhash.xxh3_64_intdigest(head)
+        numbers = (xxhash.xxh3_64_intdigest(orjson.dumps(row, default=str), seed) for row in rows)
+        return np.fromiter(numbers, dtype=np.uint64, count=len(columns[names[0]])).view(np.int64).tolist()  # type: ignore[no-any-return]
+
+    def _use(self, slots: Slots, loc: Sequence[str | int]) -> Use:
+        """The line of the mapping that asked for the slot in which pydantic found the mistake."""
+        use = Use("row", ("resources", self.name))
+        for step in loc:
+            if step in slots.uses:
+                use = slots.uses[step]
+            if step in slots.lists:
+                slots = slots.lists[step]
+            elif step in slots.uses:
+                break
+        return use
+
+    def _second_try(self, validator: SchemaValidator, body: bytes, rows: str) -> Any:
+        """Half a surrogate pair in a text is refused by Rust's parser; Python's reads it, and we drop that half only."""
+        try:
+            text = json.dumps(json.loads(body.decode("utf-8", "replace")), ensure_ascii=False)
+        except ValueError as e:
+            message = f"{self.name}: the answer is not JSON ({len(body)} bytes)"
+            raise VendorError(message, next_step="run again; if it stays so, see the vendor's status page") from e
+        try:
+            return validator.validate_json(text.encode("utf-8", "replace"))
+        except ValidationError as e:
+            message = f"{self.name}: the answer has no list at {rows or 'its top'!r}"
+            raise VendorError(message, next_step="the vendor's API may have changed") from e
+
+
+def compile_resource(
+    name: str,
+    outputs: list[Output],
+    key: str,
+    tables: Mapping[str, StageTable],
+    document: Document,
+    *,
+    timezone: str = "UTC",
+    currency: str | None = None,
+) -> Compiled:
+    """The resource's two programs. The outputs must have passed `check_mapping`."""
+    one = not isinstance(document.data["resources"][name], list)
+    locs: list[Loc] = [("resources", name) if one else ("resources", name, i) for i in range(len(outputs))]
+    programs = []
+    for flat in (False, True):
+        planner = Planner(key, locs, tables, flat)
+        plans = tuple(planner.plan(outputs))
+        programs.append(Program(planner.slots, plans))
+    kinds = tuple(dict.fromkeys(output.kind for output in outputs))
+    return Compiled(name, kinds, fields_asked(outputs, key), programs[0], programs[1], key, document, timezone, currency)
+
+
+def fields_asked(outputs: Iterable[Output], key: str) -> tuple[str, ...]:
+    """The vendor paths a connector must ask for, in the order of the mapping. For an exploded list, the list's own path."""
+    asked: dict[str, None] = {key: None}
+    for output in outputs:
+        specs = [*output.fields.values(), *output.links.values(), *output.attributes.values()]
+        texts = [spec.path for spec in specs] + [spec.currency for spec in specs]
+        texts += output.id if isinstance(output.id, list) else [output.id]
+        texts += [output.stage.path, output.stage.pipeline] if output.stage else []
+        if output.each:
+            asked[output.each] = None
+        for text in [*texts, *output.when]:
+            path = parse_path(text, bool(output.each)) if text and not is_currency_code(text) else None
+            if path is not None and path.scope == "row":
+                asked[path.text] = None
+    return tuple(asked)
+
+
+def _parsed(rows: list[Any]) -> Parsed:
+    rejects = [row for row in rows if type(row) is Reject]
+    return Parsed([row for row in rows if type(row) is not Reject], rejects) if rejects else Parsed(rows, rejects)
+
+
+def _read_csv(body: bytes) -> tuple[list[str], Iterable[list[str]]]:
+    """Header and lines. An empty body has neither."""
+    lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
+    return next(lines, []), (line for line in lines if line)
+
+
+def _none_if_empty(cell: str) -> str | None:
+    return cell or None
+
+
+def _reason(message: str) -> str:
+    return message[:1].lower() + message[1:]

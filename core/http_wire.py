@@ -1,0 +1,178 @@
+"""One exchange on the wire: where a URL leads, a reply's bytes, and what a broken connection means.
+
+No policy here: nothing is retried, counted or logged. Plain http is for loopback hosts only, and TLS is always verified.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import threading
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from urllib.parse import urljoin, urlsplit
+
+import certifi
+import urllib3
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError, SSLError
+from urllib3.exceptions import TimeoutError as WireTimeout
+
+from core.connector import Fault
+from core.errors import UserError
+
+CONNECTIONS = 16  # kept open per host
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A reply the caller can use. Header names are in lower case; `data` is decoded (never gzip)."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a request goes. `target` is path and query as sent, `path` the part that may be logged."""
+
+    scheme: str
+    host: str
+    port: int | None
+    target: str
+    path: str
+
+    def origin(self) -> tuple[str, str, int | None]:
+        return self.scheme, self.host, self.port
+
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}{self.target}"
+
+    def moved(self, location: str) -> Address:
+        return locate(urljoin(self.url(), location))
+
+
+@lru_cache(maxsize=256)
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def locate(url: str) -> Address:
+    """Take a URL apart. Raises: UserError for anything but https, or http to this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
+        raise UserError(
+            f"will not send to {parts.scheme or '?'}://{host or '?'}: only https leaves this machine",
+            next_step="correct base_url; plain http is for the sandbox on 127.0.0.1",
+        )
+    path = parts.path or "/"
+    return Address(parts.scheme, host, parts.port, f"{path}?{parts.query}" if parts.query else path, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """No usable reply came. `sent`: the vendor may have acted on the request."""
+
+    fault: Fault
+    sent: bool
+    final: bool = False
+
+
+class Wire:
+    """Connections of one account, kept open and shared by its threads."""
+
+    def __init__(self, timeout_s: tuple[float, float], proxy_url: str | None = None, ca_bundle: str | None = None) -> None:
+        self.timeout_s = timeout_s
+        self._timeout = urllib3.Timeout(connect=timeout_s[0], read=timeout_s[1])
+        self._ca_bundle = ca_bundle
+        self._direct = urllib3.PoolManager(num_pools=8, maxsize=CONNECTIONS, retries=False)
+        self._proxied = urllib3.ProxyManager(proxy_url, num_pools=8, maxsize=CONNECTIONS, retries=False) if proxy_url else None
+        self._pools: dict[tuple[str, str, int | None], HTTPConnectionPool] = {}
+        self._lock = threading.Lock()
+
+    def exchange(self, method: str, address: Address, headers: Mapping[str, str], body: bytes | None) -> tuple[Response, int] | Broken:
+        """The reply and how many bytes it took on the wire; or how it broke."""
+        try:
+            raw = self._pool(address).urlopen(
+                method,
+                address.target,
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=self._timeout,
+                decode_content=False,
+            )
+            data = raw.data
+            found = {k.lower(): v for k, v in raw.headers.items()}
+            encoding = found.get("content-encoding")
+            return Response(raw.status, found, _decoded(data, encoding) if encoding and data else data), len(data)
+        except (HTTPError, OSError, zlib.error) as error:
+            return _broken(error, address, self.timeout_s)
+
+    def close(self) -> None:
+        self._pools.clear()
+        self._direct.clear()
+        if self._proxied:
+            self._proxied.clear()
+
+    def _pool(self, address: Address) -> HTTPConnectionPool:
+        pool = self._pools.get(address.origin())
+        if pool is None:
+            with self._lock:
+                manager = self._direct if self._proxied is None or _loopback(address.host) else self._proxied
+                extra = {"ssl_context": _tls(self._ca_bundle)} if address.scheme == "https" else None
+                pool = manager.connection_from_host(address.host, address.port, address.scheme, pool_kwargs=extra)
+                self._pools[address.origin()] = pool
+        return pool
+
+
+@lru_cache(maxsize=4)
+def _tls(ca_bundle: str | None) -> ssl.SSLContext:
+    """The system's authorities and certifi's, or only the given bundle. Made on the first https call: it takes 20 ms."""
+    context = ssl.create_default_context(cafile=ca_bundle)
+    if ca_bundle is None:
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _decoded(data: bytes, encoding: str) -> bytes:
+    """Raises: zlib.error when the stream is damaged or ends early (a cut body without a length looks whole otherwise)."""
+    if encoding.lower() in ("identity", ""):
+        return data
+    if encoding.lower() not in ("gzip", "x-gzip"):
+        raise zlib.error(f"content-encoding {encoding} was not asked for")
+    parts = []
+    while data:
+        stream = zlib.decompressobj(31)
+        parts.append(stream.decompress(data))
+        if not stream.eof:
+            raise zlib.error("the compressed body ends early")
+        data = stream.unused_data
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _broken(error: Exception, address: Address, timeout_s: tuple[float, float]) -> Broken:
+    """Say what went wrong, but not in the library's words: they may hold the URL's query."""
+    transient = Fault("transient", "cut", f"the connection to {address.host} was cut before the whole answer came")
+    if isinstance(error, zlib.error):
+        return Broken(replace(transient, code="encoding", message=f"{address.host} sent a damaged compressed answer"), sent=True)
+    if isinstance(error, ConnectTimeoutError) and not isinstance(error, NewConnectionError):
+        return Broken(replace(transient, code="connect", message=f"{address.host} did not take the call in {timeout_s[0]:g} s"), sent=False)
+    if isinstance(error, (NewConnectionError, ProxyError)):
+        return Broken(replace(transient, code="connect", message=f"cannot connect to {address.host}"), sent=False)
+    if isinstance(error, WireTimeout):
+        return Broken(replace(transient, code="timeout", message=f"{address.host} did not answer in {timeout_s[1]:g} s"), sent=True)
+    if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        message = f"the certificate of {address.host} cannot be verified (a proxy between? give its authority as ca_bundle)"
+        return Broken(replace(transient, code="certificate", message=message), sent=False, final=True)
+    return Broken(transient, sent=True)

@@ -1,0 +1,178 @@
+"""What ops write in mappings/<vendor>.yaml, as pydantic models. From these the JSON Schema is generated.
+
+A mapping says which vendor field becomes which unified field, what the vendor's stages mean, and what is pushed back.
+No expressions, no templates: what cannot be said here is a connector's or a metric's business.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from core.checked import Written
+from core.model import KINDS, Kind
+
+Scalar = str | bool | int | float | None
+ReadName = Literal[
+    "text", "email", "integer", "number", "decimal", "money", "currency", "boolean", "date", "datetime",
+    "epoch_s", "epoch_ms", "percent", "list", "id18", "json",
+]  # fmt: skip
+Policy = Literal[
+    "derived", "source_of_truth", "prefer_unless_blank", "most_recent", "furthest_stage", "never_regress",
+    "max", "min", "union", "strictest", "fill_blank", "manual",
+]  # fmt: skip
+PushType = Literal["text", "number", "boolean", "date", "datetime", "tags"]
+Milestone = Annotated[str, StringConstraints(min_length=2)]
+
+# What can be pushed, and how it looks unless the mapping says otherwise (domain: derived values, then agreed values).
+PUSH_SOURCES: dict[str, PushType] = {
+    "stage": "text", "stage_name": "text", "stage_date": "date", "funnel_stage": "text", "pipeline_stage": "text",
+    "outcome": "text", "days_in_stage": "number", "lifecycle": "text", "score": "number", "band": "text",
+    "win_probability": "number", "forecast_category": "text", "flags": "text", "next_action": "text",
+    "next_action_due": "date", "first_channel": "text", "sourced": "boolean", "data_issues": "number", "worst_issue": "text",
+    "pipeline_amount": "number", "won_amount": "number", "entity_id": "text", "as_of": "datetime", "model": "text",
+    "email": "text", "phone": "text", "first_name": "text", "last_name": "text", "source": "text", "lead_status": "text",
+    "owner_id": "text", "consent": "text", "opt_out": "boolean", "amount": "number", "currency": "text", "close_date": "date",
+    "deal_stage": "text", "lost_reason": "text", "next_step": "text", "name": "text", "domain": "text", "industry": "text",
+    "employees": "number", "country": "text", "probability": "number",
+}  # fmt: skip
+CODES = {"stage", "stage_name", "funnel_stage", "pipeline_stage", "outcome", "band", "forecast_category"}
+FIELD_NAMES = sorted({name for model in KINDS.values() for name in model.model_fields})
+
+
+def _as_field(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+def _as_stage(value: Any) -> Any:
+    return {"milestone": value} if isinstance(value, str) else value
+
+
+class FieldSpec(Written):
+    """Where one value comes from and how it is read."""
+
+    path: str | None = None
+    """Path of the value in the vendor's row: `properties.email`, `^.id` (the row around an exploded list), `context.list_id`."""
+    const: Scalar = None
+    """A value that is the same for every row."""
+    read: ReadName | None = None
+    """How the value is read; by default what the unified field is (text, date, …). "" is empty for every read."""
+    separator: str = ";"
+    """For `read: list`: what stands between the items."""
+    negate: bool = Field(default=False, alias="not")
+    """Turn a boolean round."""
+    values: dict[str, Scalar] | None = None
+    """A table from the vendor's values to ours."""
+    otherwise: Literal["keep", "null", "reject"] | None = Field(default=None, alias="else")
+    """For `values`: what becomes of a value that is not in the table. Default: keep for texts, null otherwise."""
+    minor_units: bool = False
+    """For `read: money`: the vendor counts in the smallest unit of the currency (cents; none for JPY)."""
+    currency: str | None = None
+    """For `read: money`: the path of the currency, or an ISO 4217 code in capitals. Fills the field `currency`."""
+    default: Scalar = None
+    """The value when the vendor's is empty."""
+
+
+FieldValue = Annotated[FieldSpec, BeforeValidator(_as_field, json_schema_input_type=str | FieldSpec)]
+
+
+class StageSpec(Written):
+    """Which stage the row is in."""
+
+    path: str
+    """Path of the vendor's stage."""
+    table: str
+    """The table under `stages` that says what it means."""
+    pipeline: str | None = None
+    """Path of the pipeline id, for stages that only mean something within a pipeline."""
+
+
+class Output(Written):
+    """One unified record made from each row (or from each item of a list inside the row)."""
+
+    kind: Kind
+    """The kind of record."""
+    id: str | list[str] | None = None
+    """Path, or paths joined with ":", of the record's id. Default: the resource's key."""
+    each: str | None = None
+    """Path of a list inside the row; one record per item. Paths are then the item's; `^.` leads back to the row."""
+    when: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    """Only rows whose value at the path is this value (or one of these)."""
+    fields: dict[str, FieldValue] = Field(default_factory=dict, json_schema_extra={"propertyNames": {"enum": list(FIELD_NAMES)}})
+    """Unified field: path, or a block."""
+    stage: StageSpec | None = None
+    """Fills raw_stage and stage; on deals also pipeline_id, pipeline_stage and outcome."""
+    links: dict[str, FieldValue] = Field(default_factory=dict)
+    """The id of the same thing in another system, by "vendor.Resource"."""
+    attributes: dict[str, FieldValue] = Field(default_factory=dict)
+    """Custom fields carried along under a name of yours."""
+
+
+class StageEntry(Written):
+    """What one vendor stage means, and since when."""
+
+    milestone: Milestone | None = None
+    """Code of the ladder in funnel.yaml; empty when the stage says nothing about the ladder."""
+    stage: Literal["Prospecting", "Qualifying", "Proposing", "Closing", "Won", "Lost"] | None = None
+    """Pipeline stage of a deal. Default: by the milestone."""
+    outcome: Literal["open", "won", "lost"] | None = None
+    """Outcome of a deal. Default: by the milestone."""
+    valid_from: date | None = None
+    """First day on which the stage means this."""
+    valid_to: date | None = None
+    """First day on which it no longer does."""
+    preferred: bool = False
+    """When several vendor stages mean the same, the one we write."""
+
+
+StageValue = Annotated[StageEntry, BeforeValidator(_as_stage, json_schema_input_type=Milestone | StageEntry)]
+
+
+def _as_entries(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+StageValues = Annotated[list[StageValue], BeforeValidator(_as_entries, json_schema_input_type=StageValue | list[StageValue])]
+Outputs = Annotated[list[Output], BeforeValidator(_as_list, json_schema_input_type=Output | list[Output])]
+
+
+class PushSpec(Written):
+    """One vendor field the hub writes."""
+
+    source: str = Field(alias="from", json_schema_extra={"enum": [*map(str, PUSH_SOURCES)]})
+    """Which of our values is written."""
+    policy: Policy = "derived"
+    """Who decides when both sides have a value. derived: the field is the hub's alone."""
+    type: PushType | None = None
+    """Type of the vendor field. tags: the value becomes a tag."""
+    label: str | None = None
+    """Label of the field when the hub creates it."""
+    only_when: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
+    """Write only when our value of this name is this (or one of these)."""
+    values: dict[str, Scalar] | None = None
+    """A table from our values to the vendor's."""
+    table: str | None = None
+    """Stage table read backwards: our milestone becomes the vendor's stage value."""
+    prefix: str = ""
+    """For `type: tags`: what the tag starts with. Only tags that start so are ever removed."""
+
+
+class MappingDocument(Written):
+    """Mapping of one vendor's fields and stages to ours, and of our values to its fields."""
+
+    vendor: str
+    """Name of the connector."""
+    version: Literal[1] = 1
+    """Version of this file format."""
+    resources: dict[str, Outputs] = Field(default_factory=dict)
+    """What is made from each resource of the vendor."""
+    stages: dict[str, dict[str, StageValues]] = Field(default_factory=dict)
+    """Tables from the vendor's stage ids (`pipeline/stage` where a pipeline is given) to milestones."""
+    push: dict[str, dict[str, PushSpec]] = Field(default_factory=dict)
+    """Per target: the vendor fields the hub writes."""
