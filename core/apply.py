@@ -13,19 +13,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
-from core.change import Change, Plan, canonical
+from core.change import Change, Outcome, Plan, canonical
 from core.connector import Target, Write, WriteResult
 from core.errors import TundishError, UnsafePlan, VendorUnavailable
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one change. status: applied already drifted gone rejected failed | undone kept."""
-
-    change_id: str
-    status: str
-    detail: str = ""
-    found: str | None = None  # the value found before writing (the before-image), canonical text
 
 
 class Book(Protocol):

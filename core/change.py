@@ -106,6 +106,16 @@ class Plan:
         return dict(sorted(Counter(f"{c.account}/{c.target}" for c in self.changes).items()))
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one change. status: applied already drifted gone rejected failed | undone kept."""
+
+    change_id: str
+    status: str
+    detail: str = ""
+    found: str | None = None  # the value found before writing (the before-image), canonical text
+
+
 # -- canonical text ---------------------------------------------------------------------------------------------------
 def canonical(value: Any, type_: str) -> str | None:
     """The one spelling of a value of a push type (text number boolean date datetime tag), for comparing and storing.

@@ -31,10 +31,12 @@ def check(document: Document, model: type[M]) -> M | None:
         try:
             return model.model_validate(data)
         except ValidationError as e:
+            noted: set[tuple[str | int, ...]] = set()  # a union complains once per member: the first is enough
             for error in e.errors(include_url=False):
-                loc = _written_loc(document.data, error["loc"])
-                if attempt == 0 or error["type"] != "missing":
+                loc = _written_loc(document.data, error["loc"], error["type"] == "missing")
+                if loc not in noted and (attempt == 0 or error["type"] != "missing"):
                     _note(document, model, error, loc)
+                noted.add(loc)
                 if not _cut(data, loc, error["type"] == "missing"):
                     return None
     return None
@@ -51,16 +53,29 @@ def _note(document: Document, model: type[BaseModel], error: ErrorDetails, loc: 
         allowed = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
         document.wrong(loc, f"unknown value {error['input']!r}{did_you_mean(error['input'], allowed)}")
     else:
-        document.wrong(loc, str(error["msg"]).removeprefix("Value error, "))
+        message = str(error["msg"]).removeprefix("Value error, ")
+        document.wrong(loc, next((plain for start, plain in _EXPECTED.items() if kind.startswith(start)), message))
 
 
-def _written_loc(data: Any, loc: Sequence[str | int]) -> tuple[str | int, ...]:
+# pydantic's words for a value of the wrong type, in ours.
+_EXPECTED = {
+    "model_": "expected a block of keys",
+    "dict_": "expected a block of keys",
+    "list_": "expected a list",
+    "string_type": "expected a text",
+    "bool_": "expected true or false",
+    "int_": "expected a whole number",
+    "float_": "expected a number",
+}
+
+
+def _written_loc(data: Any, loc: Sequence[str | int], missing: bool) -> tuple[str | int, ...]:
     """`loc` without the steps pydantic adds for its own purposes (names of union members, `[key]`)."""
     steps: list[str | int] = []
     for i, step in enumerate(loc):
         if step in (data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ()):
             data = data[step]
-        elif i == len(loc) - 1 and isinstance(data, dict):
+        elif missing and i == len(loc) - 1:
             pass  # a missing key keeps its name; its position is the parent's
         else:
             continue

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from pydantic_core import SchemaValidator
 
+from core.errors import UserError
 from core.model import KINDS
 from core.plans import Key, OutputPlan, StagePlan, Value
 from core.readers import Around, Column, finish, schema_for
@@ -60,11 +61,28 @@ class _Level:
         if value.scope == "const":
             return [_constant(value)] * self.length
         if value.scope == "context":
-            read = SchemaValidator(schema_for(value.read)).validate_python(self._context.get(value.name))
+            read = SchemaValidator(schema_for(value.read)).validate_python(self._said(value.name))
             raw: Sequence[Any] = [read] * self.length
+        elif value.scope == "many":
+            raw = self._combined(value, around)
+            return finish(raw, "word", value.spec, around)
         else:
             raw = (self._row if value.scope == "row" else self._item)[value.slot]
         return finish(list(raw), value.read, value.spec, around)
+
+    def _said(self, name: str) -> str:
+        if name not in self._context:
+            given = ", ".join(f"context.{known}" for known in sorted(self._context)) or "none"
+            raise UserError(f"this resource's pages do not say context.{name}", next_step=f"use what they say: {given}")
+        return self._context[name]
+
+    def _combined(self, value: Value, around: Around) -> Column:
+        """Of several values the first that is not empty, or all that are not empty as one text."""
+        rows = zip(*(self.column(part, around) for part in value.parts), strict=True)
+        join = value.spec.join
+        if join is None:
+            return [next((v for v in row if v is not None), None) for row in rows]
+        return [join.join(str(v) for v in row if v is not None) or None for row in rows]
 
 
 def _constant(value: Value) -> Any:
@@ -152,16 +170,16 @@ def _day(value: Any) -> date | None:
 
 
 def _links(plan: OutputPlan, level: _Level, around: Around) -> Column:
-    heads = [head for head, _ in plan.links]
-    columns = [level.column(value, around) for _, value in plan.links]
-    links = []
-    for values in zip(*columns, strict=True):
-        links.append(tuple(head + one for head, value in zip(heads, values, strict=True) if value for one in _each_id(value)))
+    """("salesforce:Contact:003…", …) per record; most records have no link of most kinds, so those cost least."""
+    links: Column = [()] * level.length
+    for head, value in plan.links:
+        column = level.column(value, around)
+        links = [known if not ids else (*known, *_linked(head, ids)) for known, ids in zip(links, column, strict=True)]
     return links
 
 
-def _each_id(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _linked(head: str, ids: Any) -> tuple[str, ...]:
+    return (head + ids,) if isinstance(ids, str) else tuple(head + one for one in ids)
 
 
 def _attributes(plan: OutputPlan, level: _Level, around: Around) -> Column:

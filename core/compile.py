@@ -24,7 +24,7 @@ from pydantic_core import core_schema as cs
 
 from core.columns import Columns, records
 from core.errors import VendorError
-from core.mapping_document import Output
+from core.mapping_document import FieldSpec, Output
 from core.paths import parse_path
 from core.plans import OutputPlan, Planner, Slots, Use, is_currency_code
 from core.stages import StageTable
@@ -226,8 +226,8 @@ def fields_asked(outputs: Iterable[Output], key: str) -> tuple[str, ...]:
     asked: dict[str, None] = {key: None}
     for output in outputs:
         specs = [*output.fields.values(), *output.links.values(), *output.attributes.values()]
-        texts = [spec.path for spec in specs] + [spec.currency for spec in specs]
-        texts += output.id if isinstance(output.id, list) else [output.id]
+        specs += output.id if isinstance(output.id, list) else [FieldSpec(path=output.id)]
+        texts = [path for spec in specs for path in spec.paths()] + [spec.currency for spec in specs]
         texts += [output.stage.path, output.stage.pipeline] if output.stage else []
         if output.each:
             asked[output.each] = None

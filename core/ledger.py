@@ -208,9 +208,9 @@ class Ledger:
                 _finish_batch(c, batch_id, commit.rows, now)
             key = {"account": commit.count.account, "resource": commit.count.resource}
             if commit.cursor is not None:
-                _upsert(c, t.cursor, [{**key, **asdict(commit.cursor)}])
-            _upsert(c, t.page, [{**key, **vars(row)} for row in commit.pages])
-            _upsert(c, t.count, [asdict(commit.count)])
+                upsert(c, t.cursor, [{**key, **asdict(commit.cursor)}])
+            upsert(c, t.page, [{**key, **vars(row)} for row in commit.pages])
+            upsert(c, t.count, [asdict(commit.count)])
             rejects = [{**key, **asdict(row), "run_id": commit.count.run_id, "at": now} for row in commit.rejects]
             if rejects:
                 c.execute(insert(t.reject), rejects)
@@ -255,6 +255,11 @@ class Ledger:
         with self.read() as c:
             return c.execute(query).scalar()
 
+    def derived_kinds(self) -> list[str]:
+        """Kinds of computed rows that were ever stored."""
+        with self.read() as c:
+            return list(c.execute(select(t.batch.c.resource).where(t.batch.c.account == "").distinct()).scalars())
+
     # -- reading positions -------------------------------------------------------------------------------------------------
     def cursor(self, account: str, resource: str) -> Cursor | None:
         query = select(t.cursor.c.state, t.cursor.c.mapping, t.cursor.c.open_pass, t.cursor.c.updated_at)
@@ -298,12 +303,12 @@ class Ledger:
 
     def set_missed(self, account: str, resource: str, passes: int, marks: bytes) -> None:
         with self.write() as c:
-            _upsert(c, t.missed, [{"account": account, "resource": resource, "passes": passes, "marks": marks}])
+            upsert(c, t.missed, [{"account": account, "resource": resource, "passes": passes, "marks": marks}])
 
     # -- counts, rejects, tombstones ---------------------------------------------------------------------------------------
     def set_count(self, count: Count) -> None:
         with self.write() as c:
-            _upsert(c, t.count, [asdict(count)])
+            upsert(c, t.count, [asdict(count)])
 
     def counts(self, run_id: str) -> list[Count]:
         with self.read() as c:
@@ -321,7 +326,7 @@ class Ledger:
     def add_tombstones(self, keys: Iterable[tuple[str, str, str]], now: datetime, why: str = "") -> None:
         """(account, resource, vendor_id) of records that must never be imported again."""
         with self.write() as c:
-            _upsert(c, t.tombstone, [{"account": a, "resource": r, "vendor_id": v, "at": now, "why": why} for a, r, v in keys])
+            upsert(c, t.tombstone, [{"account": a, "resource": r, "vendor_id": v, "at": now, "why": why} for a, r, v in keys])
 
     def tombstones(self, account: str, resource: str) -> set[str]:
         with self.read() as c:
@@ -336,7 +341,7 @@ class Ledger:
 
     def set_schedule(self, job: str, last_due: datetime, last_run: datetime, run_id: str | None = None) -> None:
         with self.write() as c:
-            _upsert(c, t.schedule, [{"job": job, "last_due": last_due, "last_run": last_run, "run_id": run_id, "detail": None}])
+            upsert(c, t.schedule, [{"job": job, "last_due": last_due, "last_run": last_run, "run_id": run_id, "detail": None}])
 
 
 def _finish_batch(c: Connection, batch_id: int, rows: int, now: datetime) -> None:
@@ -352,7 +357,7 @@ def _insert(c: Connection, table: Table) -> Any:
     return postgresql.insert(table) if c.dialect.name == "postgresql" else sqlite.insert(table)
 
 
-def _upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert, or replace what has the same key."""
     if not rows:
         return
@@ -360,6 +365,9 @@ def _upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> N
     query = _insert(c, table)
     others = {name: query.excluded[name] for name in rows[0] if name not in keys}
     c.execute(query.on_conflict_do_update(index_elements=keys, set_=others) if others else query.on_conflict_do_nothing(), list(rows))
+
+
+_upsert = upsert
 
 
 def _engine(url: str) -> Engine:

@@ -21,13 +21,13 @@ _OURS = frozenset({"account", "vendor", "resource", "vendor_id", "observed_at", 
 _TAG_SOURCES = CODES | {"flags", "worst_issue", "consent", "lead_status", "source", "lifecycle", "next_action"}
 # The reads that give a unified field of this default read its type.
 _SUITS: dict[str, tuple[str, ...]] = {
-    "text": ("text", "email", "currency", "id18"),
+    "text": ("text", "email", "currency", "id18", "domain"),
     "integer": ("integer",),
     "number": ("number", "percent", "integer"),
     "boolean": ("boolean",),
     "decimal": ("decimal", "money"),
     "date": ("date",),
-    "datetime": ("datetime", "epoch_s", "epoch_ms"),
+    "datetime": ("datetime", "midnight", "epoch_s", "epoch_ms"),
     "list": ("list",),
 }  # fmt: skip
 
@@ -65,8 +65,12 @@ class _Check:
         if output.each:
             self._path(output.each, (*self.loc, "each"))
         self.exploded = bool(output.each)
-        for path in [output.id] if isinstance(output.id, str) else output.id or []:
-            self._path(path, (*self.loc, "id"))
+        if isinstance(output.id, str):
+            self._path(output.id, (*self.loc, "id"))
+        for i, part in enumerate(output.id if isinstance(output.id, list) else []):
+            self._value(part, (*self.loc, "id", i))
+            if isinstance(part.path, list):
+                self.document.wrong((*self.loc, "id", i), "a part of an id has one path; write the paths as parts of their own")
         if output.each and not output.id:
             self.document.wrong((*self.loc, "each"), "records made from a list need an `id`, such as [^.id, timestamp]", key=True)
         for name, spec in output.fields.items():
@@ -77,6 +81,8 @@ class _Check:
             self._value(spec, (*self.loc, "attributes", name))
         for path in output.when:
             self._path(path, (*self.loc, "when", path), key=True)
+            if path.startswith("context."):
+                self.document.wrong((*self.loc, "when", path), "`when` looks at rows, not at their page", key=True)
         self._stage(output)
 
     def _field(self, output: Output, name: str, spec: FieldSpec) -> None:
@@ -102,8 +108,10 @@ class _Check:
             self.document.wrong(loc, "either `path` or `const` must say where the value comes from")
         elif spec.path is not None and "const" in written:
             self.document.wrong((*loc, "const"), "`path` and `const` exclude each other", key=True)
-        if spec.path is not None:
-            self._path(spec.path, (*loc, "path"))
+        for path in spec.paths():
+            self._path(path, (*loc, "path"))
+        if spec.join is not None and len(spec.paths()) < 2:
+            self.document.wrong((*loc, "join"), "`join` needs several paths", key=True)
         if spec.otherwise and spec.values is None:
             self.document.wrong((*loc, "else"), "`else` needs `values`", key=True)
         if "separator" in written and spec.read not in ("list", None):
@@ -114,8 +122,8 @@ class _Check:
     def _type(self, spec: FieldSpec, annotation: Any, loc: Loc) -> None:
         default = default_read(annotation)
         if spec.values is None and spec.read is not None and spec.path is not None and spec.read not in _SUITS[default]:
-            fit = " or ".join(f"`read: {read}`" for read in _SUITS[default])
-            self.document.wrong((*loc, "read"), f"this field is a {default}, `read: {spec.read}` does not give one; use {fit}")
+            fit = ", ".join(_SUITS[default])
+            self.document.wrong((*loc, "read"), f"this field is a {default}, `read: {spec.read}` does not give one; fitting reads: {fit}")
         fixed: list[tuple[Loc, Any]] = [(("const",), spec.const), (("default",), spec.default)]
         fixed += [(("values", key), value) for key, value in (spec.values or {}).items()]
         for step, value in fixed:

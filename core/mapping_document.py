@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator
 
 from core.checked import Written
 from core.model import KINDS, Kind
@@ -17,7 +17,7 @@ from core.model import KINDS, Kind
 Scalar = str | bool | int | float | None
 ReadName = Literal[
     "text", "email", "integer", "number", "decimal", "money", "currency", "boolean", "date", "datetime",
-    "epoch_s", "epoch_ms", "percent", "list", "id18", "json",
+    "midnight", "epoch_s", "epoch_ms", "percent", "domain", "list", "id18", "json",
 ]  # fmt: skip
 Policy = Literal[
     "derived", "source_of_truth", "prefer_unless_blank", "most_recent", "furthest_stage", "never_regress",
@@ -43,7 +43,9 @@ FIELD_NAMES = sorted({name for model in KINDS.values() for name in model.model_f
 
 
 def _as_field(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
+    if not isinstance(value, str | list | dict | FieldSpec):
+        raise ValueError("expected a path, or a block with `path` or `const`")
+    return {"path": value} if isinstance(value, str | list) else value
 
 
 def _as_list(value: Any) -> Any:
@@ -57,19 +59,25 @@ def _as_stage(value: Any) -> Any:
 class FieldSpec(Written):
     """Where one value comes from and how it is read."""
 
-    path: str | None = None
-    """Path of the value in the vendor's row: `properties.email`, `^.id` (the row around an exploded list), `context.list_id`."""
+    path: str | list[str] | None = None
+    """Path of the value in the vendor's row: `properties.email`, `^.id` (the row around an exploded list), `context.list_id`.
+    Of several paths the first that is not empty counts, or all of them with `join`."""
+    join: str | None = None
+    """For several paths: the text to put between their values, such as " " for a name."""
     const: Scalar = None
     """A value that is the same for every row."""
     read: ReadName | None = None
-    """How the value is read; by default what the unified field is (text, date, …). "" is empty for every read."""
+    """How the value is read; by default what the unified field is (text, date, …). "" is empty for every read.
+    midnight: a plain date where an instant is wanted. percent: 0 to 100 becomes 0 to 1. id18: Salesforce ids of 15 characters become 18."""
     separator: str = ";"
     """For `read: list`: what stands between the items."""
     negate: bool = Field(default=False, alias="not")
     """Turn a boolean round."""
     values: dict[str, Scalar] | None = None
     """A table from the vendor's values to ours."""
-    otherwise: Literal["keep", "null", "reject"] | None = Field(default=None, alias="else")
+    otherwise: Literal["keep", "null", "reject"] | None = Field(
+        default=None, alias="else", json_schema_extra={"anyOf": [{"enum": ["keep", "null", "reject"]}, {"type": "null"}]}
+    )
     """For `values`: what becomes of a value that is not in the table. Default: keep for texts, null otherwise."""
     minor_units: bool = False
     """For `read: money`: the vendor counts in the smallest unit of the currency (cents; none for JPY)."""
@@ -78,8 +86,16 @@ class FieldSpec(Written):
     default: Scalar = None
     """The value when the vendor's is empty."""
 
+    @field_validator("otherwise", mode="before")
+    @classmethod
+    def _null_is_a_word(cls, value: Any) -> Any:
+        return "null" if value is None else value
 
-FieldValue = Annotated[FieldSpec, BeforeValidator(_as_field, json_schema_input_type=str | FieldSpec)]
+    def paths(self) -> list[str]:
+        return self.path if isinstance(self.path, list) else [self.path] if self.path else []
+
+
+FieldValue = Annotated[FieldSpec, BeforeValidator(_as_field, json_schema_input_type=str | list[str] | FieldSpec)]
 
 
 class StageSpec(Written):
@@ -98,8 +114,8 @@ class Output(Written):
 
     kind: Kind
     """The kind of record."""
-    id: str | list[str] | None = None
-    """Path, or paths joined with ":", of the record's id. Default: the resource's key."""
+    id: str | list[FieldValue] | None = None
+    """Path, or parts joined with ":", of the record's id. Default: the resource's key."""
     each: str | None = None
     """Path of a list inside the row; one record per item. Paths are then the item's; `^.` leads back to the row."""
     when: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)

@@ -74,9 +74,16 @@ class Value:
 
     spec: FieldSpec
     read: str
-    scope: str = "const"  # row item context const
+    scope: str = "const"  # row item context const many
     slot: Key | None = None
     name: str = ""  # of the context value
+    parts: tuple[Value, ...] = ()  # of several paths
+
+    def slots(self, scope: str) -> list[Key]:
+        """The slots of the level that this value is made from."""
+        if self.parts:
+            return [slot for part in self.parts for slot in part.slots(scope)]
+        return [self.slot] if self.scope == scope and self.slot is not None else []
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class OutputPlan:
             values += [self.stage.raw, *([self.stage.pipeline] if self.stage.pipeline else [])]
         if self.attributes:
             values += [*self.attributes.parts.values(), *([self.attributes.whole] if self.attributes.whole else [])]
-        return tuple(dict.fromkeys(value.slot for value in values if value.scope == scope and value.slot is not None))
+        return tuple(dict.fromkeys(slot for value in values for slot in value.slots(scope)))
 
 
 class Planner:
@@ -151,7 +158,8 @@ class Planner:
         )
 
     def value(self, spec: FieldSpec, default: str, loc: Loc, label: str, required: bool = False) -> Value:
-        if spec.path is None:
+        path = spec.path
+        if not path:
             return Value(spec, spec.read or default)
         read = spec.read or ("word" if spec.values is not None else default)
         if spec.values is not None and spec.otherwise is None:
@@ -159,7 +167,13 @@ class Planner:
         if spec.default is not None and spec.values is None:
             typed = SchemaValidator(schema_for(read)).validate_python(spec.default)
             spec = spec.model_copy(update={"default": typed})
-        path = parse_path(spec.path, self.exploded)
+        if isinstance(path, list):
+            parts = [FieldSpec(path=one, read=spec.read, separator=spec.separator) for one in path]
+            return Value(spec, read, "many", parts=tuple(self.value(part, default, (*loc, "path"), label) for part in parts))
+        return self._one(spec, path, read, loc, label, required)
+
+    def _one(self, spec: FieldSpec, text: str, read: str, loc: Loc, label: str, required: bool) -> Value:
+        path = parse_path(text, self.exploded)
         if path.scope == "context":
             return Value(spec, read, "context", name=path.text)
         if self.flat and read == "json":
@@ -176,8 +190,8 @@ class Planner:
         return (path.text,) if self.flat else path.parts
 
     def _ids(self, output: Output, loc: Loc) -> tuple[Value, ...]:
-        paths: list[str] = output.id if isinstance(output.id, list) else [output.id or self.key]
-        return tuple(self.value(FieldSpec(path=path), "text", (*loc, "id"), "id", required=True) for path in paths)
+        specs = output.id if isinstance(output.id, list) else [FieldSpec(path=output.id or self.key)]
+        return tuple(self.value(spec, "text", (*loc, "id"), "id", required=True) for spec in specs)
 
     def _currency(self, text: str, loc: Loc) -> Value | str:
         if is_currency_code(text):
@@ -203,7 +217,7 @@ class Planner:
     def _attributes(self, specs: Mapping[str, FieldSpec], loc: Loc) -> AttributesPlan | None:
         if not specs:
             return None
-        paths = {name: parse_path(spec.path, self.exploded) for name, spec in specs.items() if spec.path}
+        paths = {name: parse_path(spec.path, self.exploded) for name, spec in specs.items() if isinstance(spec.path, str)}
         heads = {(path.scope, path.parts[:-1]) for path in paths.values()}
         plain = all(spec.read in (None, "json") and spec.values is None and spec.default is None for spec in specs.values())
         if self.flat or not plain or len(heads) != 1 or len(paths) != len(specs) or not next(iter(heads))[1]:

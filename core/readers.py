@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema
 from pydantic_core import core_schema as cs
 
 from core.mapping_document import FieldSpec
-from core.values import from_minor_units, salesforce_id18
+from core.values import from_minor_units, normal_domain, salesforce_id18
 
 Column = list[Any]
 _CENT_MICROS = Decimal("0.000001")  # the lake keeps six decimal places
@@ -48,11 +48,13 @@ SCHEMAS: dict[str, CoreSchema] = {
     "boolean": cs.bool_schema(),  # a fixed table of words (true false yes no on off t f y n 1 0); anything else is an error
     "date": cs.union_schema([cs.date_schema(), _DATETIME], mode="left_to_right"),
     "datetime": _DATETIME,
+    "midnight": cs.union_schema([_DATETIME, cs.date_schema()], mode="left_to_right"),
     "epoch_s": cs.float_schema(ge=_EPOCH_MIN, le=_EPOCH_MAX),
     "epoch_ms": cs.float_schema(ge=_EPOCH_MIN * 1000, le=_EPOCH_MAX * 1000),
     "percent": _NUMBER,
     "list": cs.union_schema([_text(), cs.list_schema(_WORD)], mode="left_to_right"),
     "id18": _text(),
+    "domain": _text(),
     "json": cs.any_schema(),
     "word": _WORD,
 }
@@ -124,6 +126,14 @@ def _finish_epoch_ms(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else datetime.fromtimestamp(v / 1000, UTC) for v in column]
 
 
+def _finish_midnight(column: Column, spec: FieldSpec, around: Around) -> Column:
+    return [v if v is None or type(v) is datetime else datetime(v.year, v.month, v.day, tzinfo=UTC) for v in column]
+
+
+def _finish_domain(column: Column, spec: FieldSpec, around: Around) -> Column:
+    return [None if v is None else normal_domain(v) for v in column]
+
+
 def _finish_percent(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else v / 100 for v in column]
 
@@ -140,6 +150,8 @@ _FINISH: dict[str, Callable[[Column, FieldSpec, Around], Column]] = {
     "epoch_s": _finish_epoch_s,
     "epoch_ms": _finish_epoch_ms,
     "percent": _finish_percent,
+    "midnight": _finish_midnight,
+    "domain": _finish_domain,
     "id18": _finish_id18,
 }
 
@@ -169,16 +181,3 @@ def _word_text(value: Any) -> str:
 @cache
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
-
-
-# Which reads suit a unified field of a given type, the default first.
-READS_FOR: dict[Any, tuple[str, ...]] = {
-    str: ("text", "email", "currency", "id18", "date"),
-    int: ("integer",),
-    float: ("number", "percent", "integer"),
-    bool: ("boolean",),
-    Decimal: ("decimal", "money"),
-    date: ("date",),
-    datetime: ("datetime", "epoch_s", "epoch_ms"),
-    tuple: ("list",),
-}

@@ -22,6 +22,8 @@ Loc = tuple[str | int, ...]
 Position = tuple[int, int]  # line and column, both from 1
 MAX_NODES = 100_000  # an alias bomb stops here
 _TAG = "tag:yaml.org,2002:"
+_PLAIN = {_TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")}
+MAX_DEPTH = 50
 _WORDS = {"true": True, "false": False}
 
 
@@ -118,7 +120,9 @@ def _build(document: Document, node: Node, loc: Loc) -> Any:
     document._nodes += 1
     if document._nodes > MAX_NODES:
         raise UserError(f"more than {MAX_NODES} values; is there an alias that repeats itself?", where=document.name)
-    if not str(node.tag).startswith(_TAG):
+    if len(loc) > MAX_DEPTH:
+        raise UserError(f"nested deeper than {MAX_DEPTH}; is there an alias that contains itself?", where=document.name)
+    if str(node.tag) not in _PLAIN:
         document.wrong(loc, f"the tag {node.tag} is not allowed")
         return None
     if isinstance(node, MappingNode):

@@ -15,7 +15,7 @@ PLURAL = {
     **{one: many for many, one in SINGULAR.items()},
     "0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-136": "leads",
 }  # fmt: skip
-MODIFIED = {"contacts": "lastmodifieddate", "companies": "hs_lastmodifieddate", "deals": "hs_lastmodifieddate", "leads": "hs_lastmodifieddate"}
+MODIFIED = {kind: "lastmodifieddate" if kind == "contacts" else "hs_lastmodifieddate" for kind in TYPES}
 STAGE = {"contacts": "lifecyclestage", "companies": "lifecyclestage", "deals": "dealstage", "leads": "hs_pipeline_stage"}
 PIPELINE = {"deals": "pipeline", "leads": "hs_pipeline"}
 
@@ -43,12 +43,14 @@ _OWN: Mapping[str, Mapping[str, str]] = {
         "hs_analytics_source_data_1": "string!", "hs_analytics_source_data_2": "string!", "hs_latest_source": "enumeration!",
         "num_conversion_events": "number!", "first_conversion_date": "datetime!", "recent_conversion_date": "datetime!",
         "associatedcompanyid": "number", "hubspotscore": "number!", "notes_last_updated": "datetime!", "salesforcecontactid": "string",
-        "salesforceleadid": "string",
+        "salesforceleadid": "string", "industry": "string", "hs_marketable_status": "enumeration!", "hs_email_bounce": "number!",
+        "hs_email_hard_bounce_reason_enum": "enumeration!",
     },
     "companies": {
         "name": "string", "domain": "string", "website": "string", "industry": "string", "numberofemployees": "number",
         "country": "string", "city": "string", "lifecyclestage": "enumeration", "hs_parent_company_id": "number",
-        "hs_additional_domains": "enumeration!", "salesforceaccountid": "string", "notes_last_updated": "datetime!",
+        "hs_additional_domains": "enumeration!", "annualrevenue": "number", "salesforceaccountid": "string",
+        "notes_last_updated": "datetime!",
     },
     "deals": {
         "dealname": "string", "amount": "number", "deal_currency_code": "enumeration", "closedate": "datetime", "pipeline": "enumeration",
@@ -59,7 +61,7 @@ _OWN: Mapping[str, Mapping[str, str]] = {
     },
     "leads": {
         "hs_lead_name": "string", "hs_pipeline": "enumeration", "hs_pipeline_stage": "enumeration", "hs_lead_type": "enumeration",
-        "hs_lead_label": "enumeration", "hs_lead_source": "string", "hs_contact_id": "number",
+        "hs_lead_label": "enumeration", "hs_lead_source": "string", "hs_primary_contact_id": "number!",
     },
 }  # fmt: skip
 _FIELD_TYPE = {"bool": "booleancheckbox", "datetime": "date", "date": "date", "enumeration": "select", "number": "number", "string": "text"}
@@ -105,8 +107,9 @@ _DEALS = (
     ("contractsent", "Contract Sent", "0.9"), ("closedwon", "Closed Won", "1.0"), ("closedlost", "Closed Lost", "0.0"),
 )  # fmt: skip
 _LEADS = (
-    ("new-stage-id", "New", "NEW"), ("attempting-stage-id", "Attempting", "IN_PROGRESS"), ("connected-stage-id", "Connected", "IN_PROGRESS"),
-    ("qualified-stage-id", "Qualified", "QUALIFIED"), ("unqualified-stage-id", "Unqualified", "UNQUALIFIED"),
+    ("new-stage-id", "New", "NEW"), ("attempting-stage-id", "Attempting", "IN_PROGRESS"),
+    ("connected-stage-id", "Connected", "IN_PROGRESS"), ("qualified-stage-id", "Qualified", "QUALIFIED"),
+    ("unqualified-stage-id", "Unqualified", "UNQUALIFIED"),
 )  # fmt: skip
 
 

@@ -157,7 +157,8 @@ class Store:
     def own_property(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A user's property, completed as the properties endpoint shows it."""
         spec = given.get("type", "string") + ("!" if given.get("calculated") else "")
-        base = schema.definition(given["name"], spec, label=given.get("label", ""), group=given.get("groupName", ""), options=given.get("options"))
+        more = {"label": given.get("label", ""), "group": given.get("groupName", ""), "options": given.get("options")}
+        base = schema.definition(given["name"], spec, **more)
         own = {k: given[k] for k in ("fieldType", "hasUniqueValue", "description") if k in given}
         return {**base, **own, "hubspotDefined": False}
 
@@ -267,5 +268,11 @@ class Store:
 
 def _thing(row: Mapping[str, Any]) -> Thing:
     return Thing(
-        str(row["id"]), row["properties"], row["createdAt"], row["updatedAt"], bool(row.get("archived")), row.get("archivedAt"), row.get("history")
+        str(row["id"]),
+        row["properties"],
+        row["createdAt"],
+        row["updatedAt"],
+        bool(row.get("archived")),
+        row.get("archivedAt"),
+        row.get("history"),
     )

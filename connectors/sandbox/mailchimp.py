@@ -129,7 +129,7 @@ class MailchimpEmulator(Emulator):
             ("GET", "/3.0/automations", sends.list_automations),
             ("GET", "/3.0/automations/{id}", sends.get_automation),
             ("POST", "/3.0/batches", batches.start),
-            ("GET", "/3.0/batches", batches.list),
+            ("GET", "/3.0/batches", batches.all),
             ("GET", "/3.0/batches/{id}", batches.status),
             ("DELETE", "/3.0/batches/{id}", batches.cancel),
             ("GET", "/batch-results/{id}/{token}", batches.download),

@@ -45,14 +45,15 @@ class Batches:
             if op.get("body") is not None and not isinstance(op["body"], str):
                 raise invalid("operations", "The body of an operation is a JSON string.")
         self._serial += 1
-        batch = {"id": f"b{self._serial:09d}", "_at": self.now().timestamp(), "_operations": operations, "_auth": dict(request.headers)}
-        self.batches[batch["id"]] = batch | {"submitted_at": stamp(self.now()), "_results": None, "_total": len(operations), "_url": None}
-        return ok(self._shown(self.batches[batch["id"]], request))
+        name = f"b{self._serial:09d}"
+        batch: Row = {"id": name, "_at": self.now().timestamp(), "_operations": operations, "_auth": dict(request.headers)}
+        self.batches[name] = batch | {"submitted_at": stamp(self.now()), "_results": None, "_total": len(operations), "_url": None}
+        return ok(self._shown(self.batches[name], request))
 
     def status(self, request: Request) -> Reply:
         return ok(self._shown(self._find(request), request))
 
-    def list(self, request: Request) -> Reply:
+    def all(self, request: Request) -> Reply:
         rows = [self._shown(b, request) for b in self.batches.values()]
         return collection("/batches", "batches", cut(request, rows), len(rows))
 
@@ -72,15 +73,16 @@ class Batches:
     def _shown(self, batch: Row, request: Request) -> Row:
         state = self._state(batch)
         if state in ("started", "finalizing", "finished") and batch["_results"] is None:
-            batch["_results"] = [result for op in batch["_operations"] for result in self._operate(op, batch)]
-            batch["_total"] = len(batch["_results"])
+            answers = [result for op in batch["_operations"] for result in self._operate(op, batch)]
+            batch |= {"_results": answers, "_total": len(answers)}
             batch["_done"] = stamp(self.now())
-        results = batch["_results"] or []
+        results: list[Row] = batch["_results"] or []
         url = ""
         if state == "finished":
             self._serial += 1
             batch["_url"] = (f"t{self._serial}", self.now().timestamp() + URL_LIFE_S)
-            url = f"http://{request.headers.get('host', '127.0.0.1')}/batch-results/{batch['id']}/{batch['_url'][0]}?X-Amz-Signature=sandbox"
+            host = request.headers.get("host", "127.0.0.1")
+            url = f"http://{host}/batch-results/{batch['id']}/{batch['_url'][0]}?X-Amz-Signature=sandbox"
         shown = {
             "id": batch["id"], "status": state, "total_operations": batch["_total"],
             "finished_operations": len(results) if state == "finished" else 0,
@@ -91,7 +93,8 @@ class Batches:
 
     def _operate(self, op: Row, batch: Row) -> list[Row]:
         """The results of one operation; a GET over a collection fans out into its pages."""
-        results, offset = [], 0
+        results: list[Row] = []
+        offset = 0
         while True:
             params = {k: [str(v)] for k, v in (op.get("params") or {}).items()}
             fan = op["method"] == "GET" and "offset" not in params

@@ -1,4 +1,7 @@
-"""The /lists part of Mailchimp's API: lists, members, the 500-row batch, tags, segments, merge fields. HTTP only; rules live in `mailchimp_members`."""
+"""The /lists part of Mailchimp's API: lists, members, the 500-row batch, tags, segments, merge fields. HTTP only.
+
+The rules live in `mailchimp_members`.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class ListRoutes:
             "merge_field_count": len(audience.merge_fields), "open_rate": 0, "click_rate": 0,
             "last_sub_date": max((m["timestamp_opt"] for m in audience.members.values()), default=""), "last_unsub_date": "",
         }  # fmt: skip
-        row = {"web_id": 1, "permission_reminder": "", "list_rating": 3, "email_type_option": False, "visibility": "prv", "double_optin": False}
+        row = {"web_id": 1, "permission_reminder": "", "list_rating": 3, "email_type_option": False, "double_optin": False}
         return linked(f"/lists/{audience.id}", audience.info | row | {"stats": stats})
 
     # -- members: https://mailchimp.com/developer/marketing/api/list-members/list-members-info/ ------------------------

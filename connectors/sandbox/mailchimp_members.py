@@ -30,6 +30,7 @@ class Audience:
         self.forgotten: set[str] = set()
         self.tag_ids: dict[str, int] = {}
         self.tags_changed: dict[str, str] = {}
+        self.waiting: list[Row] = []  # members with tag writes that are not visible yet
         for field in seed.get("merge_fields", ()):
             self.add_merge_field(field)
 
@@ -92,7 +93,7 @@ def _date(value: Any, field: Row) -> str:
 
 
 def _birthday(value: Any, field: Row) -> str:
-    return "" if re.fullmatch(r"(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])", str(value)) else "Please enter the month (01-12) and the day (01-31)."
+    return "" if re.fullmatch(r"(0[1-9]|1[0-2])/(0[1-9]|[12]\d|3[01])", str(value)) else "Please enter a month (01-12) and a day (01-31)."
 
 
 def _choice(value: Any, field: Row) -> str:
@@ -255,6 +256,7 @@ class Audiences:
         for change in changes:
             if not change.get("name") or change.get("status") not in ("active", "inactive"):
                 raise invalid("tags", "Tags need a name and a status of active or inactive.")
+        self.find(list_id).waiting.append(row)
         for change in changes:
             row["_waiting"].append((due, change["name"], change["status"] == "active"))
             if not syncing and change["status"] == "active":
@@ -270,15 +272,15 @@ class Audiences:
     def settle(self, list_id: str) -> None:
         """Make the tag writes visible whose time has come."""
         audience, now = self.find(list_id), self.now().timestamp()
-        for row in audience.members.values():
-            due = [w for w in row["_waiting"] if w[0] <= now]
-            if not due:
+        for row in audience.waiting:
+            if not (due := [w for w in row["_waiting"] if w[0] <= now]):
                 continue
             row["_waiting"] = [w for w in row["_waiting"] if w[0] > now]
             for _, name, active in due:
                 self._put_tag(audience, row, name, active=active)
             if self.tags_move_last_changed:
                 self.touch([row])
+        audience.waiting = [row for row in audience.waiting if row["_waiting"]]
 
     def shown(self, row: Row) -> Row:
         """The member as the API shows it."""

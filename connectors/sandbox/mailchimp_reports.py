@@ -10,7 +10,20 @@ from typing import Any
 
 from connectors.sandbox.kit import Reply, Request
 from connectors.sandbox.mailchimp_members import Audiences
-from connectors.sandbox.mailchimp_wire import Row, asked_stamp, collection, cut, gone, invalid, linked, member_hash, ok, ordered, stamp, within
+from connectors.sandbox.mailchimp_wire import (
+    Row,
+    asked_stamp,
+    collection,
+    cut,
+    gone,
+    invalid,
+    linked,
+    member_hash,
+    ok,
+    ordered,
+    stamp,
+    within,
+)
 
 
 class Sends:
@@ -77,8 +90,8 @@ class Sends:
 
     def campaign(self, row: Row) -> Row:
         shown: Row = {
-            "web_id": 1, "parent_campaign_id": "", "type": "regular", "archive_url": "", "long_archive_url": "", "content_type": "template",
-            "needs_block_refresh": False, "resendable": True, "tracking": {"opens": True, "html_clicks": True}, "delivery_status": {"enabled": False},
+            "web_id": 1, "parent_campaign_id": "", "type": "regular", "archive_url": "", "content_type": "template", "resendable": True,
+            "tracking": {"opens": True, "html_clicks": True}, "delivery_status": {"enabled": False},
         } | row  # fmt: skip
         if row["send_time"]:
             n = self.counters(row)
@@ -96,7 +109,8 @@ class Sends:
             "abuse_reports": row.get("abuse_reports", 0), "unsubscribed": row.get("unsubscribed", 0), "send_time": row["send_time"],
             "bounces": {"hard_bounces": n["hard"], "soft_bounces": n["soft"], "syntax_errors": 0},
             "forwards": {"forwards_count": 0, "forwards_opens": 0},
-            "opens": {"opens_total": n["opens"], "unique_opens": n["unique_opens"], "open_rate": n["open_rate"], "last_open": n["last_open"]},
+            "opens": {"opens_total": n["opens"], "unique_opens": n["unique_opens"], "open_rate": n["open_rate"],
+                      "last_open": n["last_open"]},
             "clicks": {"clicks_total": n["clicks"], "unique_clicks": n["unique_clicks"], "unique_subscriber_clicks": n["subscriber_clicks"],
                        "click_rate": n["click_rate"], "last_click": n["last_click"]},
             "ecommerce": _money(row),

@@ -75,7 +75,10 @@ OBJECTS: dict[str, tuple[str, str]] = {
         """CampaignId >Campaign* LeadId >Lead ContactId >Contact Status picklist HasResponded boolean! FirstRespondedDate date!
         Name string! Email email! CompanyOrAccount string!""",
     ),
-    "User": ("005", "Username string Name string! FirstName string LastName string* Email email IsActive boolean UserType picklist! Title string"),
+    "User": (
+        "005",
+        "Username string Name string! FirstName string LastName string* Email email IsActive boolean UserType picklist! Title string",
+    ),
     "PermissionSet": ("0PS", "Name string* Label string* Description string IsOwnedByProfile boolean!"),
     "PermissionSetAssignment": ("0Pa", "PermissionSetId >PermissionSet* AssigneeId >User*"),
     "FieldPermissions": (

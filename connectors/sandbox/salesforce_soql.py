@@ -316,8 +316,8 @@ class Compiler:
             wanted = {_operand(found, literal) for literal in node[2]}
             wanted |= {w.lower() for w in wanted if isinstance(w, str) and found.type not in ("id", "reference")}
             fold = found.type not in ("id", "reference")
-            is_in = lambda row: _folded(get(row), fold) in wanted  # noqa: E731
-            return is_in if kind == "in" else lambda row: not is_in(row)
+            has = kind == "in"
+            return lambda row: (_folded(get(row), fold) in wanted) == has
         if kind == "like":
             text = str(_operand(found, node[2]))
             pattern = re.compile("".join({"%": ".*", "_": "."}.get(c, re.escape(c)) for c in text), re.I | re.S)

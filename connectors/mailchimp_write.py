@@ -1,0 +1,249 @@
+"""Writing to Mailchimp members: merge fields 500 at a time, tags one member at a time, one status: unsubscribed.
+
+A member's record id is "<list id>:<member id>". A tag field is a statement that holds or does not: "+tag:Hot" holds
+when the member carries the tag, "-tag:Hot" when not; its value is "true", or None. Nobody is ever created or subscribed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from connectors.mailchimp_read import list_ids
+from connectors.mailchimp_session import COUNT, Session, data, refusal_code, without_emails
+from core.connector import PushField, Write, WriteResult
+from core.errors import UserError, VendorError
+
+BATCH = 500  # Source: https://mailchimp.com/developer/marketing/api/lists/batch-subscribe-or-unsubscribe/
+TAG_LETTERS = 10  # of a merge field's tag
+SINGLY = 20  # up to so many members are read one by one, more by paging through the list
+TYPES = {"text": "text", "number": "number", "boolean": "text", "date": "date", "datetime": "text"}
+MEMBER = ("id", "email_address", "status", "merge_fields", "tags")
+NO = (None, "", False, "false", "no", "0")
+
+
+@dataclass
+class _Parts:
+    """One write taken apart."""
+
+    write: Write
+    list_id: str
+    member_id: str
+    merge: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, bool] = field(default_factory=dict)  # name → should it be there
+    leaves: bool = False
+
+
+# -- reading back -------------------------------------------------------------------------------------------------------
+def read_back(session: Session, vendor_ids: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Current values by member. Members that are gone (or whose address changed: then the id did too) are left out.
+
+    Mailchimp shows tags a little after it has accepted them; until then what it accepted in this session counts.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for list_id, ids in _by_list(vendor_ids).items():
+        for member_id, row in _members(session, list_id, ids).items():
+            vendor_id = f"{list_id}:{member_id}"
+            found[vendor_id] = {name: _value(session, vendor_id, row, name) for name in fields}
+    return found
+
+
+def _by_list(vendor_ids: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for vendor_id in dict.fromkeys(vendor_ids):
+        list_id, _, member_id = vendor_id.partition(":")
+        groups.setdefault(list_id, []).append(member_id)
+    return groups
+
+
+def _members(session: Session, list_id: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The members by id. Many are looked for in the list's pages first; whoever is not met there is asked for singly."""
+    found: dict[str, dict[str, Any]] = {}
+    wanted = set(ids)
+    if len(wanted) > SINGLY:
+        for row in _scan(session, list_id, pages=len(wanted) // 2):
+            if row["id"] in wanted:
+                found[row["id"]] = row
+            if len(found) == len(wanted):
+                break
+    for member_id in wanted - set(found):
+        with session.transport.expecting(404):
+            reply = session.client.lists.get_list_member(list_id, member_id, fields=list(MEMBER))
+        if reply.status_code != 404:
+            row = data(reply)
+            found[row["id"]] = row
+    session.emails.update({f"{list_id}:{member_id}": row["email_address"] for member_id, row in found.items()})
+    return found
+
+
+def _scan(session: Session, list_id: str, pages: int) -> Iterator[dict[str, Any]]:
+    fields = [*(f"members.{name}" for name in MEMBER), "total_items"]
+    for page in range(pages):
+        body = data(session.client.lists.get_list_members_info(list_id, count=COUNT, offset=page * COUNT, fields=fields))
+        yield from body["members"]
+        if (page + 1) * COUNT >= body["total_items"]:
+            return
+
+
+def _value(session: Session, vendor_id: str, row: Mapping[str, Any], name: str) -> Any:
+    if name == "status":
+        return row["status"]
+    if (tag := _tag(name)) is None:
+        value = row["merge_fields"].get(_merge(name))
+        return None if value == "" else value
+    carried = any(t["name"] == tag for t in row["tags"])
+    accepted = session.tags_sent.get((vendor_id, tag), carried)
+    if accepted == carried:
+        session.tags_sent.pop((vendor_id, tag), None)
+    return "true" if accepted == name.startswith("+") else None
+
+
+def _tag(name: str) -> str | None:
+    return name[5:] if name.startswith(("+tag:", "-tag:")) else None
+
+
+def _merge(name: str) -> str:
+    return name.removeprefix("merge_fields.")
+
+
+# -- writing --------------------------------------------------------------------------------------------------------------
+def write(session: Session, writes: Sequence[Write]) -> Iterator[WriteResult]:
+    """One result per write, as they come in. Tags are sent after the member's merge fields were taken."""
+    results: dict[str, WriteResult] = {}
+    parts = [p for w in writes if (p := _taken_apart(w, results))]
+    for group in _lists(parts):
+        results |= _write_merge_fields(session, [p for p in group if p.merge and not p.leaves])
+        results |= {p.write.key: _leave(session, p) for p in group if p.leaves}
+    for part in parts:
+        if part.tags and results.get(part.write.key, WriteResult("", True)).ok:
+            results[part.write.key] = _write_tags(session, part)
+    for one in writes:
+        yield results.get(one.key) or WriteResult(one.key, True)
+
+
+def _taken_apart(one: Write, results: dict[str, WriteResult]) -> _Parts | None:
+    list_id, _, member_id = one.vendor_id.partition(":")
+    parts = _Parts(one, list_id, member_id)
+    for name, value in one.values.items():
+        if name == "status":
+            if value != "unsubscribed":
+                message = "only `unsubscribed` is ever written: nobody is subscribed again on our word"
+                results[one.key] = WriteResult(one.key, False, "status_not_allowed", message)
+                return None
+            parts.leaves = True
+        elif (tag := _tag(name)) is not None:
+            parts.tags[tag] = (value not in NO) == name.startswith("+")
+        else:
+            parts.merge[_merge(name)] = _plain(value)
+    return parts
+
+
+def _plain(value: Any) -> Any:
+    """A value as Mailchimp's JSON wants it; "" clears."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _lists(parts: Sequence[_Parts]) -> list[list[_Parts]]:
+    groups: dict[str, list[_Parts]] = {}
+    for part in parts:
+        groups.setdefault(part.list_id, []).append(part)
+    return list(groups.values())
+
+
+def _write_merge_fields(session: Session, parts: Sequence[_Parts]) -> dict[str, WriteResult]:
+    """The rows of one list. Without a status: whoever is not on the list is refused by the vendor, not created."""
+    if not parts:
+        return {}
+    list_id = parts[0].list_id
+    if unknown := [p.member_id for p in parts if f"{list_id}:{p.member_id}" not in session.emails]:
+        _members(session, list_id, unknown)
+    results = {p.write.key: WriteResult(p.write.key, False, "missing", "the member is gone") for p in parts}
+    known = [p for p in parts if f"{list_id}:{p.member_id}" in session.emails]
+    for start in range(0, len(known), BATCH):
+        results |= _send_batch(session, list_id, known[start : start + BATCH])
+    return results
+
+
+def _send_batch(session: Session, list_id: str, parts: Sequence[_Parts]) -> dict[str, WriteResult]:
+    emails = {p.write.key: session.emails[f"{list_id}:{p.member_id}"] for p in parts}
+    body = {"members": [{"email_address": emails[p.write.key], "merge_fields": p.merge} for p in parts], "update_existing": True}
+    query = [("skip_merge_validation", "true"), ("fields", "errors,total_created,total_updated,error_count")]
+    try:
+        with session.transport.repeatable():  # the same update twice is the update once
+            reply = session.client.api_client.call_api("/lists/{id}", "POST", path_params={"id": list_id}, query_params=query, body=body)
+    except VendorError as refusal:
+        return {p.write.key: _refused(p.write.key, refusal) for p in parts}
+    answer = data(reply)
+    errors = {str(e["email_address"]).lower(): e for e in answer["errors"]}
+    whole = answer["total_created"] + answer["total_updated"] + len(errors) == len(parts)
+    return {key: _row_result(key, errors.get(email.lower()), whole) for key, email in emails.items()}
+
+
+def _row_result(key: str, error: Mapping[str, Any] | None, whole: bool) -> WriteResult:
+    if error is None:
+        lost = "Mailchimp's counts do not add up to the rows sent; read back to know"
+        return WriteResult(key, True) if whole else WriteResult(key, False, "unconfirmed", lost, retryable=True)
+    text = str(error.get("error") or "")
+    code = refusal_code(text, str(error.get("error_code"))) or str(error.get("error_code") or "refused").lower()
+    field_text = f" ({error['field']}: {error.get('field_message', '')})" if error.get("field") else ""
+    return WriteResult(key, False, code, without_emails(text + field_text))
+
+
+def _refused(key: str, refusal: VendorError) -> WriteResult:
+    code = refusal_code(refusal.code, refusal.message) or ("missing" if refusal.status == 404 else refusal.code or "refused")
+    return WriteResult(key, False, code, without_emails(refusal.message))
+
+
+def _leave(session: Session, part: _Parts) -> WriteResult:
+    """By PATCH, which cannot create anybody."""
+    body: dict[str, Any] = {"status": "unsubscribed"} | ({"merge_fields": part.merge} if part.merge else {})
+    try:
+        session.client.lists.update_list_member(part.list_id, part.member_id, body, skip_merge_validation="true")
+    except VendorError as refusal:
+        return _refused(part.write.key, refusal)
+    return WriteResult(part.write.key, True)
+
+
+def _write_tags(session: Session, part: _Parts) -> WriteResult:
+    """With is_syncing, so that no automation starts because of us."""
+    body = {"tags": [{"name": n, "status": "active" if on else "inactive"} for n, on in part.tags.items()], "is_syncing": True}
+    try:
+        with session.transport.repeatable():
+            session.client.lists.update_list_member_tags(part.list_id, part.member_id, body)
+    except VendorError as refusal:
+        return _refused(part.write.key, refusal)
+    session.tags_sent.update({(part.write.vendor_id, name): on for name, on in part.tags.items()})
+    return WriteResult(part.write.key, True)
+
+
+# -- fields of ours -----------------------------------------------------------------------------------------------------------
+def merge_fields(session: Session, list_id: str) -> list[dict[str, Any]]:
+    fields = [f"merge_fields.{name}" for name in ("tag", "name", "type", "required", "options")]
+    return list(data(session.client.lists.get_list_merge_fields(list_id, count=COUNT, fields=fields)).get("merge_fields", []))
+
+
+def ensure(session: Session, fields: Sequence[PushField]) -> list[str]:
+    """Create missing merge fields in every list; tags come into being when written. Raises: UserError for a name too long."""
+    wanted = {_merge(f.name): f for f in fields if _tag(f.name) is None and f.name != "status" and f.type != "tags"}
+    if long := [name for name in wanted if len(name) > TAG_LETTERS or name != name.upper()]:
+        raise UserError(
+            f"Mailchimp merge fields have names of at most {TAG_LETTERS} capital letters: {', '.join(long)}",
+            next_step="rename them under push.members in the mapping, such as TSTAGE",
+        )
+    created: list[str] = []
+    for list_id in list_ids(session):
+        there = {row["tag"] for row in merge_fields(session, list_id)}
+        for name in wanted.keys() - there:
+            body = {"name": wanted[name].label, "tag": name, "type": TYPES[wanted[name].type], "required": False, "public": False}
+            session.client.lists.add_list_merge_field(list_id, body)
+            created.append(name)
+    return list(dict.fromkeys(created))

@@ -1,0 +1,371 @@
+"""What the hub saw: one append-only Delta table per kind, read through the ledger's list of committed batches.
+
+Rows are never changed in place; *current* and *as of* are one query with another list of batches. Several processes
+may append at once. It must not know vendors, mappings or what the rows mean.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from core.errors import UserError
+from core.lake_scan import quoted, scan_into, visible_sql
+from core.lake_schema import known_schema
+from core.ledger import Ledger, Visible
+from core.ledger_forget import forget_records
+from core.model import KINDS
+
+KEY = ("account", "resource", "vendor_id")
+DEFAULT_MEMORY = "1GB"
+TARGET_FILE_BYTES = 256 * 1024 * 1024
+_STATISTICS = ("account", "resource", "batch_id", "version", "run_id")  # what readers prune files by; on wide text it only costs
+_TRIES = 8
+
+
+class Lake:
+    """Open a lake at a local folder or an object-store URL. Nothing is created until the first append.
+
+    `memory` and `threads` limit the in-process engine; it spills into a folder inside a local lake.
+    """
+
+    def __init__(
+        self,
+        url: str | Path,
+        ledger: Ledger,
+        *,
+        storage_options: Mapping[str, str] | None = None,
+        memory: str = DEFAULT_MEMORY,
+        threads: int | None = None,
+    ) -> None:
+        text = str(url)
+        self.local = "://" not in text or text.startswith("file://")
+        self.root = str(Path(text.removeprefix("file://")).expanduser().resolve()) if self.local else text.rstrip("/")
+        self.ledger = ledger
+        self._options = dict(storage_options or {}) or None
+        self._memory, self._threads = memory, threads
+        self._names = count()
+        self._tables: dict[str, DeltaTable] = {}
+        self._lock = threading.RLock()
+        self._ibis: Any = None
+        self._spill: str | None = None
+        self._views: dict[Any, Any] = {}
+
+    def close(self) -> None:
+        if self._ibis is not None:
+            self._ibis.disconnect()
+            self._ibis = None
+        if self._spill is not None:
+            shutil.rmtree(self._spill, ignore_errors=True)
+            self._spill = None
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+    def append(self, kind: str, table: pa.Table) -> None:
+        """Append rows that carry their batch number. They are invisible until the ledger commits that batch."""
+        schema = known_schema(kind)
+        rows = table if schema is None else _fitted(table, schema)
+        if rows.num_rows == 0:
+            return
+        with self._lock:
+            target = self._table(kind) or self._create(kind, rows.schema)
+            have = {field.name for field in target.schema().fields}
+            merge = None if have >= set(rows.column_names) else "merge"
+            write_deltalake(target, rows, mode="append", schema_mode=merge, writer_properties=_writer(rows.column_names))
+
+    def append_derived(self, kind: str, tables: Iterable[pa.Table], run_id: str, now: datetime) -> int:
+        """The rows of a computed kind for one run, visible all at once; they replace the run before. Returns how many."""
+        batch_id = self.ledger.open_batch(run_id, "", kind, now)
+        rows = 0
+        for table in tables:
+            own = {"run_id": pa.repeat(pa.scalar(run_id), table.num_rows), "batch_id": pa.repeat(pa.scalar(batch_id), table.num_rows)}
+            for name, column in own.items():
+                table = table.drop_columns([name]) if name in table.column_names else table
+                table = table.append_column(name, column)
+            self.append(kind, table)
+            rows += table.num_rows
+        self.ledger.commit_derived(batch_id, rows, now)
+        return rows
+
+    def _path(self, kind: str) -> str:
+        return f"{self.root}/{kind}"
+
+    def _table(self, kind: str) -> DeltaTable | None:
+        if kind not in self._tables:
+            try:
+                self._tables[kind] = DeltaTable(self._path(kind), storage_options=self._options)
+            except TableNotFoundError:
+                return None
+        return self._tables[kind]
+
+    def _fresh(self, kind: str) -> DeltaTable | None:
+        """The table as it is now, with what other processes appended."""
+        with self._lock:
+            table = self._table(kind)
+            if table is not None:
+                table.update_incremental()
+            return table
+
+    def _create(self, kind: str, schema: pa.Schema) -> DeltaTable:
+        try:
+            self._tables[kind] = DeltaTable.create(self._path(kind), schema, mode="ignore", storage_options=self._options)
+        except (CommitFailedError, DeltaError):  # another process made it in this very moment
+            self._tables[kind] = DeltaTable(self._path(kind), storage_options=self._options)
+        return self._tables[kind]
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+    def connect(self, memory: str | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+        """A new in-process engine of its own, limited, that may spill."""
+        config: dict[str, Any] = {"memory_limit": memory or self._memory, "temp_directory": self._temp(), "preserve_insertion_order": False}
+        if threads or self._threads:
+            config["threads"] = threads or self._threads
+        connection = duckdb.connect(":memory:", config=config)
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        return connection
+
+    @property
+    def engine(self) -> Any:
+        """The Ibis connection that `versions` and `current` are bound to."""
+        with self._lock:
+            if self._ibis is None:
+                self._ibis = ibis.duckdb.from_connection(self.connect())
+            return self._ibis
+
+    def kinds(self) -> list[str]:
+        """The kinds that have a table."""
+        computed = [kind for kind in self.ledger.derived_kinds() if kind not in KINDS]
+        return [kind for kind in (*KINDS, *computed) if self._table(kind) is not None]
+
+    def versions(self, kind: str, as_of: datetime | None = None) -> Any:
+        """Every committed version of every record of the kind, as an Ibis table. No table yet: empty and typed."""
+        return self._versions(kind, self.ledger.visible(as_of))
+
+    def current(self, kind: str, as_of: datetime | None = None) -> Any:
+        """The latest version per (account, resource, vendor_id), deleted ones included (they say so), as an Ibis table."""
+        rows = self.versions(kind, as_of)
+        latest = rows.group_by(list(KEY)).agg(version=rows.version.max()).select("version")
+        return rows.semi_join(latest, "version")
+
+    def latest_run(self, kind: str, as_of: datetime | None = None, *, schema: pa.Schema | None = None) -> Any:
+        """The rows of a computed kind (member, finding, metric) that its last complete run wrote, as an Ibis table."""
+        run_id = self.ledger.latest_derived(kind, as_of)
+        rows = self._versions(kind, self.ledger.visible(as_of), schema)
+        return rows.filter(rows.run_id == (run_id or ""))
+
+    def _versions(self, kind: str, visible: Visible, schema: pa.Schema | None = None) -> Any:
+        schema = schema or known_schema(kind)
+        with self._lock:
+            table = self._fresh(kind)
+            if table is None:
+                if schema is None:
+                    raise UserError(f"nothing was computed yet: {kind}", next_step="run `tundish reconcile` first")
+                return self._empty(schema)
+            key = (kind, table.version())
+            if key not in self._views:
+                self._views[key] = self._scan(self.engine, kind, table)
+            rows = self._views[key]
+        return _typed(_committed(rows, visible), schema)
+
+    def _scan(self, engine: Any, kind: str, table: DeltaTable) -> Any:
+        name = f"{kind}_files_{next(self._names)}"
+        scan_into(engine.con, name, table, self.local)
+        return engine.table(name)
+
+    def _empty(self, schema: pa.Schema) -> Any:
+        name = f"empty_{next(self._names)}"
+        return self.engine.create_table(name, schema.empty_table(), temp=True)
+
+    def sql(self, query: str, as_of: datetime | None = None) -> pa.Table:
+        """The answer to one DuckDB query over views: `<kind>` (current records) and `<kind>_versions`. Reads nothing else."""
+        visible = self.ledger.visible(as_of)
+        connection = self.connect()
+        try:
+            for kind in [*KINDS, *(k for k in self.kinds() if k not in KINDS)]:
+                self._view(connection, kind, visible, as_of)
+            if self.local:
+                connection.execute(f"SET allowed_directories = ['{quoted(self.root)}']; SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            return connection.execute(query).to_arrow_table()
+        except duckdb.Error as e:
+            raise UserError(f"the query does not run: {e}", next_step="views are <kind> and <kind>_versions; try: SHOW TABLES") from e
+        finally:
+            connection.close()
+
+    def _view(self, connection: duckdb.DuckDBPyConnection, kind: str, visible: Visible, as_of: datetime | None) -> None:
+        table = self._fresh(kind)
+        if table is None:
+            schema = known_schema(kind)
+            connection.register(f"_{kind}", schema.empty_table() if schema is not None else None)
+        else:
+            scan_into(connection, f"_{kind}", table, self.local)
+        connection.execute(f"CREATE VIEW {kind}_versions AS SELECT * FROM _{kind} WHERE {visible_sql(visible)}")
+        if kind in KINDS:
+            latest = f"SELECT max(version) FROM {kind}_versions GROUP BY account, resource, vendor_id"
+            connection.execute(f"CREATE VIEW {kind} AS SELECT * FROM {kind}_versions WHERE version IN ({latest})")
+        else:
+            run_id = quoted(self.ledger.latest_derived(kind, as_of) or "")
+            connection.execute(f"CREATE VIEW {kind} AS SELECT * FROM {kind}_versions WHERE run_id = '{run_id}'")
+
+    def relation(self, connection: duckdb.DuckDBPyConnection, kind: str) -> str | None:
+        """SQL of the kind's committed rows, for `connection`; None when there is no table."""
+        visible = self.ledger.visible()
+        table = self._fresh(kind)
+        if table is None:
+            return None
+        name = f"{kind}_files_{next(self._names)}"
+        scan_into(connection, name, table, self.local)
+        return f"(SELECT * FROM {name} WHERE {visible_sql(visible)})"
+
+    def live_ids(self, kind: str, account: str, resource: str, size: int = 10_000) -> Iterator[list[str]]:
+        """Vendor ids of the records that live now, in lists of at most `size`."""
+        connection = self.connect()
+        try:
+            relation = self.relation(connection, kind)
+            if relation is None:
+                return
+            query = f"""SELECT vendor_id FROM {relation} WHERE account = ? AND resource = ? GROUP BY vendor_id
+                        HAVING arg_max(NOT deleted AND merged_into IS NULL, version) ORDER BY vendor_id"""
+            cursor = connection.execute(query, [account, resource])
+            while rows := cursor.fetchmany(size):
+                yield [row[0] for row in rows]
+        finally:
+            connection.close()
+
+    def _temp(self) -> str:
+        with self._lock:
+            if self._spill is None:
+                parent = os.path.join(self.root, "_tmp") if self.local else None
+                if parent:
+                    os.makedirs(parent, exist_ok=True)
+                self._spill = tempfile.mkdtemp(prefix="engine-", dir=parent)  # one each: two engines' spill files share names
+            return self._spill
+
+    # -- jobs ----------------------------------------------------------------------------------------------------------
+    def compact(self, kinds: Sequence[str] | None = None) -> dict[str, int]:
+        """Join small files into larger ones; kind → how many files fewer. Appends may go on meanwhile."""
+        saved = {}
+        for kind in kinds or self.kinds():
+            if (table := self._fresh(kind)) is None:
+                continue
+            names = [field.name for field in table.schema().fields]
+            done = _again(
+                lambda t=table, n=names: t.optimize.compact(
+                    target_size=TARGET_FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer(n)
+                ),
+                table,
+            )
+            table.create_checkpoint()
+            saved[kind] = int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
+        return saved
+
+    def vacuum(self, retention_hours: int = 168, kinds: Sequence[str] | None = None) -> int:
+        """Delete files that no table version of the last hours uses; returns how many. Readers older than that fail."""
+        removed = 0
+        for kind in kinds or self.kinds():
+            if (table := self._fresh(kind)) is not None:
+                removed += len(table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False))
+        return removed
+
+    def sweep_orphans(self) -> int:
+        """Remove rows of batches that can never be committed; returns how many. Readers never saw them."""
+        ids = self.ledger.orphans()
+        if not ids:
+            return 0
+        return sum(self._delete(kind, f"batch_id IN ({', '.join(map(str, ids))})") for kind in self.kinds())
+
+    def forget(self, keys: Sequence[tuple[str, str, str]], now: datetime, why: str = "") -> int:
+        """Erase every version of these (account, resource, vendor_id) records and of what hangs on them; returns rows erased.
+
+        Leaves a tombstone in the ledger, so that no later pull brings them back.
+        """
+        forget_records(self.ledger, keys, now, why)
+        removed = 0
+        for kind in self.kinds():
+            for account, group in _by_account(keys).items():
+                if where := _belongs(kind, account, group):
+                    removed += self._delete(kind, where)
+        self.vacuum(0)
+        return removed
+
+    def _delete(self, kind: str, where: str) -> int:
+        table = self._fresh(kind)
+        if table is None:
+            return 0
+        return int(_again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
+
+
+def _committed(rows: Any, visible: Visible) -> Any:
+    kept = rows.filter(rows.batch_id <= visible.upto)
+    return kept.filter(kept.batch_id.notin(visible.hidden)) if visible.hidden else kept
+
+
+def _typed(rows: Any, schema: pa.Schema | None) -> Any:
+    """The rows with every column of `schema`, null where a file is older than the column; other columns stay behind them."""
+    if schema is None:
+        return rows
+    wanted = ibis.Schema.from_pyarrow(schema)
+    columns = {name: rows[name] if name in rows.columns else ibis.null(type_) for name, type_ in wanted.items()}
+    return rows.select(**columns, **{name: rows[name] for name in rows.columns if name not in columns})
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with exactly the schema's columns, nulls for what it lacks; extra columns stay behind them."""
+    n = table.num_rows
+    columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(n, f.type) for f in schema]
+    extra = [name for name in table.column_names if schema.get_field_index(name) < 0]
+    fields = [*schema, *(table.schema.field(name) for name in extra)]
+    return pa.Table.from_arrays([*columns, *(table[name] for name in extra)], schema=pa.schema(fields))
+
+
+def _writer(names: Sequence[str]) -> WriterProperties:
+    plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+    pruned = ColumnProperties(dictionary_enabled=False, statistics_enabled="CHUNK")
+    return WriterProperties(
+        compression="ZSTD",
+        compression_level=1,
+        default_column_properties=plain,
+        column_properties={name: pruned for name in names if name in _STATISTICS},
+    )
+
+
+def _again(act: Any, table: DeltaTable) -> Any:
+    """Deletes and compactions may meet another writer's commit: look again and repeat."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return act()
+        except CommitFailedError:
+            if left == 0:
+                raise
+            table.update_incremental()
+    return None
+
+
+def _by_account(keys: Sequence[tuple[str, str, str]]) -> dict[str, list[tuple[str, str]]]:
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for account, resource, vendor_id in keys:
+        groups.setdefault(account, []).append((resource, vendor_id))
+    return groups
+
+
+_HANGS_ON = {"touch": ("person_id",), "stage_change": ("record_id",), "association": ("from_id", "to_id")}
+
+
+def _belongs(kind: str, account: str, keys: Sequence[tuple[str, str]]) -> str:
+    """SQL condition of the rows of `kind` that are one of the keys, or tell something about one. "": none can be."""
+    own = " OR ".join(f"(resource = '{quoted(r)}' AND vendor_id = '{quoted(v)}')" for r, v in keys)
+    ids = ", ".join(f"'{quoted(v)}'" for _, v in keys)
+    conditions = [own] if kind in KINDS or kind == "member" else []
+    conditions += [f"{column} IN ({ids})" for column in _HANGS_ON.get(kind, ())]
+    return f"account = '{quoted(account)}' AND ({' OR '.join(conditions)})" if conditions else ""

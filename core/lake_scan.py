@@ -1,0 +1,51 @@
+"""The engine's view of a Delta table: its files as one SQL relation, and which of its rows are committed."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from core.ledger import Visible
+
+
+def scan_into(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable, local: bool) -> None:
+    """Make the table's files readable under `name`: by the engine itself when they are local, else through Arrow."""
+    files = table.file_uris()
+    schema = pa.schema(table.schema().to_arrow())
+    if not local and files:
+        connection.register(name, table.to_pyarrow_dataset())
+        return
+    empty = f"{name}_none"
+    connection.execute(f"CREATE TEMP TABLE {empty} AS SELECT {_typed_nulls(schema)} LIMIT 0")
+    parts = f"SELECT * FROM {empty}"
+    if files:
+        listed = ", ".join(f"'{quoted(file)}'" for file in files)
+        parts += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = true)"
+    connection.execute(f"CREATE TEMP VIEW {name} AS {parts}")
+
+
+def visible_sql(visible: Visible) -> str:
+    hidden = f" AND batch_id NOT IN ({', '.join(map(str, visible.hidden))})" if visible.hidden else ""
+    return f"batch_id <= {visible.upto}{hidden}"
+
+
+_SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "date32[day]": "DATE", "int32": "INTEGER"}
+
+
+def _sql_type(type_: pa.DataType) -> str:
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return f"{_sql_type(type_.value_type)}[]"
+    if pa.types.is_decimal(type_):
+        return f"DECIMAL({type_.precision}, {type_.scale})"
+    if pa.types.is_timestamp(type_):
+        return "TIMESTAMPTZ" if type_.tz else "TIMESTAMP"
+    return "VARCHAR" if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) else _SQL_TYPES[str(type_)]
+
+
+def _typed_nulls(schema: pa.Schema) -> str:
+    return ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in schema)
+
+
+def quoted(text: str) -> str:
+    return text.replace("'", "''")

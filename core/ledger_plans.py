@@ -1,0 +1,217 @@
+"""Plans, apply runs, outcomes and pushed values in the ledger. Every method is one transaction; no clock, no vendor."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from sqlalchemy import delete, func, insert, select, update
+
+from core import ledger_tables as t
+from core.change import Change, Outcome, Plan
+from core.errors import UserError
+from core.ledger import Ledger, upsert
+
+PUSHED = pa.schema([(n, pa.string()) for n in ("target", "vendor_id", "field", "value_hash")])
+FieldKey = tuple[str, str, str, str]  # account, target, vendor id, field
+_WROTE = ("applied", "already")
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """A saved plan as a list shows it."""
+
+    plan_id: str
+    created_at: datetime
+    expires_at: datetime | None
+    status: str
+    changes: int
+
+
+class PlanBook:
+    """The plans of one ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    # -- plans ---------------------------------------------------------------------------------------------------------
+    def save(self, plan: Plan, marks: Mapping[FieldKey, str], now: datetime) -> None:
+        """Keep a plan and its changes. The same changes planned again replace the earlier copy, never its outcomes."""
+        body = zlib.compress(orjson.dumps(plan.to_json()))
+        status = "refused" if plan.refusals else "open"
+        row = {"id": plan.plan_id, "hash": plan.plan_id, "created_at": plan.created_at, "expires_at": plan.expires_at}
+        changes = [_change_row(plan.plan_id, i, c, marks) for i, c in enumerate(plan.changes)]
+        with self.ledger.write() as c:
+            upsert(c, t.plan, [{**row, "status": status, "body": body}])
+            c.execute(delete(t.change).where(t.change.c.plan_id == plan.plan_id))
+            if changes:
+                c.execute(insert(t.change), changes)
+
+    def load(self, plan_id: str | None = None) -> Plan:
+        """The plan by id, by a beginning of its id, or the newest. Raises: UserError when there is none."""
+        query = select(t.plan.c.body).order_by(t.plan.c.created_at.desc()).limit(2)
+        if plan_id and plan_id != "latest":
+            query = query.where(t.plan.c.id.startswith(plan_id, autoescape=True))
+        with self.ledger.read() as c:
+            bodies = list(c.execute(query).scalars())
+        if not bodies or (plan_id and plan_id != "latest" and len(bodies) > 1):
+            what = f"no plan {plan_id!r}" if not bodies else f"more than one plan begins with {plan_id!r}"
+            raise UserError(what if plan_id else "no plan yet", next_step="make one: tundish plan; list them: tundish plan --list")
+        return Plan.from_json(orjson.loads(zlib.decompress(bodies[0])))
+
+    def plans(self, limit: int = 20) -> list[PlanRow]:
+        """Newest first."""
+        counted = select(t.change.c.plan_id, func.count().label("n")).group_by(t.change.c.plan_id).subquery()
+        p = t.plan.c
+        query = select(p.id, p.created_at, p.expires_at, p.status, func.coalesce(counted.c.n, 0)).join(
+            counted, counted.c.plan_id == p.id, isouter=True
+        )
+        with self.ledger.read() as c:
+            return [PlanRow(*row) for row in c.execute(query.order_by(p.created_at.desc()).limit(limit))]
+
+    # -- apply runs ------------------------------------------------------------------------------------------------------
+    def start_apply(self, plan_id: str, kind: str, now: datetime, apply_id: str, of: str | None = None) -> str:
+        with self.ledger.write() as c:
+            c.execute(insert(t.apply_run).values(id=apply_id, plan_id=plan_id, kind=kind, of=of, started_at=now, status="running"))
+            c.execute(update(t.plan).where(t.plan.c.id == plan_id).values(status="applying" if kind == "apply" else "undoing"))
+        return apply_id
+
+    def end_apply(self, apply_id: str, status: str, now: datetime) -> None:
+        with self.ledger.write() as c:
+            c.execute(update(t.apply_run).where(t.apply_run.c.id == apply_id).values(status=status, ended_at=now))
+            run = c.execute(select(t.apply_run).where(t.apply_run.c.id == apply_id)).mappings().one()
+            after = "undone" if run["kind"] == "undo" else "applied"
+            c.execute(update(t.plan).where(t.plan.c.id == run["plan_id"]).values(status=after if status == "done" else "partial"))
+
+    def open_apply(self, plan_id: str) -> str | None:
+        """The apply run of this plan that was not finished: started and killed, or ended partial."""
+        return self._open(t.apply_run.c.plan_id == plan_id, "apply")
+
+    def open_undo(self, apply_id: str) -> str | None:
+        return self._open(t.apply_run.c.of == apply_id, "undo")
+
+    def _open(self, which: Any, kind: str) -> str | None:
+        a = t.apply_run.c
+        query = select(a.id).where(which, a.kind == kind, a.status.in_(("running", "partial"))).order_by(a.started_at.desc()).limit(1)
+        with self.ledger.read() as c:
+            return c.execute(query).scalar()
+
+    def plan_of(self, apply_id: str) -> str:
+        """Raises: UserError for an unknown run."""
+        with self.ledger.read() as c:
+            plan_id = c.execute(select(t.apply_run.c.plan_id).where(t.apply_run.c.id == apply_id)).scalar()
+        if plan_id is None:
+            raise UserError(f"no apply run {apply_id!r}", next_step="list them: tundish undo --list")
+        return str(plan_id)
+
+    def applies(self, limit: int = 20) -> list[dict[str, Any]]:
+        """Apply and undo runs, newest first."""
+        query = select(t.apply_run).order_by(t.apply_run.c.started_at.desc()).limit(limit)
+        with self.ledger.read() as c:
+            return [dict(row) for row in c.execute(query).mappings()]
+
+    # -- outcomes ----------------------------------------------------------------------------------------------------------
+    def book(self, apply_id: str, now: datetime) -> OutcomeBook:
+        return OutcomeBook(self, apply_id, self.plan_of(apply_id), now)
+
+    def outcomes(self, apply_id: str) -> list[Outcome]:
+        o = t.outcome.c
+        query = select(o.change_id, o.status, o.detail, o.before_image).where(o.apply_id == apply_id, o.status != "sent")
+        with self.ledger.read() as c:
+            return [Outcome(*row) for row in c.execute(query.order_by(o.change_id))]
+
+    def applied(self, apply_id: str) -> list[tuple[Change, str | None]]:
+        """What the run itself wrote, each with the value that stood there before. Raises: UserError for an unknown run."""
+        plan_id, o, ch = self.plan_of(apply_id), t.outcome.c, t.change.c
+        query = select(t.change, o.before_image.label("found")).join(t.outcome, o.change_id == ch.change_id)
+        query = query.where(o.apply_id == apply_id, o.status == "applied", ch.plan_id == plan_id).order_by(ch.position)
+        with self.ledger.read() as c:
+            return [(_change(row), row["found"]) for row in c.execute(query).mappings()]
+
+    # -- pushed values -------------------------------------------------------------------------------------------------------
+    def pushed(self, account: str) -> pa.Table:
+        """The hash of every hub-owned value that stands at the vendor because of us, or stood there equal."""
+        p = t.pushed.c
+        with self.ledger.read() as c:
+            rows = c.execute(select(p.resource, p.vendor_id, p.field, p.value_hash).where(p.account == account)).all()
+        columns = list(zip(*rows, strict=True)) if rows else [[] for _ in PUSHED]
+        return pa.table([pa.array(column, pa.string()) for column in columns], schema=PUSHED)
+
+    def set_pushed(self, marks: Iterable[tuple[FieldKey, str]], now: datetime) -> None:
+        rows = [dict(zip(("account", "resource", "vendor_id", "field"), key, strict=True), value_hash=mark, at=now) for key, mark in marks]
+        with self.ledger.write() as c:
+            upsert(c, t.pushed, rows)
+
+
+@dataclass(frozen=True)
+class OutcomeBook:
+    """One apply run's outcomes, written as they arrive (the `Book` of `core.apply`)."""
+
+    plans: PlanBook
+    apply_id: str
+    plan_id: str
+    now: datetime
+
+    def settled(self) -> set[str]:
+        return self._with(t.outcome.c.status.not_in(("sent", "failed")))
+
+    def intended(self) -> set[str]:
+        return self._with(t.outcome.c.status.in_(("sent", "failed")))
+
+    def _with(self, which: Any) -> set[str]:
+        with self.plans.ledger.read() as c:
+            return set(c.execute(select(t.outcome.c.change_id).where(t.outcome.c.apply_id == self.apply_id, which)).scalars())
+
+    def intend(self, changes: Sequence[Change]) -> None:
+        rows = [self._row(c.change_id, "sent", "", c.before) for c in changes]
+        with self.plans.ledger.write() as c:
+            upsert(c, t.outcome, rows)
+
+    def record(self, outcomes: Sequence[tuple[Change, Outcome]]) -> None:
+        rows = [self._row(o.change_id, o.status, o.detail, o.found) for _, o in outcomes]
+        with self.plans.ledger.write() as c:
+            upsert(c, t.outcome, rows)
+            marks = self._marks(c, [o.change_id for _, o in outcomes if o.status in _WROTE])
+            upsert(c, t.pushed, [_pushed(change, marks[change.change_id], self.now) for change, _ in outcomes if change.change_id in marks])
+            for change, outcome in outcomes:
+                if outcome.status == "undone":
+                    p = t.pushed.c
+                    mine = (p.account == change.account) & (p.resource == change.target) & (p.vendor_id == change.vendor_id)
+                    c.execute(delete(t.pushed).where(mine, p.field == change.field))
+
+    def _marks(self, c: Any, change_ids: Sequence[str]) -> dict[str, str]:
+        ch = t.change.c
+        rows = c.execute(select(ch.change_id, ch.detail).where(ch.plan_id == self.plan_id, ch.change_id.in_(change_ids)))
+        return {change_id: detail["mark"] for change_id, detail in rows if detail.get("mark")}
+
+    def _row(self, change_id: str, status: str, detail: str, found: str | None) -> dict[str, Any]:
+        return {
+            "apply_id": self.apply_id, "change_id": change_id, "status": status, "detail": detail, "before_image": found, "at": self.now,
+        }  # fmt: skip
+
+
+def _pushed(change: Change, mark: str, now: datetime) -> dict[str, Any]:
+    return {
+        "account": change.account, "resource": change.target, "vendor_id": change.vendor_id, "field": change.field,
+        "value_hash": mark, "at": now,
+    }  # fmt: skip
+
+
+def _change_row(plan_id: str, position: int, change: Change, marks: Mapping[FieldKey, str]) -> dict[str, Any]:
+    row = asdict(change)
+    mark = marks.get((change.account, change.target, change.vendor_id, change.field))
+    detail = {"type": row.pop("type"), "policy": row.pop("policy"), "rule": row.pop("rule"), "mark": mark}
+    return {**row, "plan_id": plan_id, "position": position, "detail": detail}
+
+
+def _change(row: Mapping[str, Any]) -> Change:
+    d = row["detail"]
+    return Change(
+        row["change_id"], row["account"], row["target"], row["vendor_id"], row["field"], d["type"], row["before"], row["after"],
+        row["why"], d["policy"], d["rule"], row["entity_id"] or "",
+    )  # fmt: skip

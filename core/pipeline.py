@@ -1,0 +1,257 @@
+"""The straight line: resolve → reconcile → measure → plan → apply → undo, over one lake and one ledger.
+
+The only module that knows the stages' order. Pulling is `core.pull`; who is called with which session is `jobs.wiring`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from core.apply import Hand, apply, check, undo
+from core.change import Change, Desired, Held, Key, Outcome, Plan
+from core.connector import Connector
+from core.errors import UserError
+from core.facts import facts as make_facts
+from core.lake import Lake
+from core.ledger import Ledger
+from core.ledger_plans import PlanBook
+from core.mapping import Mapping as VendorMapping
+from core.measure import measure as make_metrics
+from core.model import KINDS
+from core.plan import Limits, SourceSize, build, guard
+from core.reconcile import reconcile as find
+from core.resolve import Resolution, resolve
+from core.wishes import derived, fixes
+
+
+@dataclass(frozen=True)
+class Line:
+    """Everything the stages need that is not a vendor session. Connectors and mappings are by account."""
+
+    ledger: Ledger
+    lake: Lake
+    funnel: Any
+    connectors: Mapping[str, Connector]
+    mappings: Mapping[str, VendorMapping]
+    limits: Limits = field(default_factory=Limits)
+
+    @cached_property
+    def plans(self) -> PlanBook:
+        return PlanBook(self.ledger)
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What one reconcile run found. Tables are Ibis expressions over the lake; members, findings and metrics are stored."""
+
+    run_id: str
+    as_of: datetime
+    tables: Mapping[str, ibis.Table]
+    members: pa.Table
+    facts: Mapping[str, ibis.Table]
+    findings: pa.Table
+    metrics: pa.Table
+
+    def entities(self) -> dict[str, int]:
+        """Live entities by kind."""
+        live = self.members.filter(self.members["live"])
+        pairs = live.group_by(["kind", "entity_id"]).aggregate([]).group_by("kind").aggregate([("entity_id", "count")])
+        return {row["kind"]: row["entity_id_count"] for row in pairs.to_pylist()}
+
+
+def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None = None, store: bool = True) -> Understanding:
+    """Resolve, reconcile and measure the lake as it is, or as it was known at `as_of` (then nothing is stored)."""
+    at = as_of or now
+    store = store and as_of is None
+    tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
+    previous = _stored(line, "member", as_of)
+    resolution: Resolution = resolve(tables, line.funnel, previous)
+    members = ibis.memtable(resolution.members)
+    known = make_facts(tables, members, line.funnel, at)
+    findings = find(tables, members, known, line.funnel, at, _stored(line, "finding", as_of))
+    metrics = make_metrics(tables, members, known, line.funnel, at)
+    if store:
+        line.lake.append_derived("member", [resolution.members], run_id, now)
+        line.lake.append_derived("link", [resolution.links], run_id, now)
+        line.lake.append_derived("finding", [findings], run_id, now)
+        line.lake.append_derived("metric", [metrics], run_id, now)
+    return Understanding(run_id, at, tables, resolution.members, known, findings, metrics)
+
+
+def _stored(line: Line, kind: str, as_of: datetime | None) -> pa.Table | None:
+    """The last run's rows of a computed kind; None before the first run."""
+    try:
+        rows = line.lake.latest_run(kind, as_of)
+    except UserError:
+        return None
+    table = line.lake.engine.to_pyarrow(rows)
+    return table if table.num_rows else None
+
+
+# -- plan ---------------------------------------------------------------------------------------------------------------
+def make_plan(
+    line: Line,
+    found: Understanding,
+    hands: Mapping[str, Hand],
+    now: datetime,
+    *,
+    sources: Sequence[SourceSize] = (),
+    rules: frozenset[str] | None = None,
+) -> Plan:
+    """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `rules` limits the findings' fixes."""
+    marks: dict[tuple[str, str, str, str], str] = {}
+    wishes: list[Desired] = []
+    members = ibis.memtable(found.members)
+    for account, hand in hands.items():
+        pushed = line.plans.pushed(account)
+        for wish, mark in derived(account, line.connectors[account], line.mappings[account], members, found.facts, pushed):
+            if wish.target in hand.targets:
+                wishes.append(wish)
+                marks[(wish.account, wish.target, wish.vendor_id, wish.field)] = mark
+    rows = found.findings.to_pylist()
+    fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], line.connectors, line.mappings)
+    wishes += [w for w in fixed if w.account in hands]
+    live = read_live(wishes, hands)
+    plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
+    plan = guard(replace(plan, held=(*plan.held, *held)), _sizes(found, line), sources, line.limits)
+    plan = replace(plan, requests=_requests(plan, hands))
+    _note_equal(line, wishes, plan, marks, now)
+    line.plans.save(plan, marks, now)
+    return plan
+
+
+def read_live(wishes: Iterable[Desired], hands: Mapping[str, Hand]) -> dict[Key, Mapping[str, Any]]:
+    """The live values of every field a wish touches, in the targets' batches."""
+    asked: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for wish in wishes:
+        asked.setdefault((wish.account, wish.target), {}).setdefault(wish.vendor_id, set()).add(wish.field)
+    live: dict[Key, Mapping[str, Any]] = {}
+    for (account, name), records in asked.items():
+        hand, ids = hands[account], list(records)
+        target = hand.targets[name]
+        fields = sorted(set().union(*records.values()))
+        for i in range(0, len(ids), target.batch_size):
+            found = target.read_back(hand.session, ids[i : i + target.batch_size], fields)
+            live.update({(account, name, vendor_id): values for vendor_id, values in found.items()})
+    return live
+
+
+def _note_equal(line: Line, wishes: Iterable[Desired], plan: Plan, marks: Mapping[tuple[str, str, str, str], str], now: datetime) -> None:
+    """Remember hub-owned values that already stand at the vendor, so that the next plan need not ask again."""
+    open_ = {(c.account, c.target, c.vendor_id, c.field) for c in plan.changes} | {
+        (h.account, h.target, h.vendor_id, h.field) for h in plan.held
+    }
+    keys = {(w.account, w.target, w.vendor_id, w.field) for w in wishes} - open_
+    line.plans.set_pushed([(key, marks[key]) for key in keys if key in marks], now)
+
+
+def _rungs(line: Line) -> dict[tuple[str, str, str], dict[str, str]]:
+    """{(account, target, field): {vendor value: milestone}} for every push that goes through a stage table."""
+    rungs = {}
+    for account, mapping in line.mappings.items():
+        for push in mapping.push:
+            if push.table:
+                rows = mapping.stages[push.table].current
+                rungs[(account, push.target, push.field)] = {key.rsplit("/", 1)[-1]: r.milestone for key, r in rows.items() if r.milestone}
+    return rungs
+
+
+def _frozen(findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    """(vendor id, field) pairs where two writers alternate: rule T-05 freezes them."""
+    import json
+
+    pairs = set()
+    for row in findings:
+        if row["rule"] == "T-05":
+            pairs |= {(str(vendor_id), str(row["field"])) for _, _, vendor_id in json.loads(row["records"])}
+    return frozenset(pairs)
+
+
+def _sizes(found: Understanding, line: Line) -> dict[tuple[str, str], int]:
+    live = found.members.filter(found.members["live"]).group_by(["account", "resource"]).aggregate([("vendor_id", "count")])
+    by_resource = {(r["account"], r["resource"]): r["vendor_id_count"] for r in live.to_pylist()}
+    return {(account, t.name): by_resource.get((account, t.resource), 0) for account, c in line.connectors.items() for t in c.targets}
+
+
+def _requests(plan: Plan, hands: Mapping[str, Hand]) -> dict[str, int]:
+    """Requests the plan will cost by account: re-read, write and read back of each batch."""
+    costs: dict[str, int] = {}
+    records: dict[tuple[str, str], set[str]] = {}
+    for change in plan.changes:
+        records.setdefault((change.account, change.target), set()).add(change.vendor_id)
+    for (account, name), ids in records.items():
+        batches = -(-len(ids) // hands[account].targets[name].batch_size)
+        costs[account] = costs.get(account, 0) + 3 * batches
+    return costs
+
+
+# -- apply and undo -------------------------------------------------------------------------------------------------------
+def apply_plan(
+    line: Line,
+    plan: Plan,
+    hands: Mapping[str, Hand],
+    now: datetime,
+    *,
+    allow: frozenset[str] = frozenset(),
+    only: Callable[[Change], bool] | None = None,
+    on_progress: Callable[[str, int], None] = lambda where, n: None,
+) -> tuple[str, list[Outcome]]:
+    """(apply run id, outcomes). Called again after a kill it goes on with the same run.
+
+    Raises: UnsafePlan (expired or refused).
+    """
+    check(plan, now, allow=allow)
+    changes = [c for c in plan.changes if only is None or only(c)]
+    apply_id = line.plans.open_apply(plan.plan_id, now) or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now))
+    _ensure(changes, line, hands)
+    book = line.plans.book(apply_id, now)
+    apply(changes, hands, book, on_progress=on_progress)
+    outcomes = line.plans.outcomes(apply_id)
+    status = "done" if not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(changes) else "partial"
+    line.plans.end_apply(apply_id, status, now)
+    return apply_id, outcomes
+
+
+def _ensure(changes: Sequence[Change], line: Line, hands: Mapping[str, Hand]) -> None:
+    """Create the hub-owned fields the changes need, where the vendor lets us and they are missing."""
+    wanted = {(c.account, c.target, c.field) for c in changes}
+    for account, hand in hands.items():
+        for target in hand.targets.values():
+            fields = [
+                p.as_field() for p in line.mappings[account].pushes(target.name) if p.owned and (account, target.name, p.field) in wanted
+            ]
+            if fields and target.ensure:
+                target.ensure(hand.session, fields)
+
+
+def undo_run(
+    line: Line, apply_id: str, hands: Mapping[str, Hand], now: datetime, *, only: Callable[[Change], bool] | None = None
+) -> tuple[str, list[Outcome]]:
+    """(undo run id, outcomes): before-images put back where nobody wrote since.
+
+    Raises: UserError for an unknown run.
+    """
+    applied = line.plans.applied(apply_id)
+    undo_id = line.plans.open_undo(apply_id) or line.plans.start_apply(
+        line.plans.plan_of(apply_id), "undo", now, _id("undo", now), of=apply_id
+    )
+    book = line.plans.book(undo_id, now)
+    undo([(c, found) for c, found in applied if only is None or only(c)], hands, book)
+    outcomes = line.plans.outcomes(undo_id)
+    line.plans.end_apply(undo_id, "partial" if any(o.status == "failed" for o in outcomes) else "done", now)
+    return undo_id, outcomes
+
+
+def _id(kind: str, now: datetime) -> str:
+    return f"{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+__all__ = ["Held", "Line", "Understanding", "apply_plan", "make_plan", "understand", "undo_run"]

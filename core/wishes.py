@@ -1,0 +1,145 @@
+"""From what we know to what we wish: facts and findings → `Desired` values of vendor fields, by the mapping's `push` section.
+
+Hub-owned fields come from facts, in the engine, and only where the value differs from the one last pushed. Fields that
+belong to people are only ever wished by a finding's safe fix, and only when the mapping names a field for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from core.change import ANY, Desired, Held, canonical
+from core.connector import Connector
+from core.errors import UserError
+from core.mapping import Mapping as VendorMapping
+from core.mapping import Push
+
+NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
+
+
+@ibis.udf.scalar.builtin
+def md5(text: str) -> str:  # type: ignore[empty-body]
+    """The engine's own md5, in lower-case hexadecimal (DuckDB, PostgreSQL and Spark agree)."""
+
+
+def derived(
+    account: str, connector: Connector, mapping: VendorMapping, members: ibis.Table, facts: Mapping[str, ibis.Table], pushed: pa.Table
+) -> Iterator[tuple[Desired, str]]:
+    """(wish, md5 of its value) for every hub-owned field whose value is not the one last pushed.
+
+    members: resolved records (entity_id, kind, account, resource, vendor_id, live).
+    pushed: columns vendor_id, target, field, value_hash of this account.
+    """
+    done = ibis.memtable(pushed)
+    for target in connector.targets:
+        pushes = [p for p in mapping.pushes(target.name) if p.owned]
+        if not pushes:
+            continue
+        mine = members.filter(members.account == account, members.resource == target.resource, members.live)
+        for kind in _kinds(mapping, target.resource):
+            yield from _of_kind(account, target.name, mine.filter(mine.kind == kind), facts[kind], pushes, done)
+
+
+def _kinds(mapping: VendorMapping, resource: str) -> list[str]:
+    return [k for k in mapping.resource(resource).kinds if k in ("person", "company", "deal")]
+
+
+def _of_kind(
+    account: str, target: str, members: ibis.Table, facts: ibis.Table, pushes: Sequence[Push], done: ibis.Table
+) -> Iterator[tuple[Desired, str]]:
+    rows = members.select("vendor_id", "entity_id").inner_join(facts, "entity_id")
+    parts = [_column(rows, push, account) for push in pushes]
+    wanted = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    wanted = wanted.mutate(value_hash=md5(wanted.value.fill_null("")))
+    known = done.filter(done.target == target).select("vendor_id", "field", known="value_hash")
+    joined = wanted.left_join(known, ["vendor_id", "field"])
+    fresh = joined.filter(joined.known.isnull() & joined.value.notnull() | (joined.known != joined.value_hash))
+    by_name = {push.field: push for push in pushes}
+    result = ibis.get_backend(fresh).to_pyarrow(fresh.select("vendor_id", "entity_id", "field", "value", "value_hash"))
+    for row in result.to_pylist():
+        push = by_name[row["field"]]
+        value = canonical(_translated(push, row["value"]), push.type)
+        why = f"{push.source} of {row['entity_id']}"
+        yield (
+            Desired(account, target, row["vendor_id"], push.field, push.type, value, why, push.policy, "", row["entity_id"]),
+            row["value_hash"],
+        )
+
+
+def _column(rows: ibis.Table, push: Push, account: str) -> ibis.Table:
+    if push.source not in rows.columns:
+        have = ", ".join(sorted(set(rows.columns) - {"vendor_id", "entity_id"}))
+        raise UserError(f"`from: {push.source}` is not known for these records", where=push.where, next_step=f"use one of: {have}")
+    for name, allowed in push.only_when.items():
+        rows = rows.filter(rows[name].cast("string").isin([str(v) for v in allowed]))
+    return rows.select("vendor_id", "entity_id", field=ibis.literal(push.field), value=rows[push.source].cast("string"))
+
+
+def _translated(push: Push, value: str | None) -> Any:
+    if value is None or push.values is None:
+        return value
+    return push.values.get(value)
+
+
+def fixes(
+    findings: Iterable[Mapping[str, Any]], connectors: Mapping[str, Connector], mappings: Mapping[str, VendorMapping]
+) -> tuple[list[Desired], list[Held]]:
+    """What the findings' safe fixes ask for, and which of them no mapping lets us write.
+
+    findings: rows with rule, entity_id, and fix (JSON: account, resource, vendor_id, field, value, policy, before?).
+    """
+    wishes: list[Desired] = []
+    held: list[Held] = []
+    for finding in findings:
+        for fix in _fixes_of(finding):
+            wish = _wish(finding, fix, connectors, mappings)
+            (wishes if isinstance(wish, Desired) else held).append(wish)  # type: ignore[arg-type]
+    return wishes, held
+
+
+def _fixes_of(finding: Mapping[str, Any]) -> list[dict[str, Any]]:
+    fix = json.loads(finding["fix"]) if finding.get("fix") else []
+    return fix if isinstance(fix, list) else [fix]
+
+
+def _wish(
+    finding: Mapping[str, Any], fix: Mapping[str, Any], connectors: Mapping[str, Connector], mappings: Mapping[str, VendorMapping]
+) -> Desired | Held:
+    account = str(fix["account"])
+    connector, mapping = connectors.get(account), mappings.get(account)
+    targets = [t.name for t in connector.targets if t.resource == fix["resource"]] if connector else []
+    pushes = [p for t in targets if mapping for p in mapping.pushes(t) if p.source == fix["field"]]
+    if not pushes or mapping is None:
+        reason = f"no `push` for {fix['field']} of {fix['resource']} in the mapping; add one to let the hub write it"
+        return Held(
+            account, str(fix["resource"]), str(fix["vendor_id"]), str(fix["field"]), None, _text(fix.get("value")), reason, finding["rule"]
+        )
+    push = pushes[0]
+    value = canonical(_vendor_value(push, mapping, fix), push.type)
+    before = canonical(fix["before"], push.type) if "before" in fix else ANY
+    why = f"{finding['rule']}: {finding.get('title') or fix['field']}"
+    return Desired(
+        account, push.target, str(fix["vendor_id"]), push.field, push.type, value, why, _policy(push, fix), finding["rule"],
+        finding["entity_id"], before,
+    )  # fmt: skip
+
+
+def _policy(push: Push, fix: Mapping[str, Any]) -> str:
+    """The mapping's policy, unless it leaves the field to the hub and the rule is stricter."""
+    return str(fix.get("policy") or push.policy) if push.policy == "derived" else push.policy
+
+
+def _vendor_value(push: Push, mapping: VendorMapping, fix: Mapping[str, Any]) -> Any:
+    value = fix.get("value")
+    if push.table and value is not None:
+        return mapping.vendor_stage(push.table, str(value), fix.get("pipeline"))
+    return push.values.get(str(value)) if push.values is not None else value
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

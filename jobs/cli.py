@@ -1,0 +1,131 @@
+"""The command line. Subcommands are found by name and imported only when called, so that help stays quick."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from core.errors import TundishError
+
+# name → (module in jobs.commands, one line of help shown without importing it)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "Run the whole line against the sandbox and show what happens."),
+    "init": ("setup", "Write a working config and mappings for your accounts."),
+    "check": ("setup", "Check config, mappings, credentials and scopes."),
+    "discover": ("setup", "List an account's live fields and stages."),
+    "sync": ("line", "Pull what changed from the vendors into the lake."),
+    "reconcile": ("line", "Resolve who is who and list where systems disagree."),
+    "report": ("reports", "Print a report: funnel, pipeline, findings, ..."),
+    "explain": ("reports", "Show the rows behind an entity or a metric."),
+    "plan": ("plans", "Work out what would be written back; writes nothing."),
+    "apply": ("plans", "Carry out a plan."),
+    "undo": ("plans", "Take an apply run back."),
+    "run": ("work", "Run a job of the config now, e.g. nightly."),
+    "serve": ("work", "Run the jobs of the config on their schedules."),
+    "runs": ("work", "List past runs."),
+    "sql": ("store", "Query the lake with SQL."),
+    "compact": ("store", "Compact the lake and remove orphans."),
+    "forget": ("store", "Erase a person everywhere in the lake, for good."),
+    "sandbox": ("sandbox", "Serve the vendors' emulators on loopback."),
+}
+HELP = """The hub where the marketing funnel meets the sales pipeline.
+
+\b
+Examples:
+  tundish demo                      the whole line on a fictional company
+  tundish init                      write config.yaml and mappings
+  tundish sync                      pull what changed
+  tundish plan && tundish apply PLAN
+
+Exit codes: 0 done, 1 bug, 2 fix a file, 3 partial, 4 refused as unsafe, 5 credentials, 6 vendor unavailable.
+"""
+
+
+class Lazy(click.Group):
+    """A group that lists its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"jobs.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            ctx.fail(f"no command '{args[0]}'" + (f". Did you mean '{near[0]}'?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Lazy, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tundish")
+@click.option("-c", "--config", "config_path", default="config.yaml", show_default=True, envvar="TUNDISH_CONFIG", help="Config file.")
+@click.option("-v", "--verbose", count=True, help="Say more (-vv: every request, never a secret).")
+@click.pass_context
+def cli(ctx: click.Context, config_path: str, verbose: int) -> None:
+    ctx.obj = {"config": config_path, "verbose": verbose}
+    if verbose:
+        _log(verbose)
+
+
+def _log(verbose: int) -> None:
+    import logging
+
+    from core.redaction import RedactingFilter
+
+    handler = logging.StreamHandler()
+    handler.addFilter(RedactingFilter())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+    logger = logging.getLogger("tundish")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
+
+
+def emit(data: Mapping[str, Any], as_json: bool, text: str = "") -> None:
+    """Print one JSON object, or the text for a person."""
+    click.echo(json.dumps(data, indent=2, default=str, ensure_ascii=False) if as_json else text)
+
+
+def main() -> None:
+    """Run the command line; TundishErrors become their message and exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except TundishError as problem:
+        code = _fail(problem)
+    except click.exceptions.Abort:
+        click.echo("stopped", err=True)
+        code = 130
+    except click.ClickException as problem:
+        problem.show()
+        code = problem.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(problem: TundishError) -> int:
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": problem.message, "where": problem.where, "next": problem.next_step, "exit": problem.exit_code}))
+    else:
+        click.echo(f"error: {problem}", err=True)
+    return problem.exit_code
+
+
+if __name__ == "__main__":
+    main()
