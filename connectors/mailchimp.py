@@ -11,7 +11,7 @@ from connectors.mailchimp_write import BATCH, ensure, merge_fields, read_back, w
 from core.connector import Bucket, Connector, Live, LiveField, LiveStage, Resource, Setting, Target
 
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived")
-# What every member has besides its merge fields. Source: …/api/list-members/list-members-info/, read 2026-07-30
+# What every member has besides its merge fields. Source: …/api/list-members/list-members-info/, read 2026-08-13
 MEMBER_FIELDS = (
     ("id", "Member id (MD5 of the address)", "text"), ("contact_id", "Contact id", "text"), ("unique_email_id", "Address id", "text"),
     ("email_address", "E-mail address", "text"), ("email_type", "E-mail type", "text"), ("full_name", "Full name", "text"),
@@ -45,13 +45,13 @@ CONNECTOR = Connector(
     name="mailchimp",
     title="Mailchimp",
     docs_url="https://mailchimp.com/developer/marketing/api/",
-    docs_read="2026-07-30",
+    docs_read="2026-08-13",
     settings=(
         Setting("api_key", "API key, with its data centre: the part after the dash, such as -us19", secret=True),
         Setting("base_url", "Address of the API; by default that of the key's data centre", required=False),
     ),
     # Ten connections at once per user, over all keys and tools; no other limit is published. Half is left to others.
-    # Source: https://mailchimp.com/developer/marketing/docs/fundamentals/#throttling, read 2026-07-30
+    # Source: https://mailchimp.com/developer/marketing/docs/fundamentals/#throttling, read 2026-08-13
     buckets=(Bucket("connections", calls=1000, window_s=10.0, concurrent=5),),
     open=open_session,
     probe=probe,

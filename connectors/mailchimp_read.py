@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from connectors.mailchimp_session import COUNT, Session, data
+from connectors.mailchimp_session import COUNT, Session
 from core.connector import Ask, Page, State
 from core.errors import VendorError
 
@@ -247,4 +247,4 @@ def _sent_campaigns(session: Session, since: str | None) -> list[tuple[str, str]
     return sorted({(row["send_time"], row["id"]) for body, _, _ in pages for row in orjson.loads(body)["campaigns"]})
 
 
-__all__ = ["activity", "automations", "campaigns", "data", "list_ids", "lists", "members", "reports", "tags"]
+__all__ = ["activity", "automations", "campaigns", "list_ids", "lists", "members", "reports", "tags"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COUNT = 1000  # rows per page at most; more is cut to this without a word. Source: …/docs/methods-parameters/#pagination
 EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
 # The vendor has reworded these before, so several titles and phrases mean the same thing.
-# Source: https://mailchimp.com/developer/marketing/docs/errors/, read 2026-07-30
+# Source: https://mailchimp.com/developer/marketing/docs/errors/, read 2026-08-13
 REFUSALS = (
     ("compliance", ("compliance state", "compliance related")),
     ("forgotten", ("forgotten email", "permanently deleted", "cannot be re-imported")),
@@ -31,12 +31,14 @@ REFUSALS = (
 
 @dataclass
 class Session:
-    """`emails` are the addresses by "<list>:<member id>" as last read; `tags_sent` the tag writes Mailchimp has accepted."""
+    """An open account. By "<list>:<member id>": `emails` and `carried` (tags) as last read, `tags_sent` the tag writes
+    Mailchimp has accepted but does not show yet (name → should it be there)."""
 
     client: Any
     transport: Transport
     emails: dict[str, str] = field(default_factory=dict)
-    tags_sent: dict[tuple[str, str], bool] = field(default_factory=dict)
+    carried: dict[str, set[str]] = field(default_factory=dict)
+    tags_sent: dict[str, dict[str, bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def data(reply: Any) -> Any:
 def fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Mailchimp's problem document in our words. A 403 without one comes from the edge and means "slow down".
 
-    Source: https://mailchimp.com/developer/marketing/docs/errors/, read 2026-07-30
+    Source: https://mailchimp.com/developer/marketing/docs/errors/, read 2026-08-13
     """
     problem = _problem(headers, body)
     title = str(problem.get("title") or f"status {status}")

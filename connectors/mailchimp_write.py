@@ -1,7 +1,9 @@
 """Writing to Mailchimp members: merge fields 500 at a time, tags one member at a time, one status: unsubscribed.
 
-A member's record id is "<list id>:<member id>". A tag field is a statement that holds or does not: "+tag:Hot" holds
-when the member carries the tag, "-tag:Hot" when not; its value is "true", or None. Nobody is ever created or subscribed.
+A member's record id is "<list id>:<member id>". Tags are written in two ways. "tag:stage:" is a field whose value is
+what follows that prefix in the one tag that has it: writing "mql" puts tag "stage:mql" in the place of any "stage:…". And
+"+tag:Hot" is a statement: "true" when the member carries the tag, else None; "-tag:Hot" is its opposite. Nobody is ever
+created or subscribed.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class _Parts:
     member_id: str
     merge: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, bool] = field(default_factory=dict)  # name → should it be there
+    prefixes: dict[str, str | None] = field(default_factory=dict)  # prefix → what should follow it
     leaves: bool = False
 
 
@@ -75,8 +78,19 @@ def _members(session: Session, list_id: str, ids: Sequence[str]) -> dict[str, di
         if reply.status_code != 404:
             row = data(reply)
             found[row["id"]] = row
-    session.emails.update({f"{list_id}:{member_id}": row["email_address"] for member_id, row in found.items()})
+    for member_id, row in found.items():
+        vendor_id = f"{list_id}:{member_id}"
+        session.emails[vendor_id] = row["email_address"]
+        session.carried[vendor_id] = _carried(session, vendor_id, {tag["name"] for tag in row["tags"]})
     return found
+
+
+def _carried(session: Session, vendor_id: str, shown: set[str]) -> set[str]:
+    """The member's tags: those shown, corrected by what was accepted and is not shown yet."""
+    waiting = {n: on for n, on in session.tags_sent.pop(vendor_id, {}).items() if on != (n in shown)}
+    if waiting:
+        session.tags_sent[vendor_id] = waiting
+    return {n for n in shown if waiting.get(n, True)} | {n for n, on in waiting.items() if on}
 
 
 def _scan(session: Session, list_id: str, pages: int) -> Iterator[dict[str, Any]]:
@@ -91,18 +105,21 @@ def _scan(session: Session, list_id: str, pages: int) -> Iterator[dict[str, Any]
 def _value(session: Session, vendor_id: str, row: Mapping[str, Any], name: str) -> Any:
     if name == "status":
         return row["status"]
-    if (tag := _tag(name)) is None:
-        value = row["merge_fields"].get(_merge(name))
-        return None if value == "" else value
-    carried = any(t["name"] == tag for t in row["tags"])
-    accepted = session.tags_sent.get((vendor_id, tag), carried)
-    if accepted == carried:
-        session.tags_sent.pop((vendor_id, tag), None)
-    return "true" if accepted == name.startswith("+") else None
+    carried = session.carried[vendor_id]
+    if (prefix := _prefix(name)) is not None:
+        return ", ".join(sorted(tag.removeprefix(prefix) for tag in carried if tag.startswith(prefix))) or None
+    if (tag := _tag(name)) is not None:
+        return "true" if (tag in carried) == name.startswith("+") else None
+    value = row["merge_fields"].get(_merge(name))
+    return None if value == "" else value
 
 
 def _tag(name: str) -> str | None:
     return name[5:] if name.startswith(("+tag:", "-tag:")) else None
+
+
+def _prefix(name: str) -> str | None:
+    return name[4:] if name.startswith("tag:") else None
 
 
 def _merge(name: str) -> str:
@@ -118,7 +135,7 @@ def write(session: Session, writes: Sequence[Write]) -> Iterator[WriteResult]:
         results |= _write_merge_fields(session, [p for p in group if p.merge and not p.leaves])
         results |= {p.write.key: _leave(session, p) for p in group if p.leaves}
     for part in parts:
-        if part.tags and results.get(part.write.key, WriteResult("", True)).ok:
+        if (part.tags or part.prefixes) and results.get(part.write.key, WriteResult("", True)).ok:
             results[part.write.key] = _write_tags(session, part)
     for one in writes:
         yield results.get(one.key) or WriteResult(one.key, True)
@@ -134,6 +151,8 @@ def _taken_apart(one: Write, results: dict[str, WriteResult]) -> _Parts | None:
                 results[one.key] = WriteResult(one.key, False, "status_not_allowed", message)
                 return None
             parts.leaves = True
+        elif (prefix := _prefix(name)) is not None:
+            parts.prefixes[prefix] = None if value in NO else str(value)
         elif (tag := _tag(name)) is not None:
             parts.tags[tag] = (value not in NO) == name.startswith("+")
         else:
@@ -215,14 +234,24 @@ def _leave(session: Session, part: _Parts) -> WriteResult:
 
 def _write_tags(session: Session, part: _Parts) -> WriteResult:
     """With is_syncing, so that no automation starts because of us."""
-    body = {"tags": [{"name": n, "status": "active" if on else "inactive"} for n, on in part.tags.items()], "is_syncing": True}
+    vendor_id = part.write.vendor_id
+    if vendor_id not in session.carried:
+        _members(session, part.list_id, [part.member_id])
+    tags = part.tags | _replaced(session.carried.get(vendor_id, set()), part.prefixes)
+    body = {"tags": [{"name": n, "status": "active" if on else "inactive"} for n, on in tags.items()], "is_syncing": True}
     try:
         with session.transport.repeatable():
             session.client.lists.update_list_member_tags(part.list_id, part.member_id, body)
     except VendorError as refusal:
         return _refused(part.write.key, refusal)
-    session.tags_sent.update({(part.write.vendor_id, name): on for name, on in part.tags.items()})
+    session.tags_sent[vendor_id] = session.tags_sent.get(vendor_id, {}) | tags
     return WriteResult(part.write.key, True)
+
+
+def _replaced(carried: set[str], prefixes: Mapping[str, str | None]) -> dict[str, bool]:
+    """The new tag of each prefix, and away with its others."""
+    tags = {tag: False for tag in sorted(carried) for prefix in prefixes if tag.startswith(prefix)}
+    return tags | {f"{prefix}{value}": True for prefix, value in prefixes.items() if value is not None}
 
 
 # -- fields of ours -----------------------------------------------------------------------------------------------------------
@@ -233,7 +262,7 @@ def merge_fields(session: Session, list_id: str) -> list[dict[str, Any]]:
 
 def ensure(session: Session, fields: Sequence[PushField]) -> list[str]:
     """Create missing merge fields in every list; tags come into being when written. Raises: UserError for a name too long."""
-    wanted = {_merge(f.name): f for f in fields if _tag(f.name) is None and f.name != "status" and f.type != "tags"}
+    wanted = {_merge(f.name): f for f in fields if f.name != "status" and f.type != "tags" and not (_tag(f.name) or _prefix(f.name))}
     if long := [name for name in wanted if len(name) > TAG_LETTERS or name != name.upper()]:
         raise UserError(
             f"Mailchimp merge fields have names of at most {TAG_LETTERS} capital letters: {', '.join(long)}",

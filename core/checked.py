@@ -34,7 +34,7 @@ def check(document: Document, model: type[M]) -> M | None:
             noted: set[tuple[str | int, ...]] = set()  # a union complains once per member: the first is enough
             for error in e.errors(include_url=False):
                 loc = _written_loc(document.data, error["loc"], error["type"] == "missing")
-                if loc not in noted and (attempt == 0 or error["type"] != "missing"):
+                if loc not in noted and attempt == 0:  # later ones come from our own cutting
                     _note(document, model, error, loc)
                 noted.add(loc)
                 if not _cut(data, loc, error["type"] == "missing"):
@@ -84,20 +84,39 @@ def _written_loc(data: Any, loc: Sequence[str | int], missing: bool) -> tuple[st
 
 
 def _cut(data: Any, loc: Sequence[str | int], missing: bool) -> bool:
-    """Take the value at `loc` out of `data`, or its parent when a key is missing there. False when that is the root."""
+    """Take the value at `loc` out of `data`, or its parent when a key is missing there. False when that is the root.
+
+    Items of a list keep their numbers, which are their places: a block is emptied, and when that does not help the
+    whole list goes.
+    """
     path = list(loc[:-1] if missing else loc)
+    while path and isinstance(path[-1], int) and not _emptied(data, path):
+        path.pop()
     if not path:
         return False
-    for step in path[:-1]:
+    if isinstance(path[-1], str):
+        parent = _at(data, path[:-1])
+        if isinstance(parent, dict):
+            parent.pop(path[-1], None)
+    return True
+
+
+def _emptied(data: Any, path: Sequence[str | int]) -> bool:
+    item = _at(data, path)
+    if not isinstance(item, dict) or not item:
+        return False
+    item.clear()
+    return True
+
+
+def _at(data: Any, path: Sequence[str | int]) -> Any:
+    """The value there, None when an outer one was cut already."""
+    for step in path:
         try:
             data = data[step]
         except (KeyError, IndexError, TypeError):
-            return True  # an outer value was cut already
-    if isinstance(data, dict):
-        data.pop(path[-1], None)
-    elif isinstance(data, list) and isinstance(path[-1], int) and path[-1] < len(data):
-        data[path[-1]] = {} if data[path[-1]] != {} else None
-    return True
+            return None
+    return data
 
 
 def _copy(data: Any) -> Any:
@@ -120,7 +139,9 @@ def _inside(outer: Any, step: str | int) -> list[Any]:
     origin, args = get_origin(outer), get_args(outer)
     if origin is dict:
         return _members(args[1])
-    return _members(args[0]) if origin in (list, tuple) else []
+    if origin is list and not isinstance(step, int):  # a list of one may be written without its dash
+        return [inner for member in _members(args[0]) for inner in _inside(member, step)]
+    return _members(args[0]) if origin is list else []
 
 
 def _members(annotation: Any) -> list[Any]:

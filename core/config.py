@@ -6,7 +6,8 @@ Knows connectors only as values handed in; reads no environment but the one hand
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -96,33 +97,48 @@ class Setup:
 
 def load_config(path: Path | str, connectors: Mapping[str, Connector]) -> Config:
     """The config in the file. Raises: UserError with one line per mistake, each with file:line:column."""
-    document = read_yaml(path)
-    written = check(document, ConfigDocument)
-    if written is not None:
-        _Check(document, connectors).all(written)
+    document, config = _read(Path(path), connectors)
     raise_mistakes([document])
-    assert written is not None  # no mistakes, so there is a config
-    return _config(Path(path).resolve(), document, written)
+    assert config is not None  # no mistakes, so there is a config
+    return config
 
 
 def load_setup(path: Path | str, connectors: Mapping[str, Connector]) -> Setup:
     """Config, mappings and funnel. Raises: UserError with the mistakes of all the files at once."""
-    lines: list[str] = []
-    config = load_config(path, connectors)  # without it the other files are not known
-    funnel: Funnel | None = None
+    document, config = _read(Path(path), connectors)
+    lines = document.lines()
     mappings: dict[str, VendorMapping] = {}
-    try:
+    funnel = Funnel(ladder=[])
+    if config is None:
+        raise UserError("\n".join(lines))
+    for name, account in config.accounts.items():
+        if account.vendor in connectors:
+            with _collected(lines):
+                mappings[name] = load_account_mapping(config, account, connectors[account.vendor])
+    with _collected(lines):
         funnel = load_funnel(config.funnel_path)
-    except UserError as e:
-        lines += str(e).splitlines()
-    for account in config.accounts.values():
-        try:
-            mappings[account.name] = load_account_mapping(config, account, connectors[account.vendor])
-        except UserError as e:
-            lines += [line for line in str(e).splitlines() if line not in lines]
-    if lines or funnel is None:
+    if lines:
         raise UserError("\n".join(lines))
     return Setup(config, mappings, funnel)
+
+
+@contextmanager
+def _collected(lines: list[str]) -> Iterator[None]:
+    """Mistakes of one file are kept for later; two accounts may share a mapping, whose mistakes count once."""
+    try:
+        yield
+    except UserError as e:
+        lines += [line for line in str(e).splitlines() if line not in lines]
+
+
+def _read(path: Path, connectors: Mapping[str, Connector]) -> tuple[Document, Config | None]:
+    """The document with its mistakes noted, and the config of its sound parts."""
+    document = read_yaml(path)
+    written = check(document, ConfigDocument)
+    if written is None:
+        return document, None
+    _Check(document, connectors).all(written)
+    return document, _config(path.resolve(), document, written)
 
 
 def load_account_mapping(config: Config, account: Account, connector: Connector) -> VendorMapping:

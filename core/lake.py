@@ -102,6 +102,9 @@ class Lake:
     def _path(self, kind: str) -> str:
         return f"{self.root}/{kind}"
 
+    def _folder(self, kind: str) -> str | None:
+        return self._path(kind) if self.local else None
+
     def _table(self, kind: str) -> DeltaTable | None:
         if kind not in self._tables:
             try:
@@ -180,7 +183,7 @@ class Lake:
 
     def _scan(self, engine: Any, kind: str, table: DeltaTable) -> Any:
         name = f"{kind}_files_{next(self._names)}"
-        scan_into(engine.con, name, table, self.local)
+        scan_into(engine.con, name, table, self._folder(kind))
         return engine.table(name)
 
     def _empty(self, schema: pa.Schema) -> Any:
@@ -209,7 +212,7 @@ class Lake:
             schema = known_schema(kind)
             connection.register(f"_{kind}", schema.empty_table() if schema is not None else None)
         else:
-            scan_into(connection, f"_{kind}", table, self.local)
+            scan_into(connection, f"_{kind}", table, self._folder(kind))
         connection.execute(f"CREATE VIEW {kind}_versions AS SELECT * FROM _{kind} WHERE {visible_sql(visible)}")
         if kind in KINDS:
             latest = f"SELECT max(version) FROM {kind}_versions GROUP BY account, resource, vendor_id"
@@ -225,7 +228,7 @@ class Lake:
         if table is None:
             return None
         name = f"{kind}_files_{next(self._names)}"
-        scan_into(connection, name, table, self.local)
+        scan_into(connection, name, table, self._folder(kind))
         return f"(SELECT * FROM {name} WHERE {visible_sql(visible)})"
 
     def live_ids(self, kind: str, account: str, resource: str, size: int = 10_000) -> Iterator[list[str]]:

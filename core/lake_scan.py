@@ -9,18 +9,19 @@ from deltalake import DeltaTable
 from core.ledger import Visible
 
 
-def scan_into(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable, local: bool) -> None:
-    """Make the table's files readable under `name`: by the engine itself when they are local, else through Arrow."""
+def scan_into(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable, folder: str | None) -> None:
+    """Make the table's files readable under `name`: by the engine itself when they lie in a local `folder`, else through Arrow."""
     files = table.file_uris()
     schema = pa.schema(table.schema().to_arrow())
-    if not local and files:
+    if folder is None and files:
         connection.register(name, table.to_pyarrow_dataset())
         return
     empty = f"{name}_none"
     connection.execute(f"CREATE TEMP TABLE {empty} AS SELECT {_typed_nulls(schema)} LIMIT 0")
     parts = f"SELECT * FROM {empty}"
     if files:
-        listed = ", ".join(f"'{quoted(file)}'" for file in files)
+        # The table's own addresses are percent-encoded; its files are never in sub-folders, as nothing is partitioned.
+        listed = ", ".join(f"'{quoted(folder or '')}/{quoted(file.rsplit('/', 1)[1])}'" for file in files)
         parts += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name = true)"
     connection.execute(f"CREATE TEMP VIEW {name} AS {parts}")
 

@@ -35,6 +35,7 @@ class Document:
     data: Any = None
     keys: dict[Loc, Position] = field(default_factory=dict)
     values: dict[Loc, Position] = field(default_factory=dict)
+    blocks: set[Loc] = field(default_factory=set)  # maps and lists; the rest are single values
     mistakes: list[tuple[Position, str]] = field(default_factory=list)
     _nodes: int = 0
 
@@ -43,7 +44,8 @@ class Document:
         path = tuple(loc)
         first, second = (self.keys, self.values) if key else (self.values, self.keys)
         while path and path not in first and path not in second:
-            path, first, second = path[:-1], self.keys, self.values
+            path = path[:-1]
+            first, second = (self.keys, self.values) if path in self.blocks else (self.values, self.keys)
         return first.get(path) or second.get(path) or (1, 1)
 
     def where(self, loc: Sequence[str | int], key: bool = False) -> str:
@@ -124,7 +126,9 @@ def _build(document: Document, node: Node, loc: Loc) -> Any:
         raise UserError(f"nested deeper than {MAX_DEPTH}; is there an alias that contains itself?", where=document.name)
     if str(node.tag) not in _PLAIN:
         document.wrong(loc, f"the tag {node.tag} is not allowed")
-        return None
+        return str(node.value)
+    if not isinstance(node, ScalarNode):
+        document.blocks.add(loc)
     if isinstance(node, MappingNode):
         return _build_map(document, node, loc)
     if isinstance(node, SequenceNode):

@@ -13,7 +13,15 @@ PROBABILITY = {
     "contractsent": "0.9", "closedwon": "1.0", "closedlost": "0.0",
 }  # fmt: skip
 # The label of the third stage was renamed by somebody, as happens: ids are the key, labels are not.
-LABELS = ("Appointment Scheduled", "Qualified To Buy", "Proposal Sent", "Decision Maker Bought-In", "Contract Sent", "Closed Won", "Closed Lost")
+LABELS = (
+    "Appointment Scheduled",
+    "Qualified To Buy",
+    "Proposal Sent",
+    "Decision Maker Bought-In",
+    "Contract Sent",
+    "Closed Won",
+    "Closed Lost",
+)
 LEAD_STAGES = (
     ("new-stage-id", "New"), ("attempting-stage-id", "Attempting"), ("connected-stage-id", "Connected"),
     ("qualified-stage-id", "Qualified"), ("unqualified-stage-id", "Unqualified"),
@@ -60,7 +68,7 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
         "email": p.email,
         "firstname": p.first,
         "lastname": p.last,
-        "phone": f"+31 20 55{p.number % 100_000:05d}",
+        "phone": f"+31 20 {5_000_000 + p.number}",
         "company": p.company.name if p.company else None,
         "jobtitle": job_title(p),
         "city": city,
@@ -230,7 +238,14 @@ def _events(draft: Draft, people: list[Person]) -> list[dict[str, Any]]:
             values = {"deal_id": d.hs_id, "value": money(d.cents) or "0", "currency": "EUR"}
             rows.append((d.people[0], "pe1_close_convert_lead", d.path_hs[-1][1] + HOUR, values))
     return [
-        {"id": f"ev-{i + 1:08d}", "objectType": "CONTACT", "objectId": p.hs_id, "eventType": kind, "occurredAt": iso(t), "properties": values}
+        {
+            "id": f"ev-{i + 1:08d}",
+            "objectType": "CONTACT",
+            "objectId": p.hs_id,
+            "eventType": kind,
+            "occurredAt": iso(t),
+            "properties": values,
+        }
         for i, (p, kind, t, values) in enumerate(rows)
     ]
 
@@ -252,7 +267,9 @@ def _deal_pipelines(draft: Draft) -> list[dict[str, Any]]:
 
 
 def _lead_pipeline() -> dict[str, Any]:
-    stages = [{"id": key, "label": label, "displayOrder": i, "metadata": {"isClosed": "false"}} for i, (key, label) in enumerate(LEAD_STAGES)]
+    stages = [
+        {"id": key, "label": label, "displayOrder": i, "metadata": {"isClosed": "false"}} for i, (key, label) in enumerate(LEAD_STAGES)
+    ]
     return {"id": "lead-pipeline-id", "label": "Lead pipeline", "displayOrder": 0, "stages": stages}
 
 

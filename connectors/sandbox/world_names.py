@@ -10,28 +10,42 @@ from functools import lru_cache
 DAY = 86_400
 HOUR = 3_600
 
-FIRST = (
-    "Ada Adil Aino Alma Amara Anouk Aris Asta Bela Bram Carla Cem Dalia Dario Edda Eino Elif Emre Enzo Esme Farah Finn Freya Gita Hana Henk"
-    " Ida Ilse Imre Ines Iris Ivo Jana Jonas Jude Kai Kaja Lale Lars Leda Liv Luca Maia Marek Mina Miro Nadia Nils Noor Odin Olga Oona Otto"
-    " Petra Pia Quinn Rafa Remi Rosa Runa Sami Sanna Selma Signe Silas Suri Tara Teo Thea Tilda Timo Una Uma Vera Viggo Wanda Willem Yara Zeno"
-).split()
-LAST = (
-    "Abbot Alder Arkwell Ashdown Barlow Beck Bergen Birch Blom Bracken Calder Castell Corwin Dahl Denholm Dorn Eklund Elster Farrow Fenn"
-    " Ferran Galt Garnet Hale Harrow Hollis Ivers Jansen Juniper Kestrel Kolb Lark Larsen Linden Lorne Marlow Mercer Merrow Nansen Norden"
-    " Oakes Orrin Palmer Penrose Quill Rask Raven Ridley Rowan Sable Selden Sorrel Stroud Tamm Tarn Thorne Ullman Vale Varga Vesper Wilder"
-    " Winter Wren Yarrow Zeller"
-).split()
-PLACE = (
-    "Northwind Bluefield Stonebridge Silverlake Eastgate Harbour Highmoor Redwater Clearbrook Ironwood Fairhaven Greyfell Longreach Westmark"
-    " Summerhill Oldfield Whitecliff Deepwell Brightwater Cloudrest Elmhurst Foxglove Goldcrest Heathfield Kingfisher Larkspur Millrace"
-    " Nightjar Otterburn Pinecrest Quarry Rosehill Saltmarsh Tidewater Underhill Vineyard Windrush Yewtree Amberline Copperfield"
-).split()
-TRADE = (
-    "Optics Foundry Bottling Robotics Ceramics Textiles Mills Packaging Turbines Dairies Chemicals Paper Logistics Motors Plastics Glassworks"
-    " Breweries Shipyards Timber Pumps Castings Batteries Pharma Cables Elevators"
-).split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FIRST = _words(
+    "Ada Adil Aino Alma Amara Anouk Aris Asta Bela Bram Carla Cem Dalia Dario Edda Eino Elif Emre Enzo Esme Farah Finn Freya Gita "
+    "Hana Henk Ida Ilse Imre Ines Iris Ivo Jana Jonas Jude Kai Kaja Lale Lars Leda Liv Luca Maia Marek Mina Miro Nadia Nils Noor "
+    "Odin Olga Oona Otto Petra Pia Quinn Rafa Remi Rosa Runa Sami Sanna Selma Signe Silas Suri Tara Teo Thea Tilda Timo Una Uma "
+    "Vera Viggo Wanda Willem Yara Zeno"
+)
+LAST = _words(
+    "Abbot Alder Arkwell Ashdown Barlow Beck Bergen Birch Blom Bracken Calder Castell Corwin Dahl Denholm Dorn Eklund Elster "
+    "Farrow Fenn Ferran Galt Garnet Hale Harrow Hollis Ivers Jansen Juniper Kestrel Kolb Lark Larsen Linden Lorne Marlow Mercer "
+    "Merrow Nansen Norden Oakes Orrin Palmer Penrose Quill Rask Raven Ridley Rowan Sable Selden Sorrel Stroud Tamm Tarn Thorne "
+    "Ullman Vale Varga Vesper Wilder Winter Wren Yarrow Zeller"
+)
+PLACE = _words(
+    "Northwind Bluefield Stonebridge Silverlake Eastgate Harbour Highmoor Redwater Clearbrook Ironwood Fairhaven Greyfell "
+    "Longreach Westmark Summerhill Oldfield Whitecliff Deepwell Brightwater Cloudrest Elmhurst Foxglove Goldcrest Heathfield "
+    "Kingfisher Larkspur Millrace Nightjar Otterburn Pinecrest Quarry Rosehill Saltmarsh Tidewater Underhill Vineyard Windrush "
+    "Yewtree Amberline Copperfield"
+)
+TRADE = _words(
+    "Optics Foundry Bottling Robotics Ceramics Textiles Mills Packaging Turbines Dairies Chemicals Paper Logistics Motors Plastics "
+    "Glassworks Breweries Shipyards Timber Pumps Castings Batteries Pharma Cables Elevators"
+)
 INDUSTRY = ("Manufacturing", "Food Production", "Chemicals", "Logistics", "Machinery", "Pharmaceuticals")
-CITY = (("Utrecht", "Netherlands"), ("Aarhus", "Denmark"), ("Lyon", "France"), ("Porto", "Portugal"), ("Leipzig", "Germany"), ("Turku", "Finland"))
+CITY = (
+    ("Utrecht", "Netherlands"),
+    ("Aarhus", "Denmark"),
+    ("Lyon", "France"),
+    ("Porto", "Portugal"),
+    ("Leipzig", "Germany"),
+    ("Turku", "Finland"),
+)
 TITLE = ("Plant Manager", "Maintenance Lead", "Head of Operations", "Process Engineer", "Buyer", "Quality Manager", "Managing Director")
 PRODUCT = ("vibration sensors", "flow meters", "thermal probes", "pressure gauges", "level sensors", "torque cells", "gas detectors")
 PURPOSE = ("pilot", "line retrofit", "plant rollout", "framework order", "spare parts contract", "monitoring upgrade")

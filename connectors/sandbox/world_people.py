@@ -27,6 +27,8 @@ def cell(draft: Draft, *plans: Plan, people: int = 1) -> Company:
     company.in_salesforce = True
     for _ in range(people):
         buyer(draft, company, first)
+    for deal in deals:
+        deal.source = company.people[0].source
     return company
 
 
@@ -172,7 +174,9 @@ def _scars(draft: Draft) -> None:
             continue
         loser = {"email": f"old.{person.email}", "salesforcecontactid": None, "salesforceleadid": None}
         if person.number % 150 == 7:
-            draft.extras.append(Extra("hubspot", "contacts", person, str(5_000_000_001 + person.number), loser, {"merged_into": person.hs_id}))
+            draft.extras.append(
+                Extra("hubspot", "contacts", person, str(5_000_000_001 + person.number), loser, {"merged_into": person.hs_id})
+            )
         if person.number % 150 == 11 and person.sf in ("contact", "converted"):
             master = {"IsDeleted": True, "MasterRecordId": person.contact_id, "HubSpot_Id__c": None}
             draft.extras.append(Extra("salesforce", "Contact", person, sf_id("003", 10_000_001 + person.number), master, {}))

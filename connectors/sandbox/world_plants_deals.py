@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from connectors.sandbox.world_deals import Plan, closing, opening
 from connectors.sandbox.world_hubspot import PARTNER_PIPELINE, PARTNER_STAGE
 from connectors.sandbox.world_model import Deal, Draft
-from connectors.sandbox.world_names import DAY, HOUR, at_noon, iso_date
+from connectors.sandbox.world_names import HOUR, at_noon, iso_date
 from connectors.sandbox.world_people import cell, settle
 
 
@@ -44,8 +44,6 @@ def _detach(deal: Deal) -> None:
     deal.with_people = False
     for person in deal.people:
         person.deals = []
-        person.lifecycle = [step for step in person.lifecycle if step[0] != "opportunity"]
-        person.converted_at = max(person.lifecycle[-1][1], person.converted_at - DAY) if person.sf == "converted" else 0
         settle(person)
 
 
@@ -76,10 +74,10 @@ def i10_decoy(draft: Draft, n: int) -> None:
 
 
 def _twins(draft: Draft, *, apart_days: int) -> tuple[Deal, Deal]:
-    """Two open deals in the first stage, alike but for case, dash and a few euros."""
+    """Two open deals in the first stage, alike but for the dash in the name and ten euros."""
     company = cell(draft, opening(at=0, age_days=27, close_in_days=40), opening(at=0, age_days=27 - apart_days, close_in_days=40))
     first, second = company.deals
-    second.name, second.kind = first.name.replace("–", "-").title(), first.kind
+    second.name, second.kind = first.name.replace("–", "-"), first.kind
     cents = first.cents or 0
     fix_amount(second, cents + 1_000, cents + 1_000)
     return first, second

@@ -79,10 +79,8 @@ def s03_decoy(draft: Draft, n: int) -> None:
 
 def s05(draft: Draft, n: int) -> None:
     deal = one(draft, opening(at=2, age_days=5))
-    deal.path_sf = deal.path_sf[:-1]
-    deal.path_sf[-1] = (deal.path_sf[-1][0], draft.now - 9 * DAY)  # not so old that it also looks stalled
-    deal.path_hs[1] = (deal.path_hs[1][0], draft.now - 9 * DAY - 60)
-    deal.path_hs[0] = (deal.path_hs[0][0], min(deal.path_hs[0][1], draft.now - 20 * DAY))
+    deal.path_hs[1] = (deal.path_hs[1][0], draft.now - 9 * DAY)  # not so old that the mirror also looks stalled
+    deal.path_sf = mirrored(deal.path_hs[:2])
     deal.disputed = True
     draft.plant("S-05", "HubSpot is a stage ahead of Salesforce for five days", deal)
 
@@ -152,11 +150,11 @@ def t05(draft: Draft, n: int) -> None:
     """One amount and one stage that two writers keep changing back."""
     deal = one(draft, opening(at=2, age_days=9))
     low, high, start = 1_000_000, 1_200_000, draft.now - 6 * DAY
-    steps = [((low, high)[i % 2], start + i * 20 * HOUR, (REP, SYNC)[i % 2]) for i in range(6)]
+    steps = [((high, low)[i % 2], start + i * 20 * HOUR, (SYNC, REP)[i % 2]) for i in range(5)]
     deal.amounts, deal.cents, deal.cents_sf = [(low, deal.created, REP), *steps], high, high
     draft.plant("T-05", "two writers change the amount back and forth", deal)
     stage = one(draft, opening(at=1, age_days=12))
-    flips = [(("presentationscheduled", "qualifiedtobuy")[i % 2], start + i * 20 * HOUR) for i in range(7)][:-2]
+    flips = [(("presentationscheduled", "qualifiedtobuy")[i % 2], start + i * 26 * HOUR) for i in range(5)]
     stage.path_sf.append(("Proposal/Price Quote", flips[-1][1] + 60))
     stage.path_hs += flips
     stage.writers, stage.stage = (REP, SYNC), "Proposing"
@@ -169,11 +167,11 @@ def t05(draft: Draft, n: int) -> None:
 def t05_decoy(draft: Draft, n: int) -> None:
     deal = one(draft, opening(at=2, age_days=9))
     start = draft.now - 6 * DAY
-    steps = [((1_000_000, 1_200_000)[i % 2], start + i * 20 * HOUR, REP) for i in range(6)]
+    steps = [((1_200_000, 1_000_000)[i % 2], start + i * 20 * HOUR, REP) for i in range(5)]
     deal.amounts, deal.cents, deal.cents_sf = [(1_000_000, deal.created, REP), *steps], 1_200_000, 1_200_000
     draft.decoy("T-05", "one rep who cannot make up his mind: no second writer", deal)
     slow = one(draft, opening(at=2, age_days=28))
-    wide = [((1_000_000, 1_200_000)[i % 2], draft.now - (26 - 5 * i) * DAY, (REP, SYNC)[i % 2]) for i in range(6)]
+    wide = [((1_200_000, 1_000_000)[i % 2], draft.now - (26 - 5 * i) * DAY, (SYNC, REP)[i % 2]) for i in range(5)]
     slow.amounts, slow.cents, slow.cents_sf = [(1_000_000, slow.created, REP), *wide], 1_200_000, 1_200_000
     draft.decoy("T-05", "the same turns, but five days apart", slow)
 

@@ -81,7 +81,7 @@ def _person(p: Person) -> dict[str, Any]:
         "LastName": p.last,
         "Name": f"{p.first} {p.last}",
         "Email": p.email,
-        "Phone": f"+312055{p.number % 100_000:05d}",
+        "Phone": f"+3120{5_000_000 + p.number}",
         "Title": job_title(p),
         "LeadSource": SOURCE[p.source][1],
         "OwnerId": owners()[p.owner].salesforce,
@@ -237,7 +237,12 @@ def _roles(deals: list[Deal]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for d in deals:
         for i, p in enumerate(d.people if d.with_people else ()):
-            role = {"OpportunityId": d.sf_id, "ContactId": p.contact_id, "Role": "Decision Maker" if i == 0 else "Evaluator", "IsPrimary": i == 0}
+            role = {
+                "OpportunityId": d.sf_id,
+                "ContactId": p.contact_id,
+                "Role": "Decision Maker" if i == 0 else "Evaluator",
+                "IsPrimary": i == 0,
+            }
             rows.append({"Id": sf_id("00K", len(rows) + 1), **role, **stamps(d.created + MIRROR_DELAY, d.created + MIRROR_DELAY)})
     return rows
 
@@ -255,8 +260,9 @@ def _members(draft: Draft, people: list[Person]) -> list[dict[str, Any]]:
         at = min(draft.now - 3 * DAY, (p.sf_status[0][1] if p.sf_status else p.created) + 2 * DAY)
         answered = p.number % 2 == 0
         rows.append({
-            "Id": sf_id("00v", len(rows) + 1), "CampaignId": campaign_id(p.number // 3 % 3), "LeadId": p.lead_id if p.sf == "lead" else None,
-            "ContactId": p.contact_id if p.sf != "lead" else None, "Status": "Responded" if answered else "Sent", "HasResponded": answered,
+            "Id": sf_id("00v", len(rows) + 1), "CampaignId": campaign_id(p.number // 3 % 3),
+            "LeadId": p.lead_id if p.sf == "lead" else None, "ContactId": p.contact_id if p.sf != "lead" else None,
+            "Status": "Responded" if answered else "Sent", "HasResponded": answered,
             "FirstRespondedDate": iso_date(at) if answered else None, **stamps(at, at),
         })  # fmt: skip
     return rows
@@ -279,7 +285,7 @@ def _user(i: int, now: int) -> dict[str, Any]:
     o = owners()[i]
     return {
         "Id": o.salesforce, "Name": f"{o.first} {o.last}", "FirstName": o.first, "LastName": o.last, "Email": o.sf_email,
-        "Username": f"{o.email}.crm", "IsActive": o.active, **stamps(now - 900 * DAY, now - (30 + i) * DAY),
+        "Username": o.email.replace("@", "@crm."), "IsActive": o.active, **stamps(now - 900 * DAY, now - (30 + i) * DAY),
     }  # fmt: skip
 
 

@@ -1,0 +1,51 @@
+"""Records of one deal in several accounts, as pairs: the one the policy believes (a) beside each of the others (b)."""
+
+from __future__ import annotations
+
+import ibis
+
+from core.rules.rule import Context, one_side, prefixed, sides
+from core.tables import ranked
+
+_COLUMNS = (
+    "entity_id", "account", "vendor", "resource", "vendor_id", "created_at", "updated_at", "result", "stage", "raw_stage",
+    "pipeline_id", "pipeline_stage", "amount", "currency", "close_date", "owner_email", "stage_entered_at",
+)  # fmt: skip
+
+
+def mirrors(ctx: Context, field: str, filled: str | None = None) -> ibis.Table:
+    """One row per (leader, other account's record): columns a_… and b_…, and `part` (the other account) for the finding.
+
+    Only records with a value in `filled` take part: nothing drifts from a blank.
+    """
+    t = ctx.facts["deals"].select(*_COLUMNS)
+    if filled:
+        t = t.filter(t[filled].notnull())
+    t = t.mutate(changed_at=_changed_at(ctx, t, field))
+    order = ranked(t.vendor, ctx.policy(field)[1], t.account, t.resource, t.vendor_id)
+    t = t.mutate(place=ibis.row_number().over(group_by="entity_id", order_by=order))
+    a = prefixed(t.filter(t.place == 0).drop("place"), "a_", "entity_id")
+    b = prefixed(t.filter(t.place > 0).drop("place"), "b_", "entity_id")
+    pairs = a.inner_join(b, "entity_id")
+    return pairs.filter(pairs.a_account != pairs.b_account).mutate(part=pairs.b_account)
+
+
+def _changed_at(ctx: Context, deals: ibis.Table, field: str) -> ibis.Value:
+    """Since when the record can have this value: the stage's own date where there is one, else the record's last change."""
+    return ibis.coalesce(deals.stage_entered_at, deals.updated_at) if field == "stage" else deals.updated_at
+
+
+def pair_sides(pairs: ibis.Table, field: str, column: str, *, fix: ibis.Value | None = None, before: str | None = None) -> ibis.Table:
+    """Both ends as sides of one finding; a fix, if any, is for the other record (b)."""
+    common = {"part": pairs.part, "note": pairs["note"] if "note" in pairs.columns else None}
+    a = one_side(pairs, "a_", "deal", field, value=pairs[f"a_{column}"], at=pairs.a_changed_at, **common)
+    b = one_side(
+        pairs, "b_", "deal", field, value=pairs[f"b_{column}"], at=pairs.b_changed_at, fix_value=fix,
+        fix_before=pairs[f"b_{before}"] if before else None, fix_pipeline=pairs.b_pipeline_id if fix is not None else None, **common,
+    )  # fmt: skip
+    return sides(a, b)
+
+
+def settled(ctx: Context, pairs: ibis.Table) -> ibis.Table:
+    """Pairs that neither side touched within the quiet period."""
+    return pairs.filter(pairs.a_changed_at <= ctx.quiet, pairs.b_changed_at <= ctx.quiet)

@@ -1,0 +1,152 @@
+"""Stage and lifecycle: what one system calls a customer, an opportunity or won, and another does not."""
+
+from __future__ import annotations
+
+import ibis
+
+from core.rules.history import deal_steps
+from core.rules.lifecycles import lifecycles, linked_deals, with_deals
+from core.rules.mirrors import mirrors, pair_sides, settled
+from core.rules.rule import Context, Rule, one_side, side, sides
+from core.tables import seconds_between
+
+
+def _joined(ctx: Context, *, through_company: bool = False) -> ibis.Table:
+    life = lifecycles(ctx)
+    life = life.filter(life.updated_at <= ctx.quiet)
+    deals = with_deals(ctx, linked_deals(ctx, through_company=through_company))
+    return life.inner_join(deals, ["entity_kind", "entity_id"])
+
+
+def _with_deal(t: ibis.Table, outcome: str, fix: str | None) -> ibis.Table:
+    """The lifecycle's record (with the fix) beside one deal that contradicts it."""
+    kind = t.entity_kind
+    common = {"entity_kind": kind, "part": t.key}
+    life = side(t, "", "lifecycle", value=t.stage, at=t.at, fix_value=fix, fix_before=t.raw_stage if fix else None, **common)
+    deal = one_side(t, f"{outcome}_", "", "lifecycle", value=f"deal {outcome}", at=t[f"{outcome}_at"], **common)
+    return sides(life, deal)
+
+
+def _customer_without_won(ctx: Context) -> ibis.Table:
+    t = _joined(ctx, through_company=True)
+    t = t.filter(t.stage.isin(["M80", "M90", "M95"]), t.won == 0, t.lost > 0)
+    return _with_deal(t, "lost", None)
+
+
+def _won_not_customer(ctx: Context) -> ibis.Table:
+    t = _joined(ctx)
+    return _with_deal(t.filter(t.settled_won > 0, t.stage < "M80"), "won", "M80")
+
+
+def _behind_pipeline(ctx: Context) -> ibis.Table:
+    t = _joined(ctx)
+    return _with_deal(t.filter(t.settled_open > 0, t.won == 0, t.stage < "M50"), "open", "M50")
+
+
+def _converted_not_sql(ctx: Context) -> ibis.Table:
+    """The fix goes as far as open and won deals ask for, so that it never argues with S-02 or S-03."""
+    p = ctx.facts["people"]
+    lead = p.filter(p.converted, p.updated_at <= ctx.quiet)
+    lead = lead.mutate(converted_on=ibis.coalesce(lead.converted_at.cast("timestamp('UTC')"), lead.updated_at))
+    lead = lead.group_by("entity_id").agg(
+        lead_account=lead.account.min(), lead_resource=lead.resource.argmin(lead.account), lead_vendor_id=lead.vendor_id.argmin(lead.account),
+        lead_at=lead.converted_on.max(),
+    )  # fmt: skip
+    life = lifecycles(ctx)
+    life = life.filter(life.entity_kind == "person", life.stage < "M40", life.updated_at <= ctx.quiet)
+    t = life.inner_join(lead, "entity_id").filter(lambda x: x.account != x.lead_account)
+    t = t.left_join(ctx.facts["person"].select("entity_id", "open_deals", "won_deals"), "entity_id").drop("entity_id_right")
+    goal = ibis.cases((t.won_deals > 0, "M80"), (t.open_deals > 0, "M50"), else_="M40")
+    contact = side(t, "person", "lifecycle", part=t.key, value=t.stage, at=t.at, fix_value=goal, fix_before=t.raw_stage)
+    return sides(contact, one_side(t, "lead_", "person", "lifecycle", part=t.key, value="converted", at=t.lead_at))
+
+
+def _stage_differs(ctx: Context) -> ibis.Table:
+    p = mirrors(ctx, "stage", "stage")
+    p = p.mutate(a_where=ibis.coalesce(p.a_pipeline_stage, p.a_stage), b_where=ibis.coalesce(p.b_pipeline_stage, p.b_stage))
+    p = p.filter(p.a_result == "open", p.b_result == "open", p.a_where != p.b_where)
+    backward = p.a_stage < p.b_stage
+    p = settled(ctx, p).filter(lambda t: ~(t.a_stage < t.b_stage) | (ibis.greatest(t.a_changed_at, t.b_changed_at) <= ctx.quiet_backward))
+    manual = ctx.policy("stage")[0] == "manual"
+    nothing = ibis.null("string")
+    fix = nothing if manual else ibis.ifelse((p.a_stage != p.b_stage) & ~_same(backward, p), p.a_stage, nothing)
+    return pair_sides(p, "stage", "where", fix=fix, before="raw_stage")
+
+
+def _same(_: ibis.Value, p: ibis.Table) -> ibis.Value:
+    """Going back is a person's decision only where the funnel says so; a source of truth may take a mirror back."""
+    return ibis.literal(False) & (p.a_stage == p.b_stage)
+
+
+def _outcome_conflict(ctx: Context) -> ibis.Table:
+    p = mirrors(ctx, "stage")
+    p = p.filter(p.a_result != p.b_result)
+    one_open = (p.a_result == "open") | (p.b_result == "open")
+    closed_at = ibis.ifelse(p.a_result == "open", p.b_changed_at, p.a_changed_at)
+    p = p.filter(~one_open | (closed_at <= ctx.quiet_backward))
+    follow = (p.a_result != "open") & (p.b_result == "open")
+    code = ibis.ifelse(p.a_result == "won", "M80", "M85")
+    return pair_sides(p, "outcome", "result", fix=ibis.ifelse(follow, code, ibis.null("string")), before="raw_stage")
+
+
+def _regression(ctx: Context) -> ibis.Table:
+    """Backward moves that lasted a day; the return from a mis-click of less than a day is none."""
+    t = deal_steps(ctx)
+    day = float(ctx.limit("quiet_backward_hours")) * 3600
+    lasted = seconds_between(t.at, ibis.coalesce(t.next_at, ctx.now)) >= day
+    slip = t.value.identical_to(t.before_last) & (seconds_between(t.prev_at, t.at) < day)
+    t = t.filter(t.backward, lasted, ~slip, t.prev_code.notin(["M80", "M85"]), t.code.notin(["M80", "M85"]))
+    last = t.group_by("entity_id", "account", "resource", "vendor_id").agg(
+        value=t.prev_value.concat(" → ", t.value).argmax(t.seq), at=t.at.max(), times=t.count()
+    )
+    return side(last, "deal", "stage", note=last.times.cast("string").concat(" times"))
+
+
+def _skipped(ctx: Context) -> ibis.Table:
+    t = deal_steps(ctx)
+    t = t.filter(t.predecessor > t.furthest_before, t.code != "M85")
+    last = t.group_by("entity_id", "account", "resource", "vendor_id").agg(
+        value=t.prev_value.concat(" → ", t.value).argmax(t.seq), at=t.at.max()
+    )
+    return side(last, "deal", "stage")
+
+
+RULES = (
+    Rule(
+        "S-01", "Customer without won deal", "S1", "The CRM calls someone a customer whose deals were all lost.",
+        _customer_without_won, question="A customer from before the CRM? Confirm, or set the lifecycle back.",
+    ),
+    Rule(
+        "S-02", "Won deal, not customer", "S2", "A sale is closed but the lifecycle is still before customer.",
+        _won_not_customer, fix="set the lifecycle to customer", fix_field="lifecycle", policy="never_regress", thresholds=("quiet_minutes",),
+    ),
+    Rule(
+        "S-03", "Lifecycle behind pipeline", "S2", "There is an open deal but the lifecycle is still before opportunity.",
+        _behind_pipeline, fix="set the lifecycle to opportunity", fix_field="lifecycle", policy="never_regress",
+        thresholds=("quiet_minutes",),
+    ),
+    Rule(
+        "S-05", "Deal stage differs between mirrors", "S2", "The same open deal stands in different stages.",
+        _stage_differs, fix="take the stage of the source of truth", question="Which stage is right?", fix_field="stage",
+        policy="source_of_truth", thresholds=("quiet_minutes", "quiet_backward_hours"),
+    ),
+    Rule(
+        "S-06", "Outcome conflict", "S1", "One system says won, lost or closed, the other does not.",
+        _outcome_conflict, fix="close the open mirror as the source of truth did", question="Which outcome is right?", fix_field="stage",
+        policy="source_of_truth", thresholds=("quiet_backward_hours",),
+    ),
+    Rule(
+        "S-07", "Stage regression", "S3", "A deal went back to an earlier stage and stayed there.",
+        _regression, question="Is the earlier stage right? Going back more than twice is worth a talk.", flag="went back",
+        thresholds=("quiet_backward_hours",),
+    ),
+    Rule(
+        "S-09", "Skipped stages", "S4", "A stage was entered without the one before it; its reach is implied.",
+        _skipped,
+    ),
+    Rule(
+        "S-11", "Lead converted, contact still before SQL", "S2", "Sales converted the lead; the other system does not know.",
+        _converted_not_sql, fix="set the lifecycle to SQL or as far as the deals ask", fix_field="lifecycle", policy="never_regress",
+        thresholds=("quiet_minutes",),
+    ),
+)  # fmt: skip

@@ -1,0 +1,76 @@
+"""sync and reconcile."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from jobs.cli import emit
+
+
+def json_option(f: Any) -> Any:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(f)
+
+
+@click.command()
+@click.argument("accounts", nargs=-1)
+@click.option("--full", is_flag=True, help="Read everything again, not only what changed.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Limit a first read to rows changed since this day.")
+@click.option("--resource", "resources", multiple=True, help="Only these resources (repeatable).")
+@json_option
+@click.pass_obj
+def sync(
+    obj: dict[str, Any], accounts: tuple[str, ...], full: bool, since: datetime | None, resources: tuple[str, ...], as_json: bool
+) -> int:
+    """Pull what changed from the vendors into the lake.
+
+    \b
+    Examples:
+      tundish sync                      all accounts
+      tundish sync hubspot --full       read everything again
+      tundish sync --resource contacts
+    """
+    from jobs.steps import run_sync
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        day = since.replace(tzinfo=UTC) if since else None
+        result = run_sync(hub, accounts=accounts, full=full, since=day, resources=resources, quiet=as_json)
+        emit(result.to_json(), as_json, result.text())
+        return result.exit_code
+
+
+@click.command()
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="What was known then (UTC); nothing is stored.")
+@click.option("--rule", "rules", multiple=True, help="Only these rules, e.g. --rule D-01 (repeatable).")
+@click.option("--severity", type=click.Choice(["S1", "S2", "S3", "S4"]), help="Only this severity and worse.")
+@click.option("--max", "limit", default=50, show_default=True, help="At most so many findings in the table.")
+@json_option
+@click.pass_obj
+def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...], severity: str | None, limit: int, as_json: bool) -> int:
+    """Resolve who is who and list where systems disagree.
+
+    \b
+    Examples:
+      tundish reconcile
+      tundish reconcile --severity S1
+      tundish reconcile --as-of 2026-06-01 --rule D-01
+    """
+    from jobs import show
+    from jobs.steps import run_reconcile
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        found = run_reconcile(hub, as_of=as_of.replace(tzinfo=UTC) if as_of else None)
+        rows = [r for r in found.findings.to_pylist() if (not rules or r["rule"] in rules) and (not severity or r["severity"] <= severity)]
+        data = {"run": found.run_id, "as_of": found.as_of, "entities": found.entities(), "findings": [_plain(r) for r in rows]}
+        emit(data, as_json, "" if as_json else show.entities_text(data["entities"]) + "\n" + show.findings_text(rows, limit))
+        return 0
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A finding with its JSON columns opened."""
+    return {k: json.loads(v) if k in ("records", "values", "fix", "evidence") and v else v for k, v in row.items()}

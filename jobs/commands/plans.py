@@ -1,0 +1,129 @@
+"""plan, apply and undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from core.change import Change
+from jobs.cli import emit
+
+ALLOW = {"large": "more changes than the limits say", "shrunk": "a source lost many rows", "partial": "the last sync was incomplete"}
+
+
+@click.command()
+@click.option("--rule", "rules", multiple=True, help="Only fixes of these rules (repeatable).")
+@click.option("--list", "listing", is_flag=True, help="List saved plans.")
+@click.option("--show", "plan_id", help="Show a saved plan (id, or 'latest').")
+@click.option("--max", "limit", default=40, show_default=True, help="At most so many changes in the table.")
+@click.option("--format", "format_", type=click.Choice(["table", "md", "csv", "html"]), default="table", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: str | None, limit: int, format_: str, as_json: bool) -> int:
+    """Work out what would be written back; writes nothing to a vendor.
+
+    \b
+    Examples:
+      tundish plan
+      tundish plan --rule S-02
+      tundish plan --show latest --format md
+    """
+    from jobs import show
+    from jobs.report import render
+    from jobs.steps import run_plan
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        if listing:
+            rows = hub.line.plans.plans()
+            text = "\n".join(f"{r.plan_id}  {r.created_at:%Y-%m-%d %H:%M}  {r.status:9} {r.changes} changes" for r in rows)
+            emit({"plans": [vars(r) for r in rows]}, as_json, text or "no plan yet; make one: tundish plan")
+            return 0
+        made = hub.line.plans.load(plan_id) if plan_id else run_plan(hub, rules=frozenset(rules) or None)
+        if format_ != "table" and not as_json:
+            click.echo(
+                render({"as_of": made.as_of.isoformat(), "organisation": hub.config.organisation.name, "plan": made.to_json()}, format_)
+            )
+        else:
+            emit(made.to_json(), as_json, "" if as_json else show.plan_text(made, limit))
+        return 4 if made.refusals else 0
+
+
+def _wanted(only: tuple[str, ...]) -> Any:
+    """A filter on changes: each word is an account, target, field, rule, vendor id or change id; any match is enough."""
+    if not only:
+        return None
+
+    def keep(change: Change) -> bool:
+        return bool({change.account, change.target, change.field, change.rule, change.vendor_id, change.change_id} & set(only))
+
+    return keep
+
+
+@click.command()
+@click.argument("plan_id", metavar="PLAN", required=False, default="latest")
+@click.option("--only", multiple=True, help="Only changes of this account, target, field, rule, record or change id (repeatable).")
+@click.option("--allow-large", is_flag=True, help=f"Apply although: {ALLOW['large']}.")
+@click.option("--allow-shrunk", is_flag=True, help=f"Apply although: {ALLOW['shrunk']}.")
+@click.option("--allow-partial", is_flag=True, help=f"Apply although: {ALLOW['partial']}.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def apply(
+    obj: dict[str, Any], plan_id: str, only: tuple[str, ...], allow_large: bool, allow_shrunk: bool, allow_partial: bool, yes: bool, as_json: bool
+) -> int:  # fmt: skip
+    """Carry out a plan (default: the latest). Interrupted, run it again: it continues.
+
+    \b
+    Examples:
+      tundish apply                     the latest plan, after asking
+      tundish apply 3fa9 --only S-02
+      tundish apply 3fa9 --allow-large --yes
+    """
+    from jobs import show
+    from jobs.steps import run_apply
+    from jobs.wiring import open_hub
+
+    allow = frozenset(w for w, on in (("large", allow_large), ("shrunk", allow_shrunk), ("partial", allow_partial)) if on)
+    with open_hub(obj["config"]) as hub:
+        made = hub.line.plans.load(plan_id)
+        if not yes and not as_json:
+            click.echo(show.plan_text(made, 20))
+            click.confirm(f"Write {len(made.changes)} changes to {len({c.account for c in made.changes})} accounts?", abort=True)
+        result = run_apply(hub, made, allow=allow, only=_wanted(only), quiet=as_json)
+        emit(result.to_json(), as_json, result.text())
+        return result.exit_code
+
+
+@click.command()
+@click.argument("apply_id", metavar="APPLY_RUN", required=False)
+@click.option("--only", multiple=True, help="Only changes of this account, target, field, rule, record or change id (repeatable).")
+@click.option("--list", "listing", is_flag=True, help="List apply and undo runs.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listing: bool, yes: bool, as_json: bool) -> int:
+    """Take an apply run back: before-images are restored where nobody wrote since.
+
+    \b
+    Examples:
+      tundish undo --list
+      tundish undo apply-20260630-020500-1f2e
+      tundish undo apply-20260630-020500-1f2e --only salesforce
+    """
+    from jobs.steps import run_undo
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        if listing or not apply_id:
+            runs = hub.line.plans.applies()
+            text = "\n".join(f"{r['id']}  plan {r['plan_id']}  {r['kind']:5} {r['status']}" for r in runs)
+            emit({"runs": runs}, as_json, text or "nothing was applied yet")
+            return 0
+        hub.line.plans.plan_of(apply_id)
+        if not yes and not as_json:
+            click.confirm(f"Take back {len(hub.line.plans.applied(apply_id))} changes of {apply_id}?", abort=True)
+        result = run_undo(hub, apply_id, only=_wanted(only))
+        emit(result.to_json(), as_json, result.text())
+        return result.exit_code

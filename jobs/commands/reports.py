@@ -1,0 +1,90 @@
+"""report and explain."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobs.cli import emit
+
+NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "findings", "records", "plan")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(NAMES), default="all")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="What was known then (UTC).")
+@click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
+@click.pass_obj
+def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str, output: str | None, as_json: bool) -> int:
+    """Print a report.
+
+    \b
+    Examples:
+      tundish report funnel
+      tundish report all --format html --output report.html
+      tundish report pipeline --as-of 2026-06-01 --format csv
+    """
+    from jobs.report import render
+    from jobs.reporting import report_data
+    from jobs.steps import run_reconcile
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        data = report_data(hub, run_reconcile(hub, as_of=as_of.replace(tzinfo=UTC) if as_of else None))
+    text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
+    if output:
+        Path(output).write_text(text, encoding="utf-8")
+        click.echo(f"wrote {output}")
+    else:
+        click.echo(text)
+    return 0
+
+
+def _table(data: dict[str, Any], name: str) -> str:
+    from core.change import Plan
+    from jobs import show
+
+    parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
+    if name in ("all", "records"):
+        parts.append(show.records_text(data["records"]))
+    if name in ("all", "funnel", "pipeline", "winrate", "sources"):
+        parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
+    if name in ("all", "findings"):
+        parts.append(show.findings_text(data["findings"], 50))
+    if name in ("all", "plan") and data["plan"]:
+        parts.append(show.plan_text(Plan.from_json(data["plan"]), 25))
+    return "\n\n".join(parts)
+
+
+@click.command()
+@click.argument("what", metavar="ENTITY|RECORD|METRIC")
+@click.option("--dim", "dims", multiple=True, metavar="NAME=VALUE", help="A metric's dimension (repeatable).")
+@click.option("--max", "limit", default=50, show_default=True, help="At most so many rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, as_json: bool) -> int:
+    """Show the rows behind an entity, a vendor record or a metric.
+
+    \b
+    Examples:
+      tundish explain per_1f0c9a
+      tundish explain hubspot:contacts:151
+      tundish explain win_rate_count
+    """
+    from jobs.explain import explain_entity, explain_metric
+    from jobs.steps import run_reconcile
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        found = run_reconcile(hub)
+        if what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
+            data, text = explain_entity(hub, found, what)
+        else:
+            data, text = explain_metric(found, what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
+        emit(data, as_json, text)
+        return 0

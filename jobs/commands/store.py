@@ -1,0 +1,96 @@
+"""sql, compact and forget: the lake by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from jobs.cli import emit
+
+
+@click.command()
+@click.argument("query")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="What was known then (UTC).")
+@click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, as_json: bool) -> int:
+    """Query the lake with SQL: one view per kind (current rows), and <kind>_versions with every version.
+
+    \b
+    Examples:
+      tundish sql "select stage, count(*) from person group by 1 order by 1"
+      tundish sql "select * from deal_versions where vendor_id = '17'" --json
+      tundish sql "select count(*) from deal" --as-of 2026-06-01
+    """
+    import csv
+    import sys
+
+    import duckdb
+
+    from core.errors import UserError
+    from jobs import show
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        try:
+            table = hub.lake.sql(query, as_of.replace(tzinfo=UTC) if as_of else None)
+        except duckdb.Error as problem:
+            raise UserError(str(problem), next_step="`tundish sql 'show tables'` lists what there is") from problem
+        rows = table.to_pylist()
+        if as_json or format_ == "json":
+            emit({"columns": table.column_names, "rows": rows}, True)
+        elif format_ == "csv":
+            writer = csv.writer(sys.stdout)
+            writer.writerow(table.column_names)
+            writer.writerows(list(row.values()) for row in rows)
+        else:
+            click.echo(show.table_text(table.column_names, [list(row.values()) for row in rows]))
+        return 0
+
+
+@click.command()
+@click.option("--vacuum-hours", default=168, show_default=True, help="Drop files no version has used for so long.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def compact(obj: dict[str, Any], vacuum_hours: int, as_json: bool) -> int:
+    """Compact the lake's files, remove rows of batches that were never committed, drop unused files."""
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        orphans = hub.lake.sweep_orphans()
+        files = hub.lake.compact()
+        dropped = hub.lake.vacuum(vacuum_hours)
+        text = f"{orphans} orphan rows removed, {sum(files.values())} files rewritten, {dropped} old files dropped"
+        emit({"orphan_rows": orphans, "rewritten": files, "dropped_files": dropped}, as_json, text)
+        return 0
+
+
+@click.command()
+@click.argument("record", metavar="ACCOUNT:RESOURCE:ID", nargs=-1, required=True)
+@click.option("--why", default="erasure request", show_default=True, help="Kept with the tombstone; no personal data, please.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as_json: bool) -> int:
+    """Erase records from the lake for good, and keep a tombstone that stops them from being pulled again.
+
+    \b
+    Example:
+      tundish forget hubspot:contacts:151 mailchimp:members:a1f0:9e26471d35a78862c17e467d87cddedf
+    """
+    from core.errors import UserError
+    from jobs.wiring import open_hub
+
+    keys = [tuple(r.split(":", 2)) for r in record]
+    if wrong := [r for r, key in zip(record, keys, strict=True) if len(key) != 3]:
+        raise UserError(f"not a record: {wrong[0]!r}", next_step="write ACCOUNT:RESOURCE:ID, e.g. hubspot:contacts:151")
+    with open_hub(obj["config"]) as hub:
+        hub.accounts([key[0] for key in keys])
+        if not yes and not as_json:
+            click.confirm(f"Erase {len(keys)} records from the lake? This cannot be undone.", abort=True)
+        rows = hub.lake.forget([(a, r, i) for a, r, i in keys], hub.clock(), why)
+        emit({"erased_rows": rows, "tombstones": len(keys)}, as_json, f"{rows} rows erased, {len(keys)} tombstones set")
+        return 0

@@ -1,0 +1,71 @@
+"""Is everything in order? Per account: settings, credentials, live fields against the mapping, stages against the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.connector import Live
+from core.errors import TundishError
+from core.yaml_positions import did_you_mean
+from jobs.wiring import Hub
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `tundish check`. level: ok, warning or error; `exit_code` of the worst error becomes the command's."""
+
+    account: str
+    what: str
+    level: str
+    text: str
+    next_step: str = ""
+    exit_code: int = 0
+
+
+def check_account(hub: Hub, name: str) -> list[Check]:
+    """Open the account, make one cheap call, and compare its live fields and stages with the mapping."""
+    try:
+        with hub.account(name) as opened:
+            checks = [Check(name, "credentials", "ok", opened.connector.probe(opened.session))]
+            if opened.connector.discover:
+                live = opened.connector.discover(opened.session)
+                checks += _fields(hub, name, live) + _stages(hub, name, live)
+            return checks
+    except TundishError as problem:
+        return [Check(name, "credentials", "error", problem.message, problem.next_step, problem.exit_code)]
+
+
+def _fields(hub: Hub, name: str, live: Live) -> list[Check]:
+    """Mapped paths the account does not have; only for resources whose fields the vendor lists."""
+    mapping = hub.setup.mappings[name]
+    known: dict[str, set[str]] = {}
+    for field in live.fields:
+        known.setdefault(field.resource, set()).add(field.path)
+    checks = []
+    for resource, paths in known.items():
+        if resource not in mapping.resources:
+            continue
+        heads = {p.split(".", 1)[0] for p in paths if "." in p}
+        asked = mapping.resources[resource].fields_asked
+        missing = [p for p in asked if p not in paths and (p.split(".", 1)[0] in heads if "." in p else not heads)]
+        for path in sorted(missing):
+            text = f"{resource}: the account has no field {path}{did_you_mean(path, paths)}"
+            checks.append(Check(name, "fields", "warning", text, f"create it, or take it out of {mapping.path}"))
+    total = sum(len(p) for p in known.values())
+    return checks or [Check(name, "fields", "ok", f"every mapped field exists ({total} live fields in {len(known)} resources)")]
+
+
+def _stages(hub: Hub, name: str, live: Live) -> list[Check]:
+    tables = hub.setup.mappings[name].stages
+    checks = []
+    for stage in live.stages:
+        if not any(table.find(stage.pipeline_id or None, stage.stage_id) for table in tables.values()):
+            key = f"{stage.pipeline_id}/{stage.stage_id}" if stage.pipeline_id else stage.stage_id
+            text = f"stage {key} ({stage.pipeline_label}: {stage.label}) is in no stage table"
+            checks.append(Check(name, "stages", "warning", text, f'add a line to `stages:` such as  "{key}": M50'))
+    return checks or [Check(name, "stages", "ok", f"all {len(live.stages)} live stages are mapped")]
+
+
+def as_json(check: Check) -> dict[str, Any]:
+    return vars(check)

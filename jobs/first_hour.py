@@ -1,0 +1,137 @@
+"""What `tundish init` writes: config.yaml, and per vendor a mapping with the live account's own stages filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from core.config import SHIPPED, load_setup
+from core.connector import Connector, Live, LiveStage
+from core.errors import TundishError
+
+# Words in a stage's label → milestone, first match wins. Source: reference stage names of common CRMs, read 2026-11.
+_WORDS = (
+    ("M85", ("lost", "dead", "disqualified")),
+    ("M80", ("won", "signed", "closed won")),
+    ("M70", ("negot", "contract", "verbal", "legal", "sign")),
+    ("M60", ("propos", "quote", "demo", "present", "trial")),
+    ("M50", ("qualif", "discover", "need", "prospect", "appoint", "contact", "new")),
+)
+
+
+@dataclass(frozen=True)
+class Answers:
+    organisation: str
+    timezone: str
+    currency: str
+    settings: Mapping[str, Mapping[str, str]]  # vendor → setting → value or reference
+
+
+def guess(stage: LiveStage) -> str:
+    """The milestone a live stage probably means: the vendor's own flags first, then its label, then its probability."""
+    if stage.closed:
+        return "M80" if stage.won else "M85"
+    label = stage.label.lower()
+    for milestone, words in _WORDS[2:]:
+        if any(word in label for word in words):
+            return milestone
+    p = stage.probability or 0.0
+    return "M70" if p >= 0.8 else "M60" if p >= 0.5 else "M50"
+
+
+def live_mappings(answers: Answers, connectors: Mapping[str, Connector], folder: Path) -> dict[str, Live]:
+    """The live fields and stages of every account whose credentials already work; others are left to the shipped mapping."""
+    import tempfile
+
+    from jobs.wiring import Hub
+
+    found: dict[str, Live] = {}
+    with tempfile.TemporaryDirectory() as temp:
+        path = Path(temp) / "config.yaml"
+        path.write_text(config_text(answers, absolute=folder.resolve()))
+        try:
+            hub = Hub(load_setup(path, connectors))
+        except TundishError:
+            return found
+        for name in answers.settings:
+            try:
+                with hub.account(name) as opened:
+                    if opened.connector.discover:
+                        found[name] = opened.connector.discover(opened.session)
+            except TundishError:
+                continue
+        hub.close()
+    return found
+
+
+def config_text(answers: Answers, absolute: Path | None = None) -> str:
+    """config.yaml; file: references made absolute for a config that is read from another folder."""
+    settings = {
+        name: {
+            "vendor": name,
+            "settings": {k: _absolute(v, absolute) if absolute else v for k, v in given.items()},
+        }
+        for name, given in answers.settings.items()
+    }
+    data = {
+        "organisation": {"name": answers.organisation, "timezone": answers.timezone, "currency": answers.currency},
+        "accounts": settings,
+        "lake": "tundish-data/lake",
+        "ledger": "tundish-data/ledger.db",
+        "jobs": {
+            "nightly": {"schedule": "0 2 * * *", "steps": ["sync", "reconcile", "measure", "plan"], "apply": "manual"},
+            "hourly": {"schedule": "15 * * * *", "steps": ["sync"]},
+        },
+    }
+    out = StringIO()
+    yaml = YAML()
+    yaml.dump(data, out)
+    return "# Written by `tundish init`. Every setting is explained in config.example.yaml.\n" + out.getvalue()
+
+
+def _absolute(value: str, folder: Path) -> str:
+    return f"file:{folder / value.removeprefix('file:')}" if value.startswith("file:") else value
+
+
+def write_files(
+    answers: Answers, connectors: Mapping[str, Connector], folder: Path, live: Mapping[str, Live], keep: frozenset[Path]
+) -> list[Path]:
+    """Write what is not in `keep`; returns the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mappings").mkdir(exist_ok=True)
+    texts = {folder / "config.yaml": config_text(answers)}
+    for name in answers.settings:
+        texts[folder / "mappings" / f"{name}.yaml"] = mapping_text((SHIPPED / f"{name}.yaml").read_text(), live.get(name))
+    written = [path for path in texts if path not in keep]
+    for path in written:
+        part = path.with_suffix(".part")
+        part.write_text(texts[path], encoding="utf-8")
+        part.replace(path)
+    return written
+
+
+def mapping_text(shipped: str, live: Live | None) -> str:
+    """The shipped mapping, with the live account's unmapped deal stages added; each is marked as guessed."""
+    if live is None:
+        return shipped
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 200
+    data: Any = yaml.load(shipped)
+    table = data.get("stages", {}).get("deals")
+    if table is None:
+        return shipped
+    for stage in live.stages:
+        key = f"{stage.pipeline_id}/{stage.stage_id}" if stage.pipeline_id else stage.stage_id
+        if stage.record_kind != "deal" or key in table or stage.stage_id in table:
+            continue
+        table[key] = guess(stage)
+        table.yaml_add_eol_comment(f"guessed from '{stage.label}' in '{stage.pipeline_label}': confirm", key)
+    out = StringIO()
+    yaml.dump(data, out)
+    return out.getvalue()

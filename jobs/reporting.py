@@ -1,0 +1,71 @@
+"""Gather what a report shows, from the ledger and one understanding of the lake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.pipeline import Understanding
+from jobs.wiring import Hub
+
+_JSON_COLUMNS = ("records", "values", "fix", "evidence", "systems")
+
+
+def opened(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A finding with its JSON columns opened."""
+    return {k: _loads(v) if k in _JSON_COLUMNS else v for k, v in row.items()}
+
+
+def _loads(value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in '[{"':
+        return value
+    return json.loads(value)
+
+
+def report_data(hub: Hub, found: Understanding) -> dict[str, Any]:
+    """Everything the renderers need; see `jobs.report.render`."""
+    syncs = hub.ledger.runs(1, "sync")
+    counts = hub.ledger.counts(syncs[0].id) if syncs else []
+    rejects = hub.ledger.rejects(syncs[0].id) if syncs else []
+    plans = hub.line.plans.plans(1)
+    return {
+        "as_of": found.as_of.isoformat(),
+        "organisation": hub.config.organisation.name,
+        "freshness": _freshness(hub),
+        "records": [asdict(c) for c in counts],
+        "entities": found.entities(),
+        "findings": [opened(r) for r in found.findings.to_pylist()],
+        "truth": None,
+        "metrics": found.metrics.to_pylist(),
+        "plan": hub.line.plans.load().to_json() if plans else None,
+        "apply": None,
+        "undo": None,
+        "rejects": [asdict(r) for r in rejects],
+    }
+
+
+def _freshness(hub: Hub) -> dict[str, str]:
+    """When each account was last read completely."""
+    fresh: dict[str, str] = {}
+    for run in hub.ledger.runs(50, "sync"):
+        if run.ended_at is None:
+            continue
+        bad = {c.account for c in hub.ledger.counts(run.id) if c.status != "done"}
+        for count in hub.ledger.counts(run.id):
+            if count.account not in bad:
+                fresh.setdefault(count.account, run.started_at.isoformat())
+    return fresh
+
+
+def write_report(hub: Hub, data: Mapping[str, Any], name: str) -> Path:
+    """reports/<name>-<day>.html beside the config."""
+    from jobs.report import render
+
+    folder = hub.config.folder / "reports"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{data['as_of'][:10]}.html"
+    path.write_text(render(data, "html"), encoding="utf-8")
+    return path

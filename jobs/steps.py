@@ -1,0 +1,203 @@
+"""The steps of a job, each over an open hub: what `tundish sync`, `reconcile`, `plan`, `apply`, `undo` and jobs all call."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.pull import pull_account
+
+from core.change import Change, Outcome, Plan
+from core.errors import TundishError, UserError
+from core.ledger import Count
+from core.pipeline import Understanding, apply_plan, make_plan, understand, undo_run
+from core.plan import SourceSize
+from jobs import show
+from jobs.wiring import Hub
+
+STOP = threading.Event()  # set by a signal: finish the page in hand, then end
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """One sync run. `problems` are accounts that could not be read at all, with the reason."""
+
+    run_id: str
+    status: str
+    counts: tuple[Count, ...]
+    problems: Mapping[str, TundishError] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """The most urgent problem's code; 3 when something is missing; 0 only when everything adds up."""
+        codes = {p.exit_code for p in self.problems.values()}
+        for urgent in (5, 2, 6):
+            if urgent in codes:
+                return urgent
+        return 0 if self.status == "done" else 3
+
+    def to_json(self) -> dict[str, Any]:
+        problems = {name: {"error": p.message, "next": p.next_step} for name, p in self.problems.items()}
+        return {
+            "run": self.run_id,
+            "status": self.status,
+            "exit": self.exit_code,
+            "records": [asdict(c) for c in self.counts],
+            "problems": problems,
+        }
+
+    def text(self) -> str:
+        lines = [show.records_text([asdict(c) for c in self.counts])]
+        lines += [f"{name}: {problem}" for name, problem in self.problems.items()]
+        lines.append(f"sync {self.status} ({self.run_id})")
+        return "\n".join(lines)
+
+
+def run_sync(
+    hub: Hub,
+    *,
+    accounts: Sequence[str] = (),
+    full: bool = False,
+    since: datetime | None = None,
+    resources: Sequence[str] = (),
+    quiet: bool = False,
+) -> SyncResult:
+    """Pull accounts side by side; one account's trouble never stops another."""
+    names = hub.accounts(accounts)
+    _check_resources(hub, names, resources)
+    run_id = hub.ledger.start_run("sync", hub.clock(), {"accounts": names, "full": full})
+    problems: dict[str, TundishError] = {}
+
+    def one(name: str, on_progress: Callable[..., None]) -> None:
+        try:
+            with hub.account(name) as opened:
+                _pull(hub, opened, run_id, full, since, resources, on_progress)
+        except TundishError as problem:
+            problems[name] = problem
+
+    with show.Progress("sync", quiet=quiet) as progress, ThreadPoolExecutor(hub.config.limits.workers) as pool:
+        for future in [pool.submit(one, name, progress.step) for name in names]:
+            future.result()
+    counts = tuple(hub.ledger.counts(run_id))
+    status = "done" if not problems and all(c.status == "done" for c in counts) else "partial" if counts else "failed"
+    hub.ledger.end_run(run_id, status, hub.clock(), {"accounts": names, "problems": {n: p.message for n, p in problems.items()}})
+    return SyncResult(run_id, status, counts, problems)
+
+
+def _pull(hub: Hub, opened: Any, run_id: str, full: bool, since: datetime | None, resources: Sequence[str], on_progress: Any) -> None:
+    only = set(resources) or set(hub.config.account(opened.name).resources or ()) or None
+    pull_account(
+        opened.connector, opened.session, hub.setup.mappings[opened.name], hub.ledger, hub.lake, run_id, account=opened.name,
+        now=hub.clock(), full=full, since=since, only=only, on_progress=on_progress, stop=STOP,
+    )  # fmt: skip
+
+
+def _check_resources(hub: Hub, names: Sequence[str], resources: Sequence[str]) -> None:
+    from core.yaml_positions import did_you_mean
+
+    known = {r.name for name in names for r in hub.connectors[name].resources}
+    for resource in resources:
+        if resource not in known:
+            raise UserError(f"no resource {resource!r}{did_you_mean(resource, known)}", next_step=f"one of: {', '.join(sorted(known))}")
+
+
+def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
+    """Resolve, reconcile and measure what the lake holds."""
+    now = hub.clock()
+    run_id = hub.ledger.start_run("reconcile", now, {"as_of": (as_of or now).isoformat()})
+    try:
+        found = understand(hub.line, run_id, now, as_of=as_of)
+    except BaseException:
+        hub.ledger.end_run(run_id, "failed", hub.clock())
+        raise
+    hub.ledger.end_run(run_id, "done", hub.clock(), {"findings": found.findings.num_rows})
+    return found
+
+
+def run_plan(hub: Hub, *, found: Understanding | None = None, rules: frozenset[str] | None = None) -> Plan:
+    """A new plan from the lake as it is; reads live values, writes nothing to a vendor."""
+    found = found or run_reconcile(hub)
+    with hub.hands() as hands:
+        return make_plan(hub.line, found, hands, hub.clock(), sources=source_sizes(hub), rules=rules)
+
+
+def source_sizes(hub: Hub) -> list[SourceSize]:
+    """Live rows per account and resource now and at the sync before, for the guard against sources that empty suddenly."""
+    syncs = [r for r in hub.ledger.runs(200, "sync") if r.status != "running"]
+    seen: dict[tuple[str, str], list[Count]] = {}
+    for run in syncs[:20]:
+        for count in hub.ledger.counts(run.id):
+            seen.setdefault((count.account, count.resource), []).append(count)
+    sizes = []
+    for (account, resource), counts in sorted(seen.items()):
+        live = sum(len(ids) for kind in _kinds(hub, account, resource) for ids in hub.lake.live_ids(kind, account, resource))
+        lost = counts[0].deleted
+        sizes.append(SourceSize(account, resource, live, live + lost, counts[0].status == "done"))
+    return sizes
+
+
+def _kinds(hub: Hub, account: str, resource: str) -> list[str]:
+    mapping = hub.setup.mappings[account]
+    kinds = mapping.resources[resource].kinds if resource in mapping.resources else ()
+    return [k for k in kinds if k in ("person", "company", "deal")]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an apply or an undo did."""
+
+    run_id: str
+    plan_id: str
+    outcomes: tuple[Outcome, ...]
+    expected: int
+
+    @property
+    def by_status(self) -> dict[str, int]:
+        return dict(Counter(o.status for o in self.outcomes))
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if len(self.outcomes) < self.expected or any(o.status in ("failed", "rejected") for o in self.outcomes) else 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "run": self.run_id,
+            "plan": self.plan_id,
+            "outcomes": self.by_status,
+            "details": [asdict(o) for o in self.outcomes],
+            "exit": self.exit_code,
+        }
+
+    def text(self) -> str:
+        return f"{show.outcomes_text(self.outcomes)}\n{self.run_id}"
+
+
+def run_apply(
+    hub: Hub, plan: Plan, *, allow: frozenset[str] = frozenset(), only: Callable[[Change], bool] | None = None, quiet: bool = True
+) -> Done:
+    """Carry a plan out, under a lease so that two of us never apply at once. Raises: UnsafePlan, UserError."""
+    names = sorted({c.account for c in plan.changes})
+    with _lease(hub, "apply"), hub.hands(writes=True, names=names) as hands, show.Progress("apply", quiet=quiet) as progress:
+        run_id, outcomes = apply_plan(
+            hub.line, plan, hands, hub.clock(), allow=allow, only=only, on_progress=lambda where, n: progress.step(where, "", n, None)
+        )
+    return Done(run_id, plan.plan_id, tuple(outcomes), sum(1 for c in plan.changes if only is None or only(c)))
+
+
+def run_undo(hub: Hub, apply_id: str, *, only: Callable[[Change], bool] | None = None) -> Done:
+    """Put before-images back. Raises: UserError for an unknown run."""
+    changes = [c for c, _ in hub.line.plans.applied(apply_id) if only is None or only(c)]
+    with _lease(hub, "apply"), hub.hands(writes=True, names=sorted({c.account for c in changes})) as hands:
+        run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only)
+    return Done(run_id, hub.line.plans.plan_of(apply_id), tuple(outcomes), len(changes))
+
+
+def _lease(hub: Hub, name: str) -> Any:
+    from jobs.leases import held
+
+    return held(hub.ledger, name, hub.clock)

@@ -1,0 +1,467 @@
+"""Mappings: what ops write compiles to readers that never lose a page to a bad row, and every mistake has a place."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from described_vendors import HUBSPOT, MAILCHIMP, SALESFORCE
+
+from core import schemas
+from core.compile import Compiled, Reject
+from core.errors import UserError, VendorError
+from core.mapping import Mapping, compile_mapping, load_mapping
+from core.model import KINDS
+
+SHIPPED = Path(__file__).parent.parent / "mappings"
+
+
+def compiled(resources: str, stages: str = "{}", resource: str = "contacts", **more: Any) -> Compiled:
+    return mapping(f"resources:\n  {resource}:\n    {resources}\nstages: {stages}\n", **more).resource(resource)
+
+
+def mapping(body: str, **more: Any) -> Mapping:
+    connector = more.pop("connector", HUBSPOT)
+    return compile_mapping(f"vendor: {connector.name}\n{body}", connector, name="m.yaml", **more)
+
+
+def person(fields: str, row: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return one(compiled(f"{{kind: person, fields: {fields}}}", **more), row)
+
+
+def one(resource: Compiled, row: dict[str, Any]) -> dict[str, Any]:
+    """The record made from one row, which must fit."""
+    parsed = resource.parse(orjson.dumps([{"id": "1", **row}]))
+    assert not parsed.rejects, [resource.reasons(reject) for reject in parsed.rejects]
+    ((_, columns),) = resource.columns(parsed.rows)
+    return {name: column[0] for name, column in columns.items()}
+
+
+# -- reading ------------------------------------------------------------------------------------------------------------
+def test_a_page_of_hubspot_contacts_becomes_columns_of_people() -> None:
+    contacts = load_mapping(SHIPPED / "hubspot.yaml", HUBSPOT).resource("contacts")
+    row = {
+        "id": "151",
+        "properties": {
+            "email": " Ada@Example.com",
+            "lifecyclestage": "lead",
+            "hs_email_optout": "true",
+            "city": "Köln",
+            "hubspotscore": "7.5",
+        },
+        "createdAt": "2026-05-01T12:00:00.123Z",
+        "updatedAt": "2026-05-02T12:00:00Z",
+        "archived": False,
+        "url": "https://app.hubspot.com/…",
+    }
+    parsed = contacts.parse(orjson.dumps({"results": [row], "paging": {"next": {"after": "152"}}}), "results")
+    ((kind, columns),) = contacts.columns(parsed.rows)
+    assert kind == "person"
+    assert columns["vendor_id"] == ["151"]
+    assert columns["email"] == ["ada@example.com"]
+    assert columns["created_at"] == [datetime(2026, 5, 1, 12, 0, 0, 123000, tzinfo=UTC)]
+    assert (columns["raw_stage"], columns["stage"]) == (["lead"], ["M20"])
+    assert (columns["consent"], columns["marketable"]) == (["unsubscribed"], [False])
+    assert columns["score"] == [7.5]
+    assert json.loads(columns["attributes"][0])["city"] == "Köln"
+    assert (columns["deleted"], columns["links"], columns["merged_ids"]) == ([False], [()], [()])
+
+
+@pytest.mark.parametrize(
+    ("field", "read"),
+    [
+        ("phone", "text"),
+        ("email", "email"),
+        ("score", "number"),
+        ("marketable", "boolean"),
+        ("converted_at", "date"),
+        ("updated_at", "datetime"),
+    ],
+)
+@pytest.mark.parametrize("value", ["", None])
+def test_empty_text_null_and_absence_are_one_null(field: str, read: str, value: object) -> None:
+    fields = f"{{{field}: {{path: p.x, read: {read}}}, source: p.y}}"
+    assert person(fields, {"p": {"x": value, "y": "s"}})[field] is None
+    assert person(fields, {"p": {"y": "s"}})[field] is None
+    assert person(fields, {"p": None})[field] is None
+
+
+@pytest.mark.parametrize(
+    ("written", "want"),
+    [
+        ("2026-05-01T12:00:00.123Z", datetime(2026, 5, 1, 12, 0, 0, 123000, tzinfo=UTC)),
+        ("2026-05-01T12:00:00.000+0000", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2026-05-01T12:00:00+00:00", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2026-05-01T14:00:00+02:00", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("1777636800000", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        (1777636800000, datetime(2026, 5, 1, 12, tzinfo=UTC)),
+    ],
+)
+def test_all_vendors_spellings_of_an_instant_are_the_same_instant(written: object, want: datetime) -> None:
+    assert person("{updated_at: t}", {"t": written})["updated_at"] == want
+
+
+def test_epochs_are_read_in_the_unit_the_mapping_says() -> None:
+    row = {"s": "86400", "ms": 86400000}
+    made = person("{created_at: {path: s, read: epoch_s}, updated_at: {path: ms, read: epoch_ms}}", row)
+    assert made["created_at"] == made["updated_at"] == datetime(1970, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("word", "want"), [("true", True), ("FALSE", False), ("Yes", True), ("no", False), (True, True), (0, False)])
+def test_booleans_come_from_a_fixed_table_of_words(word: object, want: bool) -> None:
+    assert person("{marketable: m}", {"m": word})["marketable"] is want
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ("{marketable: v}", "maybe"),
+        ("{score: v}", "67340;12"),
+        ("{score: v}", "NaN"),
+        ("{updated_at: v}", "2026-05-01 25:00"),
+        ("{updated_at: v}", "2026-05-01T12:00:00"),
+        ("{email: {path: v, read: email}}", "not an address"),
+        ("{phone: v}", {"a": 1}),
+    ],
+)
+def test_a_bad_value_rejects_its_row_only_and_the_reason_has_a_place_but_not_the_value(fields: str, value: object) -> None:
+    people = compiled(f"{{kind: person, fields: {fields}}}")
+    rows: list[dict[str, Any]] = [{"id": "1"}, {"id": "2", "v": value}, {"id": "3"}]
+    parsed = people.parse(orjson.dumps({"a": {"rows": rows}}), "a.rows")
+    ((_, columns),) = people.columns(parsed.rows)
+    assert columns["vendor_id"] == ["1", "3"]
+    assert parsed.rejects == [Reject(rows[1])]
+    assert people.reject_id(parsed.rejects[0]) == "2"
+    (reason,) = people.reasons(parsed.rejects[0])
+    assert reason.startswith("m.yaml:4:")
+    assert str(value) not in reason
+
+
+def test_a_row_without_an_id_is_a_reject() -> None:
+    people = compiled("{kind: person, fields: {phone: p}}")
+    parsed = people.parse(b'[{"p": "1"}, {"id": "", "p": "1"}, {"id": 7, "p": "1"}]')
+    assert len(parsed.rejects) == 2
+    assert people.columns(parsed.rows)[0][1]["vendor_id"] == ["7"]
+
+
+def test_half_a_surrogate_pair_does_not_lose_the_page() -> None:
+    people = compiled("{kind: person, fields: {first_name: n}}")
+    parsed = people.parse(rb'[{"id": "1", "n": "Ada \ud83d"}, {"id": "2", "n": "Bo"}]')
+    assert people.columns(parsed.rows)[0][1]["first_name"] == ["Ada ?", "Bo"]
+
+
+def test_a_page_without_its_list_is_the_vendors_mistake() -> None:
+    people = compiled("{kind: person}")
+    with pytest.raises(VendorError, match="no list at 'results'"):
+        people.parse(b'{"status": "error"}', "results")
+    with pytest.raises(VendorError, match="not JSON"):
+        people.parse(b"<html>", "results")
+
+
+def test_csv_and_json_of_the_same_row_give_the_same_columns_and_hashes() -> None:
+    deals = load_mapping(SHIPPED / "salesforce.yaml", _real_or("salesforce", SALESFORCE)).resource("Opportunity")
+    row = {
+        "Id": "006000000000001AAA",
+        "Name": 'Big "deal"',
+        "StageName": "Proposal/Price Quote",
+        "Amount": 10000.0,
+        "CloseDate": "2026-07-01",
+    }
+    row |= {"IsClosed": False, "Probability": 75, "CreatedDate": "2026-05-01T12:00:00.000+0000", "NextStep": None, "IsDeleted": False}
+    table = (
+        b"Id,Name,StageName,Amount,CloseDate,IsClosed,Probability,CreatedDate,NextStep,IsDeleted,Other\n"
+        b'"006000000000001AAA","Big ""deal""","Proposal/Price Quote","10000.0","2026-07-01","false","75.0",'
+        b'"2026-05-01T12:00:00.000Z","","false","x"\n'
+    )
+    ((_, from_json),) = deals.columns(deals.parse(orjson.dumps({"records": [row]}), "records").rows)
+    ((_, from_csv),) = deals.columns(deals.parse(table, format="csv").rows)
+    assert from_json == from_csv
+    assert deals.hashes("deal", from_json) == deals.hashes("deal", from_csv)
+    assert from_csv["amount"] == [Decimal("10000")]
+    assert from_csv["close_date"] == [date(2026, 7, 1)]
+    assert (from_csv["stage"], from_csv["pipeline_stage"], from_csv["outcome"]) == (["M60"], ["Proposing"], ["open"])
+    assert from_csv["probability"] == [0.75]
+
+
+def test_bad_csv_rows_are_rejects_too() -> None:
+    people = compiled("{kind: person, id: Id, fields: {marketable: Owner.Active}}")
+    parsed = people.parse(b"Id,Owner.Active\n1,true\n2,perhaps\n3,\n", format="csv")
+    assert people.columns(parsed.rows)[0][1] == {"vendor_id": ["1", "3"], "marketable": [True, None]}
+    assert "m.yaml:4:" in people.reasons(parsed.rejects[0])[0]
+    flat = people.parse_rows([{"Id": "4", "Owner.Active": "no"}])
+    assert people.columns(flat.rows)[0][1] == {"vendor_id": ["4"], "marketable": [False]}
+
+
+# -- finishing ------------------------------------------------------------------------------------------------------------
+def test_money_knows_minor_units_and_never_travels_without_a_currency() -> None:
+    deals = compiled(
+        "{kind: deal, fields: {amount: {path: v, read: money, minor_units: true, currency: c}}}", resource="deals", currency="EUR"
+    )
+    rows = [("1234", "usd"), ("1234", "JPY"), (1234, ""), (None, "BHD"), ("1234", "BHD")]
+    body = orjson.dumps([{"id": str(i), "v": v, "c": c} for i, (v, c) in enumerate(rows)])
+    ((_, columns),) = deals.columns(deals.parse(body).rows)
+    assert columns["amount"] == [Decimal("12.34"), Decimal("1234"), Decimal("12.34"), None, Decimal("1.234")]
+    assert columns["currency"] == ["USD", "JPY", "EUR", "BHD", "BHD"]
+
+
+def test_amounts_are_exact_and_fit_the_lake() -> None:
+    deals = compiled("{kind: deal, fields: {amount: v}}", resource="deals")
+    assert one(deals, {"v": "0.10"})["amount"] == Decimal("0.10")
+    assert one(deals, {"v": 0.1 + 0.2})["amount"] == Decimal("0.3")
+    assert deals.parse(b'[{"id": "1", "v": "1e30"}]').rejects
+
+
+def test_a_plain_date_stays_and_a_time_becomes_the_organisations_day() -> None:
+    deals = compiled("{kind: deal, fields: {close_date: d}}", resource="deals", timezone="America/New_York")
+    assert one(deals, {"d": "2026-07-01"})["close_date"] == date(2026, 7, 1)
+    assert one(deals, {"d": "2026-07-01T00:00:00Z"})["close_date"] == date(2026, 7, 1)
+    assert one(deals, {"d": "2026-07-01T03:00:00Z"})["close_date"] == date(2026, 6, 30)
+    assert person("{last_activity_at: {path: d, read: midnight}}", {"d": "2026-07-01"})["last_activity_at"] == datetime(
+        2026, 7, 1, tzinfo=UTC
+    )
+
+
+def test_lists_constants_defaults_first_of_several_and_joined_paths() -> None:
+    fields = (
+        '{other_emails: m, source: {const: web}, phone: {path: p, default: none}, first_name: [a, b], last_name: {path: [a, b], join: " "}}'
+    )
+    made = person(fields, {"m": "a@x.io; b@x.io;", "b": "B"})
+    assert made["other_emails"] == ("a@x.io", "b@x.io")
+    assert (made["source"], made["phone"], made["first_name"], made["last_name"]) == ("web", "none", "B", "B")
+    assert person(fields, {"m": ["a@x.io"], "a": "A", "b": "B"})["last_name"] == "A B"
+    assert person(fields, {})["other_emails"] == ()
+
+
+def test_value_tables_keep_null_or_reject_what_they_do_not_know() -> None:
+    assert person("{consent: {path: s, values: {1: subscribed}}}", {"s": 1})["consent"] == "subscribed"
+    assert person("{consent: {path: s, values: {a: b}}}", {"s": "zzz"})["consent"] == "zzz"
+    assert person("{consent: {path: s, values: {a: b}, else: null}}", {"s": "zzz"})["consent"] is None
+    assert person("{consent: {path: s, values: {true: unsubscribed, false: null}, else: null}}", {"s": True})["consent"] == "unsubscribed"
+    strict = compiled("{kind: person, fields: {consent: {path: s, values: {a: b}, else: reject}}}")
+    assert len(strict.parse(b'[{"id": "1", "s": "zzz"}, {"id": "2", "s": "a"}, {"id": "3"}]').rejects) == 1
+
+
+def test_links_are_named_by_vendor_and_resource_and_salesforce_ids_are_made_long() -> None:
+    people = compiled("{kind: person, links: {salesforce.Contact: {path: c, read: id18}, salesforce.Lead: l}}")
+    assert one(people, {"c": "001A0000006Vm9r", "l": ""})["links"] == ("salesforce:Contact:001A0000006Vm9rIAC",)
+    assert one(people, {})["links"] == ()
+
+
+def test_when_keeps_matching_rows_only() -> None:
+    people = compiled("[{kind: person, when: {t: [a, b], ok: true}}]")
+    body = b'[{"id":"1","t":"a","ok":true},{"id":"2","t":"c","ok":true},{"id":"3","t":"b","ok":"true"},{"id":"4","t":"a","ok":false}]'
+    assert people.columns(people.parse(body).rows)[0][1]["vendor_id"] == ["1", "3"]
+
+
+def test_attributes_keep_any_json_and_big_numbers() -> None:
+    people = compiled("{kind: person, attributes: {tags: p.tags, n: p.n}}")
+    made = one(people, {"p": {"tags": [{"id": 1}], "n": 7}})
+    assert json.loads(made["attributes"]) == {"tags": [{"id": 1}], "n": 7}
+    huge = people.parse(b'[{"id": "1", "p": {"n": 123456789012345678901234567890}}]')
+    assert "123456789012345678901234567890" in people.columns(huge.rows)[0][1]["attributes"][0]
+
+
+# -- explosion and stages ------------------------------------------------------------------------------------------------
+HISTORY = """
+    - kind: stage_change
+      each: history.dealstage
+      id: [^.id, {const: stage}, timestamp]
+      fields: {record_id: ^.id, field: {const: stage}, value: value, entered_at: timestamp, writer: context.writer}
+      stage: {path: value, pipeline: ^.pipeline, table: deals}
+    - kind: deal
+      stage: {path: now, pipeline: pipeline, table: deals}
+"""
+
+
+def test_a_list_in_the_row_becomes_one_record_per_item_with_the_row_and_the_page_in_reach() -> None:
+    deals = compiled(HISTORY, "{deals: {p1/won: M80, new: {milestone: M50, stage: Qualifying}}}", "deals")
+    body = {"id": "7", "pipeline": "p1", "now": "won"}
+    body["history"] = {
+        "dealstage": [{"value": "won", "timestamp": "2026-05-02T00:00:00Z"}, {"value": "new", "timestamp": "2026-05-01T00:00:00Z"}]
+    }  # type: ignore[assignment]
+    rows = deals.parse(orjson.dumps([body, {"id": "8"}, {"id": "9", "history": {"dealstage": []}}])).rows
+    (change_kind, changes), (deal_kind, made) = deals.columns(rows, {"writer": "w"})
+    assert (change_kind, deal_kind) == ("stage_change", "deal")
+    assert changes["vendor_id"] == ["7:stage:2026-05-02T00:00:00Z", "7:stage:2026-05-01T00:00:00Z"]
+    assert (changes["record_id"], changes["writer"]) == (["7", "7"], ["w", "w"])
+    assert changes["stage"] == ["M80", "M50"]
+    assert (made["stage"], made["outcome"], made["pipeline_id"]) == (["M80", None, None], ["won", None, None], ["p1", None, None])
+    with pytest.raises(UserError, match=r"do not say context\.writer"):
+        deals.columns(rows, {})
+
+
+def test_an_unmapped_stage_keeps_its_raw_name_and_has_no_milestone() -> None:
+    made = one(compiled("{kind: person, stage: {path: s, table: t}}", "{t: {lead: M20}}"), {"s": "custom"})
+    assert (made["raw_stage"], made["stage"]) == ("custom", None)
+
+
+def test_old_history_is_read_with_the_meaning_that_was_valid_then() -> None:
+    stages = "{t: {demo: [{milestone: M50, valid_to: 2026-01-01}, {milestone: M60, valid_from: 2026-01-01}]}}"
+    change = compiled("{kind: stage_change, fields: {entered_at: at}, stage: {path: s, table: t}}", stages)
+    assert one(change, {"s": "demo", "at": "2025-12-31T23:59:59Z"})["stage"] == "M50"
+    assert one(change, {"s": "demo", "at": "2026-01-01T00:00:00Z"})["stage"] == "M60"
+    assert one(change, {"s": "demo"})["stage"] == "M60"
+
+
+def test_a_milestone_leads_back_to_the_vendors_stage() -> None:
+    hubspot = load_mapping(SHIPPED / "hubspot.yaml", _real_or("hubspot", HUBSPOT))
+    assert hubspot.vendor_stage("lifecycle", "M80") == "customer"
+    assert hubspot.vendor_stage("deals", "M80", "default") == "closedwon"
+    assert hubspot.vendor_stage("deals", "M35", "default") is None
+    salesforce = load_mapping(SHIPPED / "salesforce.yaml", _real_or("salesforce", SALESFORCE))
+    assert salesforce.vendor_stage("opportunities", "M60") == "Proposal/Price Quote"
+
+
+# -- hashes --------------------------------------------------------------------------------------------------------------
+def test_a_hash_tells_content_and_not_when_it_was_seen() -> None:
+    deals = compiled("{kind: deal, fields: {amount: a, close_date: d, updated_at: u}}", resource="deals")
+    rows = [{"id": "1", "a": "1.50", "d": "2026-05-01", "u": "2026-05-01T00:00:00Z"}, {"id": "1", "a": 1.5, "d": "2026-05-01"}]
+    rows[1]["u"] = "2026-05-01T02:00:00+02:00"
+    ((_, columns),) = deals.columns(deals.parse(orjson.dumps([*rows, {**rows[0], "a": "1.51"}])).rows)
+    first, second, third = deals.hashes("deal", columns | {"observed_at": [1, 2, 3], "account": ["a", "b", "c"]})
+    assert first != third
+    assert first == deals.hashes("deal", columns)[0]
+    assert all(-(2**63) <= h < 2**63 for h in (first, second, third))
+
+
+# -- what the connector is asked for ------------------------------------------------------------------------------------------
+def test_a_field_and_a_stage_added_by_ops_need_no_python() -> None:
+    custom = compiled(
+        "{kind: person, attributes: {region: properties.region__c}, stage: {path: properties.s, table: t}}", "{t: {mine: M30}}"
+    )
+    assert custom.fields_asked == ("id", "properties.region__c", "properties.s")
+    assert one(custom, {"properties": {"s": "mine"}})["stage"] == "M30"
+
+
+def test_the_connector_is_asked_for_every_path_once_and_for_the_lists_that_are_exploded() -> None:
+    deals = compiled(HISTORY, "{deals: {}}", "deals")
+    assert deals.fields_asked == ("id", "history.dealstage", "pipeline", "now")
+
+
+def test_push_fields_say_whose_they_are() -> None:
+    forward = "{from: lifecycle, policy: never_regress, only_when: {outcome: won}}"
+    body = f"push: {{contacts: {{tundish_stage: {{from: stage, label: Stage}}, lifecyclestage: {forward}}}}}"
+    mine, theirs = mapping(body).pushes("contacts")
+    assert (mine.owned, mine.type, mine.as_field().label) == (True, "text", "Stage")
+    assert (theirs.owned, theirs.policy, dict(theirs.only_when)) == (False, "never_regress", {"outcome": ("won",)})
+    assert mine.where == "m.yaml:2:19"
+
+
+# -- mistakes ------------------------------------------------------------------------------------------------------------
+TEN_MISTAKES = """vendor: hubspot
+resources:
+  contcts: {kind: person}
+  contacts:
+    kind: person
+    fields:
+      emial: properties.email
+      score: {path: properties.x, raed: number}
+      updated_at: {path: updatedAt, read: dat}
+      marketable: {path: properties.y, values: {yes: maybe}}
+    stage: {path: properties.s, table: lifecyle}
+  deals:
+    kind: dael
+stages:
+  lifecycle:
+    won: M81
+push:
+  contact: {}
+  contacts:
+    tundish_stage: {from: stag}
+"""
+
+
+def test_ten_mistakes_give_ten_lines_with_places_and_suggestions() -> None:
+    with pytest.raises(UserError) as caught:
+        compile_mapping(TEN_MISTAKES, HUBSPOT, name="m.yaml")
+    assert str(caught.value).splitlines() == [
+        "m.yaml:3:3: hubspot has no resource 'contcts'; did you mean 'contacts'?",
+        "m.yaml:7:7: unknown field of a person 'emial'; did you mean 'email'?",
+        "m.yaml:8:35: unknown key 'raed'; did you mean 'read'?",
+        "m.yaml:9:43: unknown value 'dat'; did you mean 'date'?",
+        "m.yaml:10:54: 'maybe' is not a boolean",
+        "m.yaml:11:40: unknown stage table 'lifecyle'; did you mean 'lifecycle'?",
+        "m.yaml:13:11: unknown value 'dael'; did you mean 'deal'?",
+        "m.yaml:16:10: unknown milestone 'M81'; did you mean 'M85'?",
+        "m.yaml:18:3: hubspot has no target 'contact'; did you mean 'contacts'?",
+        "m.yaml:20:27: unknown value to push 'stag'; did you mean 'stage'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("vendor: [hubspot", "m.yaml:1:17: not valid YAML"),
+        ("vendor: hubspot\nvendor: hubspot", "m.yaml:2:1: duplicate key 'vendor' (first on line 1)"),
+        ("vendor: !!python/name:os.system hubspot", "m.yaml:1:9: the tag"),
+        ("- vendor", "m.yaml:1:1: expected a block of keys"),
+        ("version: 1", "m.yaml:1:1: the key 'vendor' is missing"),
+        ("vendor: salesforce", "m.yaml:1:9: this mapping is for 'salesforce'"),
+        ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {email: 3}}}", "m.yaml:2:54: expected a path"),
+        ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {email: {read: email}}}}", "m.yaml:2:54: either `path` or `const`"),
+        ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {email: ^.x}}}", "m.yaml:2:54: ^ leads out of a list item"),
+        ("vendor: hubspot\nresources: {contacts: {kind: person, each: h}}", "m.yaml:2:38: records made from a list need an `id`"),
+        ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {vendor_id: id}}}", "m.yaml:2:47: 'vendor_id' is not mapped"),
+        (
+            "vendor: hubspot\nresources: {contacts: {kind: person, fields: {score: {path: x, read: text}}}}",
+            "m.yaml:2:70: this field is a number",
+        ),
+        ("vendor: hubspot\nstages: {t: {a: [{milestone: M10}, {milestone: M20}]}}", "m.yaml:2:36: two meanings of 'a'"),
+        ("vendor: hubspot\npush: {contacts: {tags: {from: stage, type: tags}}}", "m.yaml:2:19: tags need a `prefix`"),
+    ],
+)
+def test_each_mistake_is_one_line_with_its_place(text: str, line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        compile_mapping(text, HUBSPOT, name="m.yaml")
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(caught.value).startswith(line)
+
+
+# -- what we ship -----------------------------------------------------------------------------------------------------------
+def _real_or(name: str, described: Any) -> Any:
+    """The shipped connector, so that its resources are checked with the shipped mapping; a description while there is none."""
+    try:
+        return importlib.import_module(f"connectors.{name}").CONNECTOR
+    except ImportError:
+        return described
+
+
+@pytest.mark.parametrize("name", ["hubspot", "salesforce", "mailchimp"])
+def test_the_shipped_mapping_fits_the_shipped_connector(name: str) -> None:
+    connector = pytest.importorskip(f"connectors.{name}").CONNECTOR
+    shipped = load_mapping(SHIPPED / f"{name}.yaml", connector)
+    assert shipped.resources
+    assert all(kind in KINDS for resource in shipped.resources.values() for kind in resource.kinds)
+
+
+def test_a_mailchimp_member_is_known_by_audience_and_hash() -> None:
+    members = load_mapping(SHIPPED / "mailchimp.yaml", _real_or("mailchimp", MAILCHIMP)).resource("members")
+    row = {
+        "id": "abc",
+        "list_id": "L1",
+        "email_address": "A@x.io",
+        "status": "unsubscribed",
+        "timestamp_signup": "",
+        "merge_fields": {"FNAME": ""},
+    }
+    made = one(members, row)
+    assert made["vendor_id"] == "L1:abc"
+    assert (made["consent"], made["marketable"], made["stage"], made["created_at"], made["first_name"]) == (
+        "unsubscribed",
+        False,
+        None,
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("name", list(schemas.MODELS))
+def test_the_checked_in_json_schema_is_the_generated_one(name: str) -> None:
+    path = schemas.FOLDER / f"{name}.schema.json"
+    assert path.read_text(encoding="utf-8") == schemas.text(name), "run: python -m core.schemas"
