@@ -115,7 +115,7 @@ def events(session: Session, ask: Ask) -> Iterator[Page]:
     since = old.get("since") if not ask.full else None
     since = since or (text(ask.since) if ask.since else None)
     resumed = bool(old.get("type")) and not ask.full
-    state: State = dict(old) if resumed else {"v": 1, "since": since, "next": text(ask.now), "type": "", "after": None}
+    state: State = dict(old) if resumed else {"v": 1, "since": since, "next": text(ask.now), "seen": None, "type": "", "after": None}
     types = sorted(str(t) for t in data(session.events.get_types).get("eventTypes", ()))
     for name in types:
         if name < state["type"]:
@@ -124,14 +124,25 @@ def events(session: Session, ask: Ask) -> Iterator[Page]:
         while True:
             body = raw(session.events.get_page, event_type=name, limit=PAGE, **_window(state))
             after = next_cursor(body)
+            state = {**state, "seen": max(_newest(body), state["seen"] or "") or None, "after": after}
             last = after is None and name == types[-1]
-            at = {"v": 1, "since": state["next"]} if last else {**state, "type": name, "after": after}
-            if after is None and not last:
-                at["type"] = types[types.index(name) + 1]
-            yield Page(body, "results", at, pass_name=name)
+            yield Page(body, "results", _next_events(state) if last else _following(state, types), pass_name=name)
             if after is None:
                 break
-            state = at
+
+
+def _newest(body: bytes) -> str:
+    return max((str(row["occurredAt"]) for row in orjson.loads(body)["results"]), default="")
+
+
+def _next_events(state: State) -> State:
+    """The next read starts where this one began, or at the newest event seen, by the vendor's clock, if that is earlier."""
+    return {"v": 1, "since": min(state["next"], state["seen"]) if state["seen"] else state["since"]}
+
+
+def _following(state: State, types: list[str]) -> State:
+    """The position behind a page: in the same type while it has a next page, else at the start of the next type."""
+    return state if state["after"] is not None else {**state, "type": types[types.index(state["type"]) + 1]}
 
 
 def _window(state: Mapping[str, Any]) -> dict[str, Any]:

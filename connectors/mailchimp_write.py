@@ -245,6 +245,9 @@ def _write_tags(session: Session, part: _Parts) -> WriteResult:
     except VendorError as refusal:
         return _refused(part.write.key, refusal)
     session.tags_sent[vendor_id] = session.tags_sent.get(vendor_id, {}) | tags
+    now = session.carried.setdefault(vendor_id, set())
+    now.update(name for name, on in tags.items() if on)
+    now.difference_update(name for name, on in tags.items() if not on)
     return WriteResult(part.write.key, True)
 
 

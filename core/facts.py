@@ -50,9 +50,7 @@ def _rank(t: ibis.Table, funnel: Any, field: str) -> ibis.Value:
     return ranked(t.vendor, policy(funnel, field)[1], t.account, t.resource, t.vendor_id)
 
 
-def _deal_facts(
-    deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.Table, funnel: Any, as_of: datetime
-) -> ibis.Table:
+def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.Table, funnel: Any, as_of: datetime) -> ibis.Table:
     t = deals.mutate(staged=deals.stage.notnull())
     stage, amount = _rank(t, funnel, "stage"), _rank(t, funnel, "amount")
     has_stage = t.staged | (t.result != "open")
@@ -126,7 +124,9 @@ def _with_deals(row: ibis.Table, deal: ibis.Table, pairs: ibis.Table) -> ibis.Ta
         open_deals=(d.outcome == "open").sum(),
         won_deals=(d.outcome == "won").sum(),
         lost_deals=(d.outcome == "lost").sum(),
-        deal_level=ibis.ifelse(d.outcome == "won", "M80", ibis.ifelse(d.outcome == "open", ibis.coalesce(further(d.deal_stage), "M50"), None))
+        deal_level=ibis.ifelse(
+            d.outcome == "won", "M80", ibis.ifelse(d.outcome == "open", ibis.coalesce(further(d.deal_stage), "M50"), None)
+        )
         .cast("string")
         .max(),
     )

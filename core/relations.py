@@ -25,7 +25,11 @@ def owner_emails(tables: Mapping[str, ibis.Table]) -> ibis.Table:
 
 
 def people(tables: Mapping[str, ibis.Table], members: ibis.Table) -> ibis.Table:
-    return live_records(tables, members, "person").left_join(owner_emails(tables), ["account", "owner_id"]).drop("account_right", "owner_id_right")
+    return (
+        live_records(tables, members, "person")
+        .left_join(owner_emails(tables), ["account", "owner_id"])
+        .drop("account_right", "owner_id_right")
+    )
 
 
 def deals(tables: Mapping[str, ibis.Table], members: ibis.Table, funnel: Any) -> ibis.Table:

@@ -15,7 +15,6 @@ import pyarrow as pa
 from core.lake_schema import record_schema
 from core.model import LADDER
 
-
 MOMENT = "timestamp('UTC', 6)"
 
 

@@ -27,6 +27,11 @@ def md5(text: str) -> str:  # type: ignore[empty-body]
     """The engine's own md5, in lower-case hexadecimal (DuckDB, PostgreSQL and Spark agree)."""
 
 
+def vendor_field(push: Push) -> str:
+    """The field as targets know it. A tags field is named after its prefix: its value is what follows in the one tag that has it."""
+    return f"tag:{push.prefix}" if push.type == "tags" else push.field
+
+
 def derived(
     account: str, connector: Connector, mapping: VendorMapping, members: ibis.Table, facts: Mapping[str, ibis.Table], pushed: pa.Table
 ) -> Iterator[tuple[Desired, str]]:
@@ -59,14 +64,14 @@ def _of_kind(
     known = done.filter(done.target == target).select("vendor_id", "field", known="value_hash")
     joined = wanted.left_join(known, ["vendor_id", "field"])
     fresh = joined.filter(joined.known.isnull() & joined.value.notnull() | (joined.known != joined.value_hash))
-    by_name = {push.field: push for push in pushes}
+    by_name = {vendor_field(push): push for push in pushes}
     result = ibis.get_backend(fresh).to_pyarrow(fresh.select("vendor_id", "entity_id", "field", "value", "value_hash"))
     for row in result.to_pylist():
         push = by_name[row["field"]]
         value = canonical(_translated(push, row["value"]), push.type)
         why = f"{push.source} of {row['entity_id']}"
         yield (
-            Desired(account, target, row["vendor_id"], push.field, push.type, value, why, push.policy, "", row["entity_id"]),
+            Desired(account, target, row["vendor_id"], row["field"], push.type, value, why, push.policy, "", row["entity_id"]),
             row["value_hash"],
         )
 
@@ -77,7 +82,7 @@ def _column(rows: ibis.Table, push: Push, account: str) -> ibis.Table:
         raise UserError(f"`from: {push.source}` is not known for these records", where=push.where, next_step=f"use one of: {have}")
     for name, allowed in push.only_when.items():
         rows = rows.filter(rows[name].cast("string").isin([str(v) for v in allowed]))
-    return rows.select("vendor_id", "entity_id", field=ibis.literal(push.field), value=rows[push.source].cast("string"))
+    return rows.select("vendor_id", "entity_id", field=ibis.literal(vendor_field(push)), value=rows[push.source].cast("string"))
 
 
 def _translated(push: Push, value: str | None) -> Any:
@@ -124,7 +129,7 @@ def _wish(
     before = canonical(fix["before"], push.type) if "before" in fix else ANY
     why = f"{finding['rule']}: {finding.get('title') or fix['field']}"
     return Desired(
-        account, push.target, str(fix["vendor_id"]), push.field, push.type, value, why, _policy(push, fix), finding["rule"],
+        account, push.target, str(fix["vendor_id"]), vendor_field(push), push.type, value, why, _policy(push, fix), finding["rule"],
         finding["entity_id"], before,
     )  # fmt: skip
 

@@ -43,7 +43,9 @@ def _missing_of(ctx: Context, kind: str, live: ibis.Table) -> list[ibis.Table]:
 def _dangling_links(ctx: Context, kind: str, late: ibis.Table) -> ibis.Table:
     """Links to records that a connected account should have and does not."""
     every = ctx.records(kind)
-    every = every.select("account", "vendor", "resource", "merged_ids", nid=comparable_id(every.vendor, every.vendor_id), i=record_key(every))
+    every = every.select(
+        "account", "vendor", "resource", "merged_ids", nid=comparable_id(every.vendor, every.vendor_id), i=record_key(every)
+    )
     known = aliases(every).select(to_vendor="vendor", to_resource="resource", nid="nid").distinct()
     pulled = known.select("to_vendor", "to_resource").distinct()
     t = late.select("entity_id", "account", "vendor", "resource", "vendor_id", "created_at", value=late.links).unnest("value")

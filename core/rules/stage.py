@@ -65,17 +65,10 @@ def _stage_differs(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "stage", "stage")
     p = p.mutate(a_where=ibis.coalesce(p.a_pipeline_stage, p.a_stage), b_where=ibis.coalesce(p.b_pipeline_stage, p.b_stage))
     p = p.filter(p.a_result == "open", p.b_result == "open", p.a_where != p.b_where)
-    backward = p.a_stage < p.b_stage
     p = settled(ctx, p).filter(lambda t: ~(t.a_stage < t.b_stage) | (ibis.greatest(t.a_changed_at, t.b_changed_at) <= ctx.quiet_backward))
-    manual = ctx.policy("stage")[0] == "manual"
-    nothing = ibis.null("string")
-    fix = nothing if manual else ibis.ifelse((p.a_stage != p.b_stage) & ~_same(backward, p), p.a_stage, nothing)
+    fixable = (p.a_stage != p.b_stage) & ibis.literal(ctx.policy("stage")[0] != "manual")
+    fix = ibis.ifelse(fixable, p.a_stage, ibis.null("string"))
     return pair_sides(p, "stage", "where", fix=fix, before="raw_stage")
-
-
-def _same(_: ibis.Value, p: ibis.Table) -> ibis.Value:
-    """Going back is a person's decision only where the funnel says so; a source of truth may take a mirror back."""
-    return ibis.literal(False) & (p.a_stage == p.b_stage)
 
 
 def _outcome_conflict(ctx: Context) -> ibis.Table:

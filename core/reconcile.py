@@ -1,0 +1,163 @@
+"""Where the systems disagree: every rule's query over the facts, made into findings that keep their identity through time.
+
+It must not decide what is written (plan does) nor know where findings are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import groupby
+from typing import Any
+
+import ibis
+import orjson
+import pyarrow as pa
+
+from core.rules import RULES, Context, Rule
+from core.tables import as_table
+
+_MOMENT = pa.timestamp("us", "UTC")
+FINDINGS = pa.schema(
+    [
+        ("finding_id", pa.string()),
+        ("rule", pa.string()),
+        ("severity", pa.string()),
+        ("title", pa.string()),
+        ("entity_kind", pa.string()),
+        ("entity_id", pa.string()),
+        ("systems", pa.list_(pa.string())),
+        ("records", pa.string()),
+        ("field", pa.string()),
+        ("values", pa.string()),
+        ("since", _MOMENT),
+        ("first_seen", _MOMENT),
+        ("last_seen", _MOMENT),
+        ("status", pa.string()),
+        ("fix", pa.string()),
+        ("question", pa.string()),
+        ("evidence", pa.string()),
+    ]
+)
+_ORDER = ("entity_kind", "entity_id", "field", "part", "account", "resource", "vendor_id")
+_STICKY = ("accepted", "muted")  # what a person decided about a finding stays
+
+
+def reconcile(
+    tables: Mapping[str, ibis.Table],
+    members: pa.Table | ibis.Table,
+    facts: Mapping[str, ibis.Table],
+    funnel: Any,
+    as_of: datetime,
+    previous_findings: pa.Table | None = None,
+    rules: Iterable[str] | None = None,
+) -> pa.Table:
+    """All findings as of an instant, most severe first (columns: FINDINGS).
+
+    A finding seen before keeps first_seen and what a person decided about it; one that is gone comes back once more as
+    `fixed`. JSON columns: records [[account, resource, id]…], values {account: value}, fix {account, resource, vendor_id,
+    field, value, policy, before?, pipeline?} or null, evidence {why, notes, …}.
+    """
+    del members  # the facts stand on them already
+    ctx = Context(tables, facts, funnel, as_of)
+    ids = list(RULES) if rules is None else list(rules)
+    found = [row for rule_id in ids for row in findings_of(RULES[rule_id], ctx)]
+    old = {row["finding_id"]: row for row in previous_findings.to_pylist()} if previous_findings is not None else {}
+    current = [_aged(row, old.get(row["finding_id"]), as_of) for row in found]
+    gone = _fixed(old, {row["finding_id"] for row in current}, ids)
+    rows = sorted(current + gone, key=lambda r: (r["severity"], r["rule"], r["entity_id"], r["field"], r["finding_id"]))
+    return pa.Table.from_pylist(rows, schema=FINDINGS)
+
+
+def findings_of(rule: Rule, ctx: Context) -> list[dict[str, Any]]:
+    """The findings of one rule, without their history."""
+    sides = rule.detect(ctx).distinct().order_by(*_ORDER).to_pyarrow().to_pylist()
+    groups = groupby(sides, key=lambda s: (s["entity_kind"], s["entity_id"], s["field"], s["part"]))
+    return [_finding(rule, key, list(group)) for key, group in groups]
+
+
+def finding_id(rule: str, entity_id: str, field: str, part: str = "") -> str:
+    """One name through time. `part` tells apart findings that one entity and field can have several of (one per mirror)."""
+    return sha256("|".join((rule, entity_id, field, part)).encode()).hexdigest()[:20]
+
+
+def _finding(rule: Rule, key: tuple[str, str, str, str], sides: list[dict[str, Any]]) -> dict[str, Any]:
+    kind, entity_id, field, part = key
+    fix = next((_fix(rule, s) for s in sides if s["fix_value"] is not None), None)
+    notes = list(dict.fromkeys(s["note"] for s in sides if s["note"]))
+    evidence = {"why": rule.why, "notes": notes, "part": part, "at": {_name(s, sides): s["at"] for s in sides}}
+    times = [s["at"] for s in sides if s["at"] is not None]
+    return {
+        "finding_id": finding_id(rule.id, entity_id, field, part), "rule": rule.id, "severity": rule.severity, "title": rule.title,
+        "entity_kind": kind, "entity_id": entity_id, "field": field,
+        "systems": list(dict.fromkeys(s["account"] for s in sides)),
+        "records": _json(_distinct([s["account"], s["resource"], s["vendor_id"]] for s in sides)),
+        "values": _json({_name(s, sides): s["value"] for s in sides}),
+        "since": max(times, default=None),
+        "fix": _json(fix) if fix else None,
+        "question": None if fix else rule.question or None,
+        "evidence": _json(evidence),
+    }  # fmt: skip
+
+
+def _fix(rule: Rule, side: Mapping[str, Any]) -> dict[str, Any]:
+    fix = {
+        "account": side["account"], "resource": side["resource"], "vendor_id": side["vendor_id"], "field": rule.fix_field,
+        "value": side["fix_value"], "policy": rule.policy,
+    }  # fmt: skip
+    optional = {"before": side["fix_before"], "pipeline": side["fix_pipeline"]}
+    return {**fix, **{name: value for name, value in optional.items() if value is not None}}
+
+
+def _name(side: Mapping[str, Any], sides: list[dict[str, Any]]) -> str:
+    """The account; with object and id where several records of one account take part."""
+    alone = sum(s["account"] == side["account"] for s in sides) == 1
+    return str(side["account"]) if alone else f"{side['account']}:{side['resource']}:{side['vendor_id']}"
+
+
+def _distinct(keys: Iterable[list[str]]) -> list[list[str]]:
+    return [list(key) for key in dict.fromkeys(tuple(key) for key in keys)]
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_SORT_KEYS).decode()
+
+
+def _aged(row: dict[str, Any], before: Mapping[str, Any] | None, as_of: datetime) -> dict[str, Any]:
+    if before is None or before["status"] == "fixed":
+        return {**row, "first_seen": as_of, "last_seen": as_of, "status": "open"}
+    return {**row, "first_seen": before["first_seen"], "last_seen": as_of, "status": _status(str(before["status"]), as_of)}
+
+
+def _status(before: str, as_of: datetime) -> str:
+    """`accepted` stays; `muted_until:2026-07-01` stays until that day; all else is open."""
+    word, _, until = before.partition(":")
+    if word == "muted_until":
+        return before if as_of < datetime.fromisoformat(until).replace(tzinfo=UTC) else "open"
+    return before if word in _STICKY else "open"
+
+
+def _fixed(old: Mapping[str, Mapping[str, Any]], current: set[str], rules: list[str]) -> list[dict[str, Any]]:
+    gone = [row for key, row in old.items() if key not in current and row["status"] != "fixed" and row["rule"] in rules]
+    names = FINDINGS.names
+    return [{**{name: row.get(name) for name in names}, "status": "fixed", "fix": None} for row in gone]
+
+
+def with_issues(facts: Mapping[str, ibis.Table], findings: pa.Table) -> dict[str, ibis.Table]:
+    """The same facts; persons, companies and deals also have data_issues (open findings) and flags ("past due; stalled")."""
+    open_ = as_table(findings).filter(lambda f: f.status == "open").select("entity_kind", "entity_id", "rule")
+    flags = ibis.memtable(
+        {"rule": list(RULES), "flag": [r.flag or None for r in RULES.values()]}, schema={"rule": "string", "flag": "string"}
+    )
+    t = open_.inner_join(flags, "rule")
+    distinct = t.select("entity_kind", "entity_id", "flag").distinct()
+    named = distinct.group_by("entity_kind", "entity_id").agg(flags=distinct.flag.group_concat("; ", order_by=distinct.flag))
+    counted = t.group_by("entity_kind", "entity_id").agg(data_issues=t.count())
+    issues = counted.left_join(named, ["entity_kind", "entity_id"]).drop("entity_kind_right", "entity_id_right")
+    out = dict(facts)
+    for kind in ("person", "company", "deal"):
+        mine = issues.filter(issues.entity_kind == kind).drop("entity_kind")
+        joined = facts[kind].left_join(mine, "entity_id").drop("entity_id_right")
+        out[kind] = joined.mutate(data_issues=joined.data_issues.fill_null(0))
+    return out

@@ -1,0 +1,45 @@
+"""Time and sync health: two writers that fight over one field."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import and_
+
+import ibis
+
+from core.rules.rule import Context, Rule, side
+from core.tables import seconds_between
+
+
+def _ping_pong(ctx: Context) -> ibis.Table:
+    """A field that went to and fro between two values, each time by the other of two writers.
+
+    `ping_pong_times` moves in a row within `ping_pong_days`: A→B→A→B are three.
+    """
+    times = max(2, int(ctx.limit("ping_pong_times")))
+    t = ctx.facts["changes"]
+    order = {"group_by": ["kind", "account", "vendor_id", "field"], "order_by": "seq"}
+
+    def ago(column: str, n: int) -> ibis.Value:
+        return t[column].lag(n).over(**order) if n else t[column]
+
+    values = [ago("value", k) == ago("value", k + 2) for k in range(times - 1)]
+    writers = [ago("writer", k) == ago("writer", k + 2) for k in range(times - 2)]
+    differ = [ago("value", 0) != ago("value", 1), ago("writer", 0) != ago("writer", 1)]
+    marked = t.mutate(fights=reduce(and_, [*values, *writers, *differ]), began=ago("at", times), other=ago("value", 1))
+    hit = marked.filter(marked.fights, seconds_between(marked.began, marked.at) <= float(ctx.limit("ping_pong_days")) * 86400)
+    hit = hit.mutate(pair=hit.other.concat(" ↔ ", hit.value))
+    last = hit.group_by("entity_id", "account", "resource", "vendor_id", "field", entity_kind="kind").agg(
+        value=hit.pair.argmax(hit.seq), at=hit.at.max(), writer=hit.writer.argmax(hit.seq)
+    )
+    note = ibis.literal("last written by ").concat(last.writer)
+    return side(last, "", "", entity_kind=last.entity_kind, field=last.field, note=note)
+
+
+RULES = (
+    Rule(
+        "T-05", "Ping-pong", "S1", "Two integrations overwrite each other; whatever we write will not stand.", _ping_pong,
+        question="Which integration owns this field? Switch the other one off for it.", flag="frozen",
+        thresholds=("ping_pong_times", "ping_pong_days"),
+    ),
+)  # fmt: skip

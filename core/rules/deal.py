@@ -1,0 +1,153 @@
+"""Deal fields: amounts, dates and owners that differ, are missing, or cannot be."""
+
+from __future__ import annotations
+
+import ibis
+
+from core.rules.mirrors import mirrors, pair_sides, settled
+from core.rules.rule import Context, Rule, side
+
+
+def _amounts_apart(ctx: Context, outcome: str) -> ibis.Table:
+    p = mirrors(ctx, "amount", "amount")
+    p = p.filter(p.a_result == outcome, p.b_result == outcome, p.a_currency.fill_null("") == p.b_currency.fill_null(""))
+    larger = ibis.greatest(p.a_amount.abs(), p.b_amount.abs()).cast("float64")
+    tolerance = ibis.greatest(larger * float(ctx.limit("amount_share")), float(ctx.limit("amount_units")))
+    p = p.filter((p.a_amount - p.b_amount).abs().cast("float64") > tolerance)
+    return settled(ctx, p).mutate(a_text=_money(p.a_amount), b_text=_money(p.b_amount))
+
+
+def _money(amount: ibis.Value) -> ibis.Value:
+    """1250.500000 → "1250.5": a number's one spelling."""
+    return amount.cast("string").re_replace(r"(\.[0-9]*[1-9])0+$|\.0*$", r"\1")
+
+
+def _amount_drift(ctx: Context) -> ibis.Table:
+    """Two amounts without a common base are a person's decision, unless the funnel says who is believed."""
+    p = _amounts_apart(ctx, "open")
+    decided = ctx.policy("amount")[0] not in (None, "manual")
+    return pair_sides(p, "amount", "text", fix=p.a_text if decided else None, before="text" if decided else None)
+
+
+def _won_amount_drift(ctx: Context) -> ibis.Table:
+    return pair_sides(_amounts_apart(ctx, "won"), "amount", "text")
+
+
+def _amount_missing(ctx: Context) -> ibis.Table:
+    d = ctx.facts["deal"]
+    late = d.stage.isin(["M60", "M70"]) | d.pipeline_stage.isin(["Proposing", "Closing"])
+    bare = d.filter(d.outcome == "open", late, d.amount.isnull() | (d.amount <= 0)).select("entity_id")
+    t = ctx.facts["deals"].semi_join(bare, "entity_id")
+    return side(t, "deal", "amount", value=_money(t.amount), at=ibis.coalesce(t.stage_entered_at, t.updated_at))
+
+
+def _close_date_drift(ctx: Context) -> ibis.Table:
+    p = mirrors(ctx, "close_date", "close_date")
+    p = p.filter(p.a_result == p.b_result)
+    moments = list(ctx.limit("timestamp_close_vendors"))
+    coarse = p.a_vendor.isin(moments) | p.b_vendor.isin(moments)
+    days = p.a_close_date.epoch_days() - p.b_close_date.epoch_days()
+    p = p.filter(days.abs() >= ibis.ifelse(coarse, int(ctx.limit("close_date_days_timestamp")), int(ctx.limit("close_date_days"))))
+    p = settled(ctx, p)
+    unit = "Q" if ctx.limit("forecast_period") == "quarter" else "M"
+    same_period = p.a_close_date.truncate(unit) == p.b_close_date.truncate(unit)
+    p = p.mutate(
+        a_text=p.a_close_date.cast("string"), b_text=p.b_close_date.cast("string"),
+        note=ibis.ifelse(same_period, "same period", f"different {ctx.limit('forecast_period')}s"),
+    )  # fmt: skip
+    allowed = same_period & ibis.literal(ctx.policy("close_date")[0] != "manual")
+    return pair_sides(p, "close_date", "text", fix=ibis.ifelse(allowed, p.a_text, ibis.null("string")))
+
+
+def _past_close_date(ctx: Context) -> ibis.Table:
+    d = ctx.facts["deal"]
+    stale = d.filter(d.outcome == "open", d.close_date < ctx.today).select("entity_id")
+    t = ctx.facts["deals"].semi_join(stale, "entity_id")
+    t = t.filter(t.result == "open", t.close_date < ctx.today)
+    return side(t, "deal", "close_date", value=t.close_date.cast("string"), at=t.close_date.cast("timestamp('UTC')"))
+
+
+def _owner_drift(ctx: Context) -> ibis.Table:
+    p = mirrors(ctx, "owner", "owner_email")
+    p = settled(ctx, p.filter(p.a_owner_email != p.b_owner_email))
+    fix = p.a_owner_email if ctx.policy("owner")[0] != "manual" else None
+    return pair_sides(p, "owner", "owner_email", fix=fix)
+
+
+def _stalled(ctx: Context) -> ibis.Table:
+    d = ctx.facts["deal"]
+    usual = _usual_days(ctx)
+    t = d.filter(d.outcome == "open", d.age_days.notnull())
+    t = t.left_join(usual, [t.source_account == usual.account, t.raw_stage == usual.value]).drop("value")
+    enough = t.n.fill_null(0) >= int(ctx.limit("stalled_min_won"))
+    t = t.mutate(most=ibis.ifelse(enough, t.usual, float(ctx.limit("stalled_days"))))
+    t = t.filter(t.age_days > t.most)
+    days = t.age_days.floor().cast("int64").cast("string")
+    return side(
+        t, "deal", "stage", account=t.source_account, resource=t.source_resource, vendor_id=t.source_id,
+        value=ibis.coalesce(t.pipeline_stage, t.raw_stage), at=t.stage_entered_at,
+        note=days.concat(" days in the stage; usual at most ", t.most.round(1).cast("string")),
+    )  # fmt: skip
+
+
+def _usual_days(ctx: Context) -> ibis.Table:
+    """(account, value, usual, n): the P90 of the days won deals spent in each stage, and how many won deals say so."""
+    c = ctx.facts["changes"]
+    c = c.filter(c.kind == "deal", c.field == "stage")
+    record = ["account", "resource", "vendor_id"]
+    c = c.mutate(next_at=c.at.lead().over(group_by=record, order_by="seq"))
+    d = ctx.facts["deal"]
+    won = d.filter(d.outcome == "won").select(account="source_account", resource="source_resource", vendor_id="source_id")
+    spell = c.filter(c.next_at.notnull()).semi_join(won, record)
+    days = (spell.next_at.epoch_seconds() - spell.at.epoch_seconds()) / 86400.0
+    share = float(ctx.limit("stalled_quantile"))
+    return spell.group_by("account", "value").agg(usual=days.quantile(share), n=spell.entity_id.nunique())
+
+
+def _negative_duration(ctx: Context) -> ibis.Table:
+    t = ctx.facts["deals"].filter(lambda d: d.close_date.notnull() & d.created_at.notnull())
+    created = t.created_at.date()
+    t = t.filter(created.epoch_days() - t.close_date.epoch_days() >= int(ctx.limit("negative_duration_days")))
+    text = t.close_date.cast("string")
+    return side(
+        t, "deal", "close_date", value=text, at=t.created_at, note=ibis.literal("created ").concat(t.created_at.date().cast("string"))
+    )
+
+
+RULES = (
+    Rule(
+        "D-01", "Amount drift", "S2", "The same open deal has two amounts, so the pipeline has two totals.", _amount_drift,
+        fix="take the amount of the source of truth, where the funnel names one", question="Which amount is right?", fix_field="amount",
+        policy="source_of_truth", thresholds=("amount_share", "amount_units", "quiet_minutes"),
+    ),
+    Rule(
+        "D-02", "Amount drift on a won deal", "S1", "Booked revenue differs between systems.", _won_amount_drift,
+        question="Which amount was booked? Finance decides.", thresholds=("amount_share", "amount_units", "quiet_minutes"),
+    ),
+    Rule(
+        "D-03", "Amount missing", "S2", "From Proposing on a deal without amount hides pipeline.", _amount_missing,
+        question="What is this deal worth?", flag="no amount",
+    ),
+    Rule(
+        "D-05", "Close-date drift", "S2", "The same deal closes on two days.", _close_date_drift,
+        fix="take the close date of the source of truth within one forecast period",
+        question="Which close date is right? They lie in different forecast periods.", fix_field="close_date", policy="source_of_truth",
+        thresholds=("close_date_days", "close_date_days_timestamp", "timestamp_close_vendors", "forecast_period", "quiet_minutes"),
+    ),
+    Rule(
+        "D-06", "Open past its close date", "S2", "The forecast counts a deal on a day that is over.", _past_close_date,
+        question="Reschedule or close it?", flag="past due",
+    ),
+    Rule(
+        "D-09", "Owner drift", "S3", "Two people own the same deal.", _owner_drift, fix="take the owner of the source of truth",
+        question="Who owns this deal?", fix_field="owner", policy="source_of_truth", thresholds=("quiet_minutes",),
+    ),
+    Rule(
+        "D-11", "Stalled deal", "S3", "Longer in its stage than nine of ten won deals ever were.", _stalled,
+        question="What is the next step?", flag="stalled", thresholds=("stalled_days", "stalled_quantile", "stalled_min_won"),
+    ),
+    Rule(
+        "D-15", "Negative duration", "S2", "A deal that closed before it was created spoils every cycle time.", _negative_duration,
+        question="Which of the two dates is wrong?", flag="bad dates", thresholds=("negative_duration_days",),
+    ),
+)  # fmt: skip

@@ -1,0 +1,81 @@
+"""The rows behind an answer: an entity's records, the evidence that joined them, its milestones and findings; a metric's rows."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import core.measure
+from core.errors import UserError
+from core.pipeline import Understanding
+from jobs import show
+from jobs.reporting import opened
+from jobs.wiring import Hub
+
+
+def explain_entity(hub: Hub, found: Understanding, what: str) -> tuple[dict[str, Any], str]:
+    """(data, text) for an entity id, or for the entity of a record written account:resource:id."""
+    members = found.members.to_pylist()
+    entity_id = what
+    if ":" in what:
+        account, resource, vendor_id = what.split(":", 2)
+        entity_id = next((m["entity_id"] for m in members if (m["account"], m["resource"], m["vendor_id"]) == (account, resource, vendor_id)), "")
+    mine = [m for m in members if m["entity_id"] == entity_id]
+    if not mine:
+        raise UserError(f"nothing is known of {what!r}", next_step="`tundish reconcile` lists entities with findings; records are account:resource:id")
+    kind = mine[0]["kind"]
+    keys = {f"{m['account']}:{m['resource']}:{m['vendor_id']}" for m in mine}
+    links = [r for r in hub.lake.engine.to_pyarrow(hub.lake.latest_run("link")).to_pylist() if r["left_key"] in keys and r["right_key"] in keys]
+    facts = _rows(found, kind, entity_id)
+    findings = [opened(r) for r in found.findings.to_pylist() if r["entity_id"] == entity_id]
+    data = {"entity_id": entity_id, "kind": kind, "records": mine, "evidence": links, "facts": facts, "findings": findings}
+    parts = [
+        f"{kind} {entity_id}: {len(mine)} records",
+        show.table_text(["account", "resource", "id", "live"], [[m["account"], m["resource"], m["vendor_id"], "yes" if m["live"] else "no"] for m in mine]),
+    ]
+    if links:
+        parts += ["joined because", show.table_text(["record", "record", "evidence"], [[r["left_key"], r["right_key"], r["evidence"]] for r in links])]
+    if facts:
+        parts += ["facts", show.table_text(["fact", "value"], [[k, str(v)] for k, v in facts.items() if v is not None and k not in _PRIVATE])]
+    if findings:
+        parts += ["findings", show.findings_text(findings, 20)]
+    return data, "\n".join(parts)
+
+
+_PRIVATE = frozenset({"email", "phone", "first_name", "last_name"})
+
+
+def _rows(found: Understanding, kind: str, entity_id: str) -> dict[str, Any]:
+    table = found.facts.get(kind)
+    if table is None:
+        return {}
+    rows: list[dict[str, Any]] = table.filter(table.entity_id == entity_id).to_pyarrow().to_pylist()
+    return rows[0] if rows else {}
+
+
+def explain_metric(found: Understanding, name: str, dims: Mapping[str, str], limit: int, funnel: Any) -> tuple[dict[str, Any], str]:
+    """(data, text): the definition, the numbers, and the record keys behind them where the family can list them."""
+    metrics = [m for m in found.metrics.to_pylist() if m["name"] == name]
+    if not metrics:
+        from core.yaml_positions import did_you_mean
+
+        names = sorted({m["name"] for m in found.metrics.to_pylist()})
+        raise UserError(f"no metric {name!r}{did_you_mean(name, names)}", next_step="metrics: " + ", ".join(names))
+    rows = _behind(found, name, dims, funnel)
+    shown = rows[:limit]
+    text = [f"{name}: {metrics[0]['definition']}", show.metrics_text(metrics)]
+    if shown:
+        text += [f"{len(rows)} rows behind it", show.table_text(list(shown[0]), [[str(v) for v in r.values()] for r in shown])]
+    return {"metric": name, "values": metrics, "rows": rows}, "\n".join(text)
+
+
+def _behind(found: Understanding, name: str, dims: Mapping[str, str], funnel: Any) -> list[dict[str, Any]]:
+    for module in pkgutil.iter_modules(core.measure.__path__):
+        family = importlib.import_module(f"core.measure.{module.name}")
+        if hasattr(family, "rows") and name in getattr(family, "EXPLAINED", ()):
+            table = family.rows(name, dims, found.tables, found.members, found.facts, funnel, found.as_of)
+            result: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
+            return result
+    return []
