@@ -8,6 +8,7 @@ created or subscribed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -24,6 +25,7 @@ TAG_LETTERS = 10  # of a merge field's tag
 SINGLY = 20  # up to so many members are read one by one, more by paging through the list
 TYPES = {"text": "text", "number": "number", "boolean": "text", "date": "date", "datetime": "text"}
 MEMBER = ("id", "email_address", "status", "merge_fields", "tags")
+MERGE_TAG = re.compile(r"[A-Z][A-Z0-9_]*")
 NO = (None, "", False, "false", "no", "0")
 
 
@@ -155,6 +157,9 @@ def _taken_apart(one: Write, results: dict[str, WriteResult]) -> _Parts | None:
             parts.prefixes[prefix] = None if value in NO else str(value)
         elif (tag := _tag(name)) is not None:
             parts.tags[tag] = (value not in NO) == name.startswith("+")
+        elif not MERGE_TAG.fullmatch(_merge(name)):
+            results[one.key] = WriteResult(one.key, False, "unknown_field", f"{name} is no merge field; Mailchimp would drop it silently")
+            return None
         else:
             parts.merge[_merge(name)] = _plain(value)
     return parts

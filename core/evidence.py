@@ -6,6 +6,8 @@ l and r being row numbers. Shared values make stars around the smallest row, so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 
 _ROLE_ADDRESSES = (
@@ -21,14 +23,14 @@ _FREE_MAIL = (
 _NO_EDGES = {"l": "int64", "r": "int64", "evidence": "string", "detail": "string"}
 
 
-def edges(kind: str, nodes: ibis.Table, associations: ibis.Table, *, shared_mailbox: int) -> ibis.Table:
+def edges(kind: str, nodes: ibis.Table, associations: ibis.Table, *, shared_mailbox: int, free_mail: Sequence[str] = ()) -> ibis.Table:
     """All evidence for one kind. An address with more than `shared_mailbox` records in one list or object glues nobody."""
     known = aliases(nodes)
     found = [_by_links(nodes, known), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
     if kind == "person":
         found += [_by_conversion(nodes), _by_email(nodes, shared_mailbox)]
     if kind == "company":
-        found.append(_by_domain(nodes))
+        found.append(_by_domain(nodes, free_mail or _FREE_MAIL))
     return ibis.union(*found)
 
 
@@ -141,11 +143,11 @@ def _by_email(nodes: ibis.Table, shared_mailbox: int) -> ibis.Table:
     return _stars(every, shared_mailbox)
 
 
-def _by_domain(nodes: ibis.Table) -> ibis.Table:
+def _by_domain(nodes: ibis.Table, free_mail: Sequence[str]) -> ibis.Table:
     """Companies of different systems with one domain, unless a system has several (a group and its subsidiaries)."""
     domain = nodes.domain.strip().lower().re_replace(r"^https?://", "").re_replace(r"^www\.", "").re_replace(r"[/:?].*$", "")
     every = nodes.mutate(address=domain, list_id=ibis.literal(""), evidence=ibis.literal("domain"))
-    every = every.filter(every.address.contains("."), every.address.notin(_FREE_MAIL))
+    every = every.filter(every.address.contains("."), every.address.notin(list(free_mail)))
     return _stars(every, 1)
 
 

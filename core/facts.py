@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from core import milestones, relations
 from core.tables import MOMENT, as_table, days_between, first_by, further, instant, keep, ranked
-from core.thresholds import policy
+from core.thresholds import excluded_patterns, policy
 
 _STRICTEST = ("unsubscribed", "cleaned", "pending", "archived", "transactional", "subscribed")
 
@@ -47,7 +47,7 @@ def facts(tables: Mapping[str, ibis.Table], members: pa.Table | ibis.Table, funn
 
 
 def _rank(t: ibis.Table, funnel: Any, field: str) -> ibis.Value:
-    return ranked(t.vendor, policy(funnel, field)[1], t.account, t.resource, t.vendor_id)
+    return ranked(t, policy(funnel, field)[1])
 
 
 def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.Table, funnel: Any, as_of: datetime) -> ibis.Table:
@@ -64,7 +64,7 @@ def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.T
         amount=first_by(t.amount, amount),
         currency=t.currency.fill_null("").argmin(amount, where=money).nullif(""),
         close_date=first_by(t.close_date, _rank(t, funnel, "close_date")),
-        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner")),
+        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner_id")),
         probability=first_by(t.probability, stage),
         source=first_by(t.source, t.created_at.epoch_seconds()),
         lost_reason=first_by(t.lost_reason, _rank(t, funnel, "lost_reason")),
@@ -90,7 +90,7 @@ _LEADER = {
 def _person_facts(
     people: ibis.Table, reached: ibis.Table, deal: ibis.Table, deal_person: ibis.Table, person_company: ibis.Table, funnel: Any
 ) -> ibis.Table:
-    t, general = people, _rank(people, funnel, "person")
+    t, general = people, _rank(people, funnel, "email")
     strictness = ibis.cases(*[(t.consent == c, i) for i, c in enumerate(_STRICTEST)], else_=len(_STRICTEST))
     row = t.group_by("entity_id").agg(
         lifecycle=further(t.stage).max(),
@@ -101,7 +101,7 @@ def _person_facts(
         email=first_by(t.email, general),
         name=first_by(ibis.coalesce(t.first_name.concat(" ", t.last_name), t.last_name, t.first_name), general),
         company_name=first_by(t.company_name, general),
-        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner")),
+        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner_id")),
         created_at=t.created_at.min(),
         last_activity_at=t.last_activity_at.max(),
         client_id=t.client_id.max(),
@@ -109,12 +109,19 @@ def _person_facts(
         score=t.score.max(),
         unmapped=(t.raw_stage.notnull() & t.stage.isnull() & ~t.raw_stage.identical_to(t.consent)).any(),
         records=t.count(),
+        excluded=_excluded(t.email, funnel).any(),
         systems=t.account.nunique(),
     )
     row = _with_deals(row, deal, deal_person.select(entity_id="person", deal="deal"))
     companies = person_company.group_by(entity_id="person").agg(company_entity=person_company.company.min())
     row = row.left_join(companies, "entity_id").drop("entity_id_right")
     return _staged(row, reached)
+
+
+def _excluded(email: ibis.Value, funnel: Any) -> ibis.Value:
+    """Is it a colleague's or a test's address?"""
+    patterns = excluded_patterns(funnel)
+    return email.lower().strip().re_search("|".join(patterns)).fill_null(False) if patterns else ibis.literal(False) & email.isnull()
 
 
 def _with_deals(row: ibis.Table, deal: ibis.Table, pairs: ibis.Table) -> ibis.Table:
@@ -149,7 +156,7 @@ def _staged(row: ibis.Table, reached: ibis.Table) -> ibis.Table:
 def _company_facts(
     companies: ibis.Table, person: ibis.Table, deal: ibis.Table, person_company: ibis.Table, deal_company: ibis.Table, funnel: Any
 ) -> ibis.Table:
-    t, general = companies, _rank(companies, funnel, "company")
+    t, general = companies, _rank(companies, funnel, "name")
     row = t.group_by("entity_id").agg(
         lifecycle=further(t.stage).max(),
         name=first_by(t.name, general),

@@ -167,15 +167,17 @@ class Index:
         if new.any():
             self._add(Marks(marks.ids[new], marks.contents[new], marks.flags[new]))
 
-    def see(self, ids: Hashes, pass_no: int) -> int:
-        """Note that a pass listed these ids; returns how many of them it had listed before (or twice here)."""
-        fresh = np.uint16(pass_no)
-        repeated = len(ids)
+    def see(self, ids: Hashes, pass_no: int) -> NDArray[np.bool_]:
+        """Note that a pass listed these ids; says of each whether it is a listable record that the pass had listed before."""
+        first = np.zeros(len(ids), bool)
+        first[np.unique(ids, return_index=True)[1]] = True
+        repeated = np.zeros(len(ids), bool)
         for tier in self._tiers:
             hit, at = _locate(tier, ids)
-            places = np.unique(at[hit])
-            repeated -= int((tier.seen[places] != fresh).sum())
-            tier.seen[places] = fresh
+            places = at[hit]
+            listed = (tier.flags[places] & LISTED) == LISTED
+            repeated[hit] = listed & ((tier.seen[places] == pass_no) | ~first[hit])
+            tier.seen[places] = pass_no
         return repeated
 
     def unseen(self) -> Hashes:

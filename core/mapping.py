@@ -34,7 +34,6 @@ class Push:
     only_when: AnyMapping[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     values: AnyMapping[str, Any] | None = None
     table: str | None = None
-    prefix: str = ""
     where: str = ""
 
     @property
@@ -102,7 +101,7 @@ def _compiled(document: Document, connector: Connector, timezone: str, currency:
 def _pushes(document: Document, written: MappingDocument) -> Iterator[Push]:
     for target, fields in written.push.items():
         for name, spec in fields.items():
-            yield Push(
+            push = Push(
                 target=target,
                 field=name,
                 source=spec.source,
@@ -112,6 +111,12 @@ def _pushes(document: Document, written: MappingDocument) -> Iterator[Push]:
                 only_when={key: tuple(v) if isinstance(v, list) else (v,) for key, v in spec.only_when.items()},
                 values=spec.values,
                 table=spec.table,
-                prefix=spec.prefix,
                 where=document.where(("push", target, name), key=True),
             )
+            yield from _tags(push, spec.prefix) if push.type == "tags" else (push,)
+
+
+def _tags(push: Push, prefix: str) -> Iterator[Push]:
+    """One statement per tag, "+tag:NAME", that holds for one of our values and for no other."""
+    for value, word in (push.values or {}).items():
+        yield dataclasses.replace(push, field=f"+tag:{prefix}{word}", type="boolean", values={value: True})

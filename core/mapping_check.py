@@ -212,6 +212,8 @@ def _check_push_field(document: Document, mapping: MappingDocument, loc: Loc, sp
         document.wrong((*loc, "from"), f"{spec.source!r} takes too many values for tags; bucket it first, or write a field")
     if spec.type == "tags" and not spec.prefix:
         document.wrong(loc, "tags need a `prefix`, so that the hub never removes a tag of yours", key=True)
+    if spec.type == "tags" and not spec.values:
+        document.wrong(loc, "tags need `values`: which of our values becomes which tag", key=True)
     if spec.prefix and spec.type != "tags":
         document.wrong((*loc, "prefix"), "`prefix` needs `type: tags`", key=True)
 

@@ -26,19 +26,19 @@ Policy = Literal[
 PushType = Literal["text", "number", "boolean", "date", "datetime", "tags"]
 Milestone = Annotated[str, StringConstraints(min_length=2)]
 
-# What can be pushed, and how it looks unless the mapping says otherwise (domain: derived values, then agreed values).
+# What can be pushed, and how it looks unless the mapping says otherwise: what we know of a person, company or deal
+# (core.facts), and the fields a rule may want corrected (core.rules).
 PUSH_SOURCES: dict[str, PushType] = {
-    "stage": "text", "stage_name": "text", "stage_date": "date", "funnel_stage": "text", "pipeline_stage": "text",
-    "outcome": "text", "days_in_stage": "number", "lifecycle": "text", "score": "number", "band": "text",
-    "win_probability": "number", "forecast_category": "text", "flags": "text", "next_action": "text",
-    "next_action_due": "date", "first_channel": "text", "sourced": "boolean", "data_issues": "number", "worst_issue": "text",
-    "pipeline_amount": "number", "won_amount": "number", "entity_id": "text", "as_of": "datetime", "model": "text",
-    "email": "text", "phone": "text", "first_name": "text", "last_name": "text", "source": "text", "lead_status": "text",
-    "owner_id": "text", "consent": "text", "opt_out": "boolean", "amount": "number", "currency": "text", "close_date": "date",
-    "deal_stage": "text", "lost_reason": "text", "next_step": "text", "name": "text", "domain": "text", "industry": "text",
-    "employees": "number", "country": "text", "probability": "number",
+    "stage": "text", "stage_date": "date", "furthest_stage": "text", "pipeline_stage": "text", "outcome": "text", "lifecycle": "text",
+    "days_in_stage": "number", "open_deals": "number", "won_deals": "number", "lost_deals": "number", "systems": "number",
+    "score": "number", "consent": "text", "marketable": "boolean", "source": "text", "lead_status": "text", "email": "text",
+    "phone": "text", "first_name": "text", "last_name": "text", "name": "text", "company_name": "text", "owner_email": "text",
+    "owner_id": "text", "owner": "text", "domain": "text", "industry": "text", "country": "text", "employees": "number",
+    "amount": "number", "currency": "text", "close_date": "date", "probability": "number", "lost_reason": "text", "next_step": "text",
+    "pipeline_id": "text", "created_at": "datetime", "last_activity_at": "datetime", "entity_id": "text", "flags": "text",
+    "data_issues": "number", "worst_issue": "text", "next_action": "text", "client_id": "text", "user_id": "text",
 }  # fmt: skip
-CODES = {"stage", "stage_name", "funnel_stage", "pipeline_stage", "outcome", "band", "forecast_category"}
+CODES = {"stage", "furthest_stage", "pipeline_stage", "outcome"}
 FIELD_NAMES = sorted({name for model in KINDS.values() for name in model.model_fields})
 
 
@@ -176,7 +176,7 @@ class PushSpec(Written):
     table: str | None = None
     """Stage table read backwards: our milestone becomes the vendor's stage value."""
     prefix: str = ""
-    """For `type: tags`: what the tag starts with. Only tags that start so are ever removed."""
+    """For `type: tags`: what the tags start with. `values` says which value becomes which tag; no other tag is ever touched."""
 
 
 class MappingDocument(Written):

@@ -14,6 +14,7 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.apply import Hand, apply, check, undo
 from core.change import Change, Desired, Held, Key, Outcome, Plan
@@ -28,8 +29,9 @@ from core.measure import measure as make_metrics
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard
 from core.reconcile import reconcile as find
+from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
-from core.wishes import derived, fixes
+from core.wishes import Book, derived, fixes
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Understanding:
     findings: pa.Table
     metrics: pa.Table
 
+    def open_findings(self) -> list[dict[str, Any]]:
+        """The findings that stand now: neither fixed since nor muted or accepted by a person."""
+        return [row for row in self.findings.to_pylist() if row["status"] == "open"]
+
     def entities(self) -> dict[str, int]:
         """Live entities by kind."""
         live = self.members.filter(self.members["live"])
@@ -83,7 +89,12 @@ def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None
         line.lake.append_derived("link", [resolution.links], run_id, now)
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
-    return Understanding(run_id, at, tables, resolution.members, known, findings, metrics)
+    return Understanding(run_id, at, tables, resolution.members, with_issues(known, _for_people(findings)), findings, metrics)
+
+
+def _for_people(findings: pa.Table) -> pa.Table:
+    """The findings that no safe fix settles. Only they are counted on records: otherwise applying a plan would change the next one."""
+    return findings.filter(pc.is_null(findings["fix"]))
 
 
 def _stored(line: Line, kind: str, as_of: datetime | None) -> pa.Table | None:
@@ -116,8 +127,9 @@ def make_plan(
             if wish.target in hand.targets:
                 wishes.append(wish)
                 marks[(wish.account, wish.target, wish.vendor_id, wish.field)] = mark
-    rows = found.findings.to_pylist()
-    fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], line.connectors, line.mappings)
+    rows = found.open_findings()
+    book = Book(line.connectors, line.mappings, _owners(found))
+    fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], book)
     wishes += [w for w in fixed if w.account in hands]
     live = read_live(wishes, hands)
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
@@ -151,6 +163,14 @@ def _note_equal(line: Line, wishes: Iterable[Desired], plan: Plan, marks: Mappin
     }
     keys = {(w.account, w.target, w.vendor_id, w.field) for w in wishes} - open_
     line.plans.set_pushed([(key, marks[key]) for key in keys if key in marks], now)
+
+
+def _owners(found: Understanding) -> dict[tuple[str, str], str]:
+    """(account, e-mail) → the vendor's id of that active owner."""
+    owners = found.tables["owner"]
+    rows = owners.filter(owners.email.notnull(), ~owners.deleted, owners.active.fill_null(True))
+    table = rows.select("account", "email", "vendor_id").to_pyarrow()
+    return {(r["account"], r["email"].lower()): r["vendor_id"] for r in table.to_pylist()}
 
 
 def _rungs(line: Line) -> dict[tuple[str, str, str], dict[str, str]]:

@@ -45,7 +45,7 @@ def deals(tables: Mapping[str, ibis.Table], members: ibis.Table, funnel: Any) ->
         (t.closed == False, "open"),  # noqa: E712
         else_="open",
     )
-    return t.mutate(result=result, rank=ranked(t.vendor, policy(funnel, "stage")[1], t.account, t.resource, t.vendor_id))
+    return t.mutate(result=result, rank=ranked(t, policy(funnel, "stage")[1]))
 
 
 def with_entry(deals: ibis.Table, changes: ibis.Table) -> ibis.Table:

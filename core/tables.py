@@ -52,10 +52,10 @@ def days_between(start: ibis.Value, end: ibis.Value) -> ibis.Value:
     return seconds_between(start, end) / 86400.0
 
 
-def ranked(vendor: ibis.Value, order: Sequence[str], *tie: ibis.Value) -> ibis.Value:
-    """Text that sorts records by how far their vendor is believed; `tie` columns make it total."""
-    place = ibis.cases(*[(vendor == name, f"{i:02d}") for i, name in enumerate(order)], else_="99")
-    return place.concat(*[part for t in tie for part in (":", t)])
+def ranked(t: ibis.Table, order: Sequence[str]) -> ibis.Value:
+    """Text that sorts records by how far their vendor or account is believed; total, as the record's key comes after."""
+    place = ibis.cases(*[((t.vendor == name) | (t.account == name), f"{i:02d}") for i, name in enumerate(order)], else_="99")
+    return place.concat(":", t.account, ":", t.resource, ":", t.vendor_id)
 
 
 def refs(tables: Mapping[str, ibis.Table], members: ibis.Table, kind: str) -> ibis.Table:

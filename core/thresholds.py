@@ -1,100 +1,106 @@
-"""The numbers and orders that operations people may change, with their defaults, and how to ask the funnel for them.
+"""How rules and metrics ask the funnel: a rule's thresholds, a field's policy, and the few choices the funnel has no word for.
 
-The funnel (mappings/funnel.yaml) may be a mapping or any object with attributes; what it does not say holds as written here.
-It must not know rules, vendors' APIs or storage.
+The funnel may be core.funnel.Funnel or a plain mapping of the same shape (tests); what it does not say has its default.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-# Source: the rule catalogue's defaults (reference of the domain, §2.2 and §2.5); hours and days in the names.
-DEFAULTS: dict[str, Any] = {
-    "quiet_minutes": 15,  # a field must differ this long
-    "quiet_backward_hours": 24,  # a stage going backward, an outcome conflict
-    "mirror_hours": 24,  # I-06: time a mirror may take to appear
+from core.funnel import THRESHOLDS
+
+DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
+# Choices without a place in funnel.yaml: what vendors are for, and the shape of reports.
+SETTINGS: dict[str, Any] = {
+    "quiet_min": 15.0,
+    "quiet_stage_back_h": 24.0,
+    "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "mirror_open_deals": False,  # I-06: should every open deal exist in all CRMs?
-    "amount_share": 0.01,
-    "amount_units": 1.0,
-    "close_date_days": 1,
-    "close_date_days_timestamp": 2,  # where one side keeps a moment instead of a day
-    "timestamp_close_vendors": ("hubspot", "activecampaign"),
-    "duplicate_deal_days": 7,
-    "duplicate_name_share": 0.9,
-    "negative_duration_days": 1,
-    "stalled_days": 30,
-    "stalled_quantile": 0.9,
-    "stalled_min_won": 30,
-    "conversion_hours": 72,
-    "conversion_max_days": 365,
-    "conversion_events": ("close_convert_lead", "purchase"),
-    "ping_pong_days": 7,
-    "ping_pong_times": 3,
-    "shared_mailbox_records": 5,
     "crm_vendors": ("salesforce", "hubspot", "activecampaign"),
     "lifecycle_vendors": ("hubspot",),
     "lifecycle_resources": ("contacts", "companies"),
     "opt_out_vendors": ("mailchimp", "activecampaign"),
     "mailing_vendors": ("hubspot", "activecampaign", "mailchimp"),
+    "timestamp_close_vendors": ("hubspot", "activecampaign"),
+    "conversion_events": ("close_convert_lead", "purchase"),
+    "conversion_max_days": 365,  # E-01: older sales are history
     "forecast_period": "quarter",
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
     "within_days": (30, 90),
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),
     "ignored_lost_reasons": ("duplicate", "test", "data error"),
-    "currency": None,  # reporting currency
-    "target": None,  # won amount wanted in the current period
+    "currency": None,  # reporting currency; None: the only one there is
 }
-DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
-_POLICY_WITH_SYSTEM = re.compile(r"(\w+)\s*\(\s*([\w, ]+)\s*\)")
 
 
-def ask(funnel: Any, path: str, default: Any = None) -> Any:
-    """What the funnel says at a dotted path; `default` when it says nothing (or null)."""
-    here = funnel
-    for name in path.split("."):
-        here = here.get(name) if isinstance(here, Mapping) else getattr(here, name, None)
-        if here is None:
-            return default
-    return here
+def _get(thing: Any, name: str) -> Any:
+    found = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+    return None if callable(found) else found
 
 
-def threshold(funnel: Any, name: str) -> Any:
-    """One number or list of DEFAULTS, as the funnel's `thresholds`, `limits` or top level has it.
+def setting(funnel: Any, name: str) -> Any:
+    """One of SETTINGS, as the funnel's `guards`, `measures` or top level has it.
 
     Raises: KeyError for a name without a default, which is a bug.
     """
-    default = DEFAULTS[name]
-    for path in (f"thresholds.{name}", f"limits.{name}", name):
-        found = ask(funnel, path)
+    default = SETTINGS[name]
+    for place in (_get(funnel, "guards"), _get(funnel, "measures"), funnel):
+        found = None if place is None else _get(place, name)
         if found is not None:
             return found
     return default
 
 
-def policy(funnel: Any, field: str) -> tuple[str | None, tuple[str, ...]]:
-    """(policy name or None when the funnel does not say, vendors in the order they are believed) for one unified field.
+def _rule(funnel: Any, rule: str) -> Any:
+    if isinstance(funnel, Mapping):
+        return _get(funnel, "rules") and _get(funnel["rules"], rule)
+    return funnel.rule(rule) if hasattr(funnel, "rule") else None
 
-    Understood: "source_of_truth(salesforce)", {"policy": …, "order": […]}, {"source_of_truth": "salesforce"}, ["salesforce", …].
-    """
-    said = ask(funnel, f"policies.{field}")
+
+def threshold(funnel: Any, rule: str, name: str) -> Any:
+    """One threshold of a rule."""
+    found = _get(_rule(funnel, rule), name)
+    return THRESHOLDS[rule][name] if found is None else found
+
+
+def enabled(funnel: Any, rule: str) -> bool:
+    return _get(_rule(funnel, rule), "enabled") is not False
+
+
+def severity(funnel: Any, rule: str, default: str) -> str:
+    return str(_get(_rule(funnel, rule), "severity") or default)
+
+
+def policy(funnel: Any, field: str) -> tuple[str | None, tuple[str, ...]]:
+    """(policy, None when the funnel says nothing of the field; vendors or accounts in the order they are believed)."""
+    said = _get(_get(funnel, "fields") or {}, field)
     if said is None:
         return None, DEFAULT_ORDER
-    if isinstance(said, str):
-        match = _POLICY_WITH_SYSTEM.fullmatch(said.strip())
-        return (match[1], _order(match[2].split(","))) if match else (said.strip(), DEFAULT_ORDER)
-    if isinstance(said, Sequence):
-        return "source_of_truth", _order(said)
-    name = ask(said, "policy")
-    for key in ("order", "systems", "source_of_truth", "system", "source"):
-        order = ask(said, key)
-        if order is not None:
-            return name or "source_of_truth", _order([order] if isinstance(order, str) else order)
-    return name, DEFAULT_ORDER
+    named = tuple(str(name) for name in _get(said, "order") or ())
+    return _get(said, "policy"), tuple(dict.fromkeys([*named, *DEFAULT_ORDER]))
 
 
-def _order(first: Sequence[str]) -> tuple[str, ...]:
-    named = [str(vendor).strip().lower() for vendor in first]
-    return tuple(dict.fromkeys([*named, *DEFAULT_ORDER]))
+def excluded_patterns(funnel: Any) -> list[str]:
+    """Regular expressions of the addresses that are not counted: colleagues and tests."""
+    exclude = _get(funnel, "exclude")
+    if exclude is None:
+        return []
+    domains = [f"@{_literal(domain)}$" for domain in _get(exclude, "domains") or ()]
+    return domains + [f"^{_literal(pattern)}$" for pattern in _get(exclude, "emails") or ()]
+
+
+def _literal(pattern: str) -> str:
+    """A pattern with * and ? as a regular expression every engine reads alike."""
+    special = {"*": ".*", "?": "."}
+    return "".join(special.get(c) or (c if c.isalnum() or c in "@_-" else f"\\{c}") for c in pattern.lower())
+
+
+def free_mail(funnel: Any) -> list[str]:
+    return [str(domain) for domain in _get(funnel, "free_mail") or ()]
+
+
+def targets(funnel: Any) -> list[tuple[str, float, str | None]]:
+    """(period, amount, currency) of what is to be won."""
+    return [(str(_get(t, "period")), float(_get(t, "amount")), _get(t, "currency")) for t in _get(funnel, "targets") or ()]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ibis
@@ -19,6 +20,8 @@ from core.errors import UserError
 from core.mapping import Mapping as VendorMapping
 from core.mapping import Push
 
+# A fix names our field; a push names what it is written from.
+_SOURCES = {"owner": "owner_id", "marketable": "opt_out", "stage": "deal_stage"}
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
 
 
@@ -91,9 +94,16 @@ def _translated(push: Push, value: str | None) -> Any:
     return push.values.get(value)
 
 
-def fixes(
-    findings: Iterable[Mapping[str, Any]], connectors: Mapping[str, Connector], mappings: Mapping[str, VendorMapping]
-) -> tuple[list[Desired], list[Held]]:
+@dataclass(frozen=True)
+class Book:
+    """What is needed to say a fix in a vendor's words. `owners`: (account, e-mail in lower case) → the vendor's owner id."""
+
+    connectors: Mapping[str, Connector]
+    mappings: Mapping[str, VendorMapping]
+    owners: Mapping[tuple[str, str], str]
+
+
+def fixes(findings: Iterable[Mapping[str, Any]], book: Book) -> tuple[list[Desired], list[Held]]:
     """What the findings' safe fixes ask for, and which of them no mapping lets us write.
 
     findings: rows with rule, entity_id, and fix (JSON: account, resource, vendor_id, field, value, policy, before?).
@@ -102,7 +112,7 @@ def fixes(
     held: list[Held] = []
     for finding in findings:
         for fix in _fixes_of(finding):
-            wish = _wish(finding, fix, connectors, mappings)
+            wish = _wish(finding, fix, book)
             (wishes if isinstance(wish, Desired) else held).append(wish)  # type: ignore[arg-type]
     return wishes, held
 
@@ -112,20 +122,19 @@ def _fixes_of(finding: Mapping[str, Any]) -> list[dict[str, Any]]:
     return fix if isinstance(fix, list) else [fix]
 
 
-def _wish(
-    finding: Mapping[str, Any], fix: Mapping[str, Any], connectors: Mapping[str, Connector], mappings: Mapping[str, VendorMapping]
-) -> Desired | Held:
+def _wish(finding: Mapping[str, Any], fix: Mapping[str, Any], book: Book) -> Desired | Held:
     account = str(fix["account"])
-    connector, mapping = connectors.get(account), mappings.get(account)
+    connector, mapping = book.connectors.get(account), book.mappings.get(account)
+    source = _SOURCES.get(str(fix["field"]), str(fix["field"]))
     targets = [t.name for t in connector.targets if t.resource == fix["resource"]] if connector else []
-    pushes = [p for t in targets if mapping for p in mapping.pushes(t) if p.source == fix["field"]]
+    pushes = [p for t in targets if mapping for p in mapping.pushes(t) if p.source == source]
     if not pushes or mapping is None:
         reason = f"no `push` for {fix['field']} of {fix['resource']} in the mapping; add one to let the hub write it"
         return Held(
             account, str(fix["resource"]), str(fix["vendor_id"]), str(fix["field"]), None, _text(fix.get("value")), reason, finding["rule"]
         )
     push = pushes[0]
-    value = canonical(_vendor_value(push, mapping, fix), push.type)
+    value = canonical(_vendor_value(push, mapping, fix, book), push.type)
     before = canonical(fix["before"], push.type) if "before" in fix else ANY
     why = f"{finding['rule']}: {finding.get('title') or fix['field']}"
     return Desired(
@@ -139,8 +148,12 @@ def _policy(push: Push, fix: Mapping[str, Any]) -> str:
     return str(fix.get("policy") or push.policy) if push.policy == "derived" else push.policy
 
 
-def _vendor_value(push: Push, mapping: VendorMapping, fix: Mapping[str, Any]) -> Any:
+def _vendor_value(push: Push, mapping: VendorMapping, fix: Mapping[str, Any], book: Book) -> Any:
     value = fix.get("value")
+    if push.source == "owner_id":
+        return book.owners.get((str(fix["account"]), str(value).lower()))
+    if push.source == "opt_out" and fix["field"] == "marketable":
+        value = {"false": "true", "true": "false"}.get(str(value).lower())
     if push.table and value is not None:
         return mapping.vendor_stage(push.table, str(value), fix.get("pipeline"))
     return push.values.get(str(value)) if push.values is not None else value

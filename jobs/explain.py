@@ -21,24 +21,39 @@ def explain_entity(hub: Hub, found: Understanding, what: str) -> tuple[dict[str,
     entity_id = what
     if ":" in what:
         account, resource, vendor_id = what.split(":", 2)
-        entity_id = next((m["entity_id"] for m in members if (m["account"], m["resource"], m["vendor_id"]) == (account, resource, vendor_id)), "")
+        entity_id = next(
+            (m["entity_id"] for m in members if (m["account"], m["resource"], m["vendor_id"]) == (account, resource, vendor_id)), ""
+        )
     mine = [m for m in members if m["entity_id"] == entity_id]
     if not mine:
-        raise UserError(f"nothing is known of {what!r}", next_step="`tundish reconcile` lists entities with findings; records are account:resource:id")
+        raise UserError(
+            f"nothing is known of {what!r}", next_step="`tundish reconcile` lists entities with findings; records are account:resource:id"
+        )
     kind = mine[0]["kind"]
     keys = {f"{m['account']}:{m['resource']}:{m['vendor_id']}" for m in mine}
-    links = [r for r in hub.lake.engine.to_pyarrow(hub.lake.latest_run("link")).to_pylist() if r["left_key"] in keys and r["right_key"] in keys]
+    links = [
+        r for r in hub.lake.engine.to_pyarrow(hub.lake.latest_run("link")).to_pylist() if r["left_key"] in keys and r["right_key"] in keys
+    ]
     facts = _rows(found, kind, entity_id)
-    findings = [opened(r) for r in found.findings.to_pylist() if r["entity_id"] == entity_id]
+    findings = [opened(r) for r in found.open_findings() if r["entity_id"] == entity_id]
     data = {"entity_id": entity_id, "kind": kind, "records": mine, "evidence": links, "facts": facts, "findings": findings}
     parts = [
         f"{kind} {entity_id}: {len(mine)} records",
-        show.table_text(["account", "resource", "id", "live"], [[m["account"], m["resource"], m["vendor_id"], "yes" if m["live"] else "no"] for m in mine]),
+        show.table_text(
+            ["account", "resource", "id", "live"],
+            [[m["account"], m["resource"], m["vendor_id"], "yes" if m["live"] else "no"] for m in mine],
+        ),
     ]
     if links:
-        parts += ["joined because", show.table_text(["record", "record", "evidence"], [[r["left_key"], r["right_key"], r["evidence"]] for r in links])]
+        parts += [
+            "joined because",
+            show.table_text(["record", "record", "evidence"], [[r["left_key"], r["right_key"], r["evidence"]] for r in links]),
+        ]
     if facts:
-        parts += ["facts", show.table_text(["fact", "value"], [[k, str(v)] for k, v in facts.items() if v is not None and k not in _PRIVATE])]
+        parts += [
+            "facts",
+            show.table_text(["fact", "value"], [[k, str(v)] for k, v in facts.items() if v is not None and k not in _PRIVATE]),
+        ]
     if findings:
         parts += ["findings", show.findings_text(findings, 20)]
     return data, "\n".join(parts)

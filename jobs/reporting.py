@@ -37,7 +37,7 @@ def report_data(hub: Hub, found: Understanding) -> dict[str, Any]:
         "freshness": _freshness(hub),
         "records": [asdict(c) for c in counts],
         "entities": found.entities(),
-        "findings": [opened(r) for r in found.findings.to_pylist()],
+        "findings": [opened(r) for r in found.open_findings()],
         "truth": None,
         "metrics": found.metrics.to_pylist(),
         "plan": hub.line.plans.load().to_json() if plans else None,

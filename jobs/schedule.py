@@ -99,6 +99,7 @@ class _Service:
     busy: dict[str, threading.Lock] = field(default_factory=dict)
 
     def serve(self) -> None:
+        from apscheduler.events import EVENT_SCHEDULER_STARTED
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.blocking import BlockingScheduler
 
@@ -108,7 +109,8 @@ class _Service:
         self.scheduler = BlockingScheduler(timezone=UTC, executors={"default": pool}, job_defaults=defaults)
         for name, line in self.crons.items():
             self._add(name, line)
-        threading.Thread(target=self._end, name="tundish-stop", daemon=True).start()
+        watcher = threading.Thread(target=self._end, name="tundish-stop", daemon=True)
+        self.scheduler.add_listener(lambda event: watcher.start(), EVENT_SCHEDULER_STARTED)
         self.scheduler.start()
 
     def _add(self, name: str, line: str) -> None:
@@ -125,8 +127,6 @@ class _Service:
 
     def _end(self) -> None:
         self.stop.wait()
-        while not self.scheduler.running:  # stopped before it had started
-            threading.Event().wait(0.01)
         log.info("stopping; finishing what is in hand")
         self.scheduler.shutdown(wait=True)
 

@@ -24,9 +24,7 @@ def connector(name: str, resources: dict[str, str], targets: tuple[str, ...] = (
 
 HUBSPOT = connector(
     "hubspot",
-    dict.fromkeys(
-        ("contacts", "companies", "deals", "leads", "owners", "pipelines", "lead_pipelines", "contact_stages", "deal_stages"), "id"
-    ),
+    dict.fromkeys(("contacts", "companies", "deals", "leads", "owners", "pipelines", "contact_stages", "deal_stages"), "id"),
     ("contacts", "companies", "deals"),
     (
         Setting("token", "a service key", secret=True, required=False),
@@ -35,20 +33,9 @@ HUBSPOT = connector(
 )
 SALESFORCE = connector(
     "salesforce",
-    dict.fromkeys(
-        (
-            *("Account", "Contact", "Lead", "Opportunity", "OpportunityHistory", "OpportunityStage", "OpportunityContactRole"),
-            *("LeadStatus", "Campaign", "CampaignMember", "User"),
-        ),
-        "Id",
-    ),
-    ("Contact", "Lead", "Account", "Opportunity"),
+    dict.fromkeys(("Account", "Contact", "Lead", "Opportunity"), "Id"),
+    ("Contact", "Opportunity"),
     (Setting("client_id", "consumer key"), Setting("client_secret", "consumer secret", secret=True)),
 )
-MAILCHIMP = connector(
-    "mailchimp",
-    dict.fromkeys(("lists", "members", "tags", "campaigns", "reports", "activity", "automations"), "id"),
-    ("members",),
-    (Setting("api_key", "API key", secret=True),),
-)
+MAILCHIMP = connector("mailchimp", {"members": "id"}, ("members",), (Setting("api_key", "API key", secret=True),))
 CONNECTORS = {c.name: c for c in (HUBSPOT, SALESFORCE, MAILCHIMP)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from described_vendors import CONNECTORS, HUBSPOT
 
 from core.config import Config, load_config, load_setup
 from core.errors import CredentialsError, UserError
-from core.funnel import THRESHOLDS, load_funnel
+from core.funnel import load_funnel
 from core.model import LADDER, OFF_LADDER
+from core.thresholds import DEFAULTS, policy, threshold
 
 ROOT = Path(__file__).parent.parent
 FUNNEL = ROOT / "mappings" / "funnel.yaml"
@@ -30,7 +32,7 @@ def mistakes(folder: Path, text: str) -> list[str]:
 
 
 def test_the_example_config_is_sound_and_names_three_vendors_and_two_jobs() -> None:
-    modules = [pytest.importorskip(f"connectors.{name}") for name in ("hubspot", "salesforce", "mailchimp")]
+    modules = [importlib.import_module(f"connectors.{name}") for name in ("hubspot", "salesforce", "mailchimp")]
     real = {module.CONNECTOR.name: module.CONNECTOR for module in modules}
     setup = load_setup(ROOT / "config.example.yaml", real)
     assert set(setup.config.accounts) == {"hubspot", "salesforce", "mailchimp"}
@@ -175,13 +177,11 @@ def test_unknown_names_are_answered_with_a_suggestion(tmp_path: Path) -> None:
 
 
 # -- funnel ------------------------------------------------------------------------------------------------------------------
-def test_the_shipped_funnel_has_the_whole_ladder_and_every_rule_at_its_default() -> None:
+def test_the_shipped_funnel_has_the_whole_ladder_and_every_threshold_at_its_default() -> None:
     funnel = load_funnel(FUNNEL)
     assert {rung.code for rung in funnel.ladder} == {*LADDER, *OFF_LADDER}
-    assert len(THRESHOLDS) == 25
-    for rule, defaults in THRESHOLDS.items():
-        assert funnel.rule(rule).enabled
-        assert funnel.rule(rule).thresholds == defaults
+    assert {name: threshold(funnel, name) for name in DEFAULTS} == DEFAULTS
+    assert policy(funnel, "stage")[0] == "source_of_truth"
     assert funnel.order_of("amount") == ("salesforce", "hubspot")
     assert funnel.name_of("M30") == "MQL"
 
@@ -194,17 +194,22 @@ def test_colleagues_and_tests_are_left_out() -> None:
     assert not funnel.is_excluded(None)
 
 
-def test_a_rules_threshold_and_switch_are_read_and_misspellings_are_answered(tmp_path: Path) -> None:
+def test_thresholds_and_switches_are_read_and_misspellings_are_answered(tmp_path: Path) -> None:
     ladder = "ladder: [" + ", ".join(f"{{code: {code}, name: x}}" for code in (*LADDER, *OFF_LADDER)) + "]\n"
     path = tmp_path / "funnel.yaml"
-    path.write_text(ladder + "rules: {D-01: {share: 0.2}, I-04: {enabled: false, severity: S4}}\n")
+    path.write_text(
+        ladder + "thresholds: {amount_share: 0.2, conversion_events: [purchase]}\nrules: {I-04: {enabled: false, severity: S4}}\n"
+    )
     funnel = load_funnel(path)
-    assert funnel.rule("D-01").thresholds == {"share": 0.2, "units": 1.0}
+    assert threshold(funnel, "amount_share") == 0.2
+    assert threshold(funnel, "conversion_events") == ("purchase",)
     assert (funnel.rule("I-04").enabled, funnel.rule("I-04").severity) == (False, "S4")
-    path.write_text(ladder + "rules: {D-01: {shares: 0.2}, D-99: {}, D-03: {from_milestone: M66}}\n")
+    assert funnel.rule("D-01").enabled
+    path.write_text(ladder + "thresholds: {amount_shares: 0.2, mirror_hours: soon}\nrules: {I-04: {enable: false}, I4: {}}\n")
     with pytest.raises(UserError) as caught:
         load_funnel(path)
-    one, two, three = str(caught.value).splitlines()
-    assert one.endswith("unknown key 'shares'; did you mean 'share'?")
-    assert two.split("; ")[0].endswith("unknown key 'D-99'")
-    assert three.endswith("unknown milestone 'M66'; did you mean 'M60'?")
+    one, two, three, four = str(caught.value).splitlines()
+    assert one.endswith(":2:14: unknown key 'amount_shares'; did you mean 'amount_share'?")
+    assert two.endswith(":2:48: expected a number")
+    assert three.endswith(":3:16: unknown key 'enable'; did you mean 'enabled'?")
+    assert ":3:" in four

@@ -307,6 +307,11 @@ def test_nobody_is_ever_subscribed_or_created() -> None:
         }
 
 
+def test_a_field_that_mailchimp_would_drop_silently_is_refused() -> None:
+    with account(world([person(1)]), writes=True) as mc:
+        assert mc.write(Write("a", vid(1), {"tags": "mql"}))["a"].code == "unknown_field"
+
+
 @pytest.mark.parametrize("wording", ["Member In Compliance State", "Forgotten Email Not Subscribed"])
 def test_a_refusal_for_compliance_is_known_by_each_of_its_names(wording: str) -> None:
     body = orjson.dumps({"title": wording, "status": 400, "detail": "who@acme.test cannot be re-imported"})

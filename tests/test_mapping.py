@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from described_vendors import HUBSPOT, MAILCHIMP, SALESFORCE
+from described_vendors import HUBSPOT, MAILCHIMP
 
 from core import schemas
 from core.compile import Compiled, Reject
@@ -20,6 +20,11 @@ from core.mapping import Mapping, compile_mapping, load_mapping
 from core.model import KINDS
 
 SHIPPED = Path(__file__).parent.parent / "mappings"
+
+
+def shipped(name: str) -> Mapping:
+    """The mapping that comes with Tundish, checked against the connector that comes with it."""
+    return load_mapping(SHIPPED / f"{name}.yaml", importlib.import_module(f"connectors.{name}").CONNECTOR)
 
 
 def compiled(resources: str, stages: str = "{}", resource: str = "contacts", **more: Any) -> Compiled:
@@ -45,7 +50,7 @@ def one(resource: Compiled, row: dict[str, Any]) -> dict[str, Any]:
 
 # -- reading ------------------------------------------------------------------------------------------------------------
 def test_a_page_of_hubspot_contacts_becomes_columns_of_people() -> None:
-    contacts = load_mapping(SHIPPED / "hubspot.yaml", HUBSPOT).resource("contacts")
+    contacts = shipped("hubspot").resource("contacts")
     row = {
         "id": "151",
         "properties": {
@@ -165,7 +170,7 @@ def test_a_page_without_its_list_is_the_vendors_mistake() -> None:
 
 
 def test_csv_and_json_of_the_same_row_give_the_same_columns_and_hashes() -> None:
-    deals = load_mapping(SHIPPED / "salesforce.yaml", _real_or("salesforce", SALESFORCE)).resource("Opportunity")
+    deals = shipped("salesforce").resource("Opportunity")
     row = {
         "Id": "006000000000001AAA",
         "Name": 'Big "deal"',
@@ -310,11 +315,11 @@ def test_old_history_is_read_with_the_meaning_that_was_valid_then() -> None:
 
 
 def test_a_milestone_leads_back_to_the_vendors_stage() -> None:
-    hubspot = load_mapping(SHIPPED / "hubspot.yaml", _real_or("hubspot", HUBSPOT))
+    hubspot = shipped("hubspot")
     assert hubspot.vendor_stage("lifecycle", "M80") == "customer"
     assert hubspot.vendor_stage("deals", "M80", "default") == "closedwon"
     assert hubspot.vendor_stage("deals", "M35", "default") is None
-    salesforce = load_mapping(SHIPPED / "salesforce.yaml", _real_or("salesforce", SALESFORCE))
+    salesforce = shipped("salesforce")
     assert salesforce.vendor_stage("opportunities", "M60") == "Proposal/Price Quote"
 
 
@@ -351,6 +356,13 @@ def test_push_fields_say_whose_they_are() -> None:
     assert (mine.owned, mine.type, mine.as_field().label) == (True, "text", "Stage")
     assert (theirs.owned, theirs.policy, dict(theirs.only_when)) == (False, "never_regress", {"outcome": ("won",)})
     assert mine.where == "m.yaml:2:19"
+
+
+def test_tags_are_one_statement_each_that_holds_for_one_value() -> None:
+    body = 'push: {members: {tags: {from: stage, type: tags, prefix: "t:", values: {M20: lead, M30: mql}}}}'
+    lead, mql = mapping(body, connector=MAILCHIMP).pushes("members")
+    assert (lead.field, lead.type, dict(lead.values or {})) == ("+tag:t:lead", "boolean", {"M20": True})
+    assert mql.field == "+tag:t:mql"
 
 
 # -- mistakes ------------------------------------------------------------------------------------------------------------
@@ -413,7 +425,7 @@ def test_ten_mistakes_give_ten_lines_with_places_and_suggestions() -> None:
             "m.yaml:2:70: this field is a number",
         ),
         ("vendor: hubspot\nstages: {t: {a: [{milestone: M10}, {milestone: M20}]}}", "m.yaml:2:36: two meanings of 'a'"),
-        ("vendor: hubspot\npush: {contacts: {tags: {from: stage, type: tags}}}", "m.yaml:2:19: tags need a `prefix`"),
+        ("vendor: hubspot\npush: {contacts: {tags: {from: stage, type: tags, values: {M10: a}}}}", "m.yaml:2:19: tags need a `prefix`"),
     ],
 )
 def test_each_mistake_is_one_line_with_its_place(text: str, line: str) -> None:
@@ -424,24 +436,14 @@ def test_each_mistake_is_one_line_with_its_place(text: str, line: str) -> None:
 
 
 # -- what we ship -----------------------------------------------------------------------------------------------------------
-def _real_or(name: str, described: Any) -> Any:
-    """The shipped connector, so that its resources are checked with the shipped mapping; a description while there is none."""
-    try:
-        return importlib.import_module(f"connectors.{name}").CONNECTOR
-    except ImportError:
-        return described
-
-
 @pytest.mark.parametrize("name", ["hubspot", "salesforce", "mailchimp"])
 def test_the_shipped_mapping_fits_the_shipped_connector(name: str) -> None:
-    connector = pytest.importorskip(f"connectors.{name}").CONNECTOR
-    shipped = load_mapping(SHIPPED / f"{name}.yaml", connector)
-    assert shipped.resources
-    assert all(kind in KINDS for resource in shipped.resources.values() for kind in resource.kinds)
+    resources = shipped(name).resources
+    assert all(kind in KINDS for resource in resources.values() for kind in resource.kinds)
 
 
 def test_a_mailchimp_member_is_known_by_audience_and_hash() -> None:
-    members = load_mapping(SHIPPED / "mailchimp.yaml", _real_or("mailchimp", MAILCHIMP)).resource("members")
+    members = shipped("mailchimp").resource("members")
     row = {
         "id": "abc",
         "list_id": "L1",

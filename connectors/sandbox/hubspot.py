@@ -59,9 +59,9 @@ class HubspotEmulator(Emulator):
         self.objects.moves = self.searches.moves = self._moves
         self.searches.lag_s = self._lag
         self.edits = {
-            "update": self._update, "archive": self._archive, "merge": self.store.merge, "associate": self._associate,
-            "dissociate": self.store.unlink, "touch_many": self._touch_many, "create": self._create,
-            "take_scope": self.tokens.missing.add, "give_scope": self.tokens.missing.discard,
+            "update": self._update, "archive": self._archive, "merge": self._merge, "associate": self._associate,
+            "dissociate": self._dissociate, "touch_many": self._touch_many, "create": self._create,
+            "take_scope": self._take_scope, "give_scope": self._give_scope,
         }  # fmt: skip
 
     def load(self, seed: Mapping[str, Any]) -> None:
@@ -133,6 +133,18 @@ class HubspotEmulator(Emulator):
 
     def _associate(self, from_type: str, from_id: str, to_type: str, to_id: str, type_id: int, category: str = "HUBSPOT_DEFINED") -> None:
         self.store.link(from_type, from_id, to_type, to_id, type_id, category)
+
+    def _merge(self, type: str, winner: str, loser: str) -> str:
+        return self.store.merge(type, winner, loser)
+
+    def _dissociate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
+        self.store.unlink(from_type, from_id, to_type, to_id)
+
+    def _take_scope(self, scope: str) -> None:
+        self.tokens.missing.add(scope)
+
+    def _give_scope(self, scope: str) -> None:
+        self.tokens.missing.discard(scope)
 
     def _touch_many(self, type: str, ids: Sequence[str], properties: Mapping[str, Any], at: str | None = None) -> int:
         """A bulk edit: many records get the same values and the very same modification stamp."""

@@ -16,7 +16,7 @@ def _ping_pong(ctx: Context) -> ibis.Table:
 
     `ping_pong_times` moves in a row within `ping_pong_days`: A→B→A→B are three.
     """
-    times = max(2, int(ctx.limit("ping_pong_times")))
+    times = max(2, int(ctx.limit("T-05", "alternations")))
     t = ctx.facts["changes"]
     order = {"group_by": ["kind", "account", "vendor_id", "field"], "order_by": "seq"}
 
@@ -27,7 +27,7 @@ def _ping_pong(ctx: Context) -> ibis.Table:
     writers = [ago("writer", k) == ago("writer", k + 2) for k in range(times - 2)]
     differ = [ago("value", 0) != ago("value", 1), ago("writer", 0) != ago("writer", 1)]
     marked = t.mutate(fights=reduce(and_, [*values, *writers, *differ]), began=ago("at", times), other=ago("value", 1))
-    hit = marked.filter(marked.fights, seconds_between(marked.began, marked.at) <= float(ctx.limit("ping_pong_days")) * 86400)
+    hit = marked.filter(marked.fights, seconds_between(marked.began, marked.at) <= float(ctx.limit("T-05", "within_d")) * 86400)
     hit = hit.mutate(pair=hit.other.concat(" ↔ ", hit.value))
     last = hit.group_by("entity_id", "account", "resource", "vendor_id", "field", entity_kind="kind").agg(
         value=hit.pair.argmax(hit.seq), at=hit.at.max(), writer=hit.writer.argmax(hit.seq)
@@ -40,6 +40,5 @@ RULES = (
     Rule(
         "T-05", "Ping-pong", "S1", "Two integrations overwrite each other; whatever we write will not stand.", _ping_pong,
         question="Which integration owns this field? Switch the other one off for it.", flag="frozen",
-        thresholds=("ping_pong_times", "ping_pong_days"),
     ),
 )  # fmt: skip

@@ -44,16 +44,16 @@ def _amount_missing(ctx: Context) -> ibis.Table:
 def _close_date_drift(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "close_date", "close_date")
     p = p.filter(p.a_result == p.b_result)
-    moments = list(ctx.limit("timestamp_close_vendors"))
+    moments = list(ctx.setting("timestamp_close_vendors"))
     coarse = p.a_vendor.isin(moments) | p.b_vendor.isin(moments)
     days = p.a_close_date.epoch_days() - p.b_close_date.epoch_days()
-    p = p.filter(days.abs() >= ibis.ifelse(coarse, int(ctx.limit("close_date_days_timestamp")), int(ctx.limit("close_date_days"))))
+    p = p.filter(days.abs() >= ibis.ifelse(coarse, int(ctx.limit("D-05", "days_if_time")), int(ctx.limit("D-05", "days"))))
     p = settled(ctx, p)
-    unit = "Q" if ctx.limit("forecast_period") == "quarter" else "M"
+    unit = "Q" if ctx.setting("forecast_period") == "quarter" else "M"
     same_period = p.a_close_date.truncate(unit) == p.b_close_date.truncate(unit)
     p = p.mutate(
         a_text=p.a_close_date.cast("string"), b_text=p.b_close_date.cast("string"),
-        note=ibis.ifelse(same_period, "same period", f"different {ctx.limit('forecast_period')}s"),
+        note=ibis.ifelse(same_period, "same period", f"different {ctx.setting('forecast_period')}s"),
     )  # fmt: skip
     allowed = same_period & ibis.literal(ctx.policy("close_date")[0] != "manual")
     return pair_sides(p, "close_date", "text", fix=ibis.ifelse(allowed, p.a_text, ibis.null("string")))
@@ -79,8 +79,8 @@ def _stalled(ctx: Context) -> ibis.Table:
     usual = _usual_days(ctx)
     t = d.filter(d.outcome == "open", d.age_days.notnull())
     t = t.left_join(usual, [t.source_account == usual.account, t.raw_stage == usual.value]).drop("value")
-    enough = t.n.fill_null(0) >= int(ctx.limit("stalled_min_won"))
-    t = t.mutate(most=ibis.ifelse(enough, t.usual, float(ctx.limit("stalled_days"))))
+    enough = t.n.fill_null(0) >= int(ctx.limit("D-11", "min_won"))
+    t = t.mutate(most=ibis.ifelse(enough, t.usual, float(ctx.limit("D-11", "fallback_d"))))
     t = t.filter(t.age_days > t.most)
     days = t.age_days.floor().cast("int64").cast("string")
     return side(
@@ -100,7 +100,7 @@ def _usual_days(ctx: Context) -> ibis.Table:
     won = d.filter(d.outcome == "won").select(account="source_account", resource="source_resource", vendor_id="source_id")
     spell = c.filter(c.next_at.notnull()).semi_join(won, record)
     days = (spell.next_at.epoch_seconds() - spell.at.epoch_seconds()) / 86400.0
-    share = float(ctx.limit("stalled_quantile"))
+    share = float(ctx.limit("D-11", "percentile"))
     return spell.group_by("account", "value").agg(usual=days.quantile(share), n=spell.entity_id.nunique())
 
 
@@ -118,11 +118,11 @@ RULES = (
     Rule(
         "D-01", "Amount drift", "S2", "The same open deal has two amounts, so the pipeline has two totals.", _amount_drift,
         fix="take the amount of the source of truth, where the funnel names one", question="Which amount is right?", fix_field="amount",
-        policy="source_of_truth", thresholds=("amount_share", "amount_units", "quiet_minutes"),
+        policy="source_of_truth",
     ),
     Rule(
         "D-02", "Amount drift on a won deal", "S1", "Booked revenue differs between systems.", _won_amount_drift,
-        question="Which amount was booked? Finance decides.", thresholds=("amount_share", "amount_units", "quiet_minutes"),
+        question="Which amount was booked? Finance decides.",
     ),
     Rule(
         "D-03", "Amount missing", "S2", "From Proposing on a deal without amount hides pipeline.", _amount_missing,
@@ -132,7 +132,6 @@ RULES = (
         "D-05", "Close-date drift", "S2", "The same deal closes on two days.", _close_date_drift,
         fix="take the close date of the source of truth within one forecast period",
         question="Which close date is right? They lie in different forecast periods.", fix_field="close_date", policy="source_of_truth",
-        thresholds=("close_date_days", "close_date_days_timestamp", "timestamp_close_vendors", "forecast_period", "quiet_minutes"),
     ),
     Rule(
         "D-06", "Open past its close date", "S2", "The forecast counts a deal on a day that is over.", _past_close_date,
@@ -140,14 +139,14 @@ RULES = (
     ),
     Rule(
         "D-09", "Owner drift", "S3", "Two people own the same deal.", _owner_drift, fix="take the owner of the source of truth",
-        question="Who owns this deal?", fix_field="owner", policy="source_of_truth", thresholds=("quiet_minutes",),
+        question="Who owns this deal?", fix_field="owner", policy="source_of_truth",
     ),
     Rule(
         "D-11", "Stalled deal", "S3", "Longer in its stage than nine of ten won deals ever were.", _stalled,
-        question="What is the next step?", flag="stalled", thresholds=("stalled_days", "stalled_quantile", "stalled_min_won"),
+        question="What is the next step?", flag="stalled",
     ),
     Rule(
         "D-15", "Negative duration", "S2", "A deal that closed before it was created spoils every cycle time.", _negative_duration,
-        question="Which of the two dates is wrong?", flag="bad dates", thresholds=("negative_duration_days",),
+        question="Which of the two dates is wrong?", flag="bad dates",
     ),
 )  # fmt: skip

@@ -33,9 +33,9 @@ def _mirror_missing(ctx: Context) -> ibis.Table:
 
 
 def _missing_of(ctx: Context, kind: str, live: ibis.Table) -> list[ibis.Table]:
-    late = live.filter(live.created_at <= ctx.ago(hours=float(ctx.limit("mirror_hours"))))
+    late = live.filter(live.created_at <= ctx.ago(hours=float(ctx.limit("I-06", "after_h"))))
     found = [_dangling_links(ctx, kind, late), _flagged_alone(ctx, kind, late)]
-    if kind == "deal" and ctx.limit("mirror_open_deals"):
+    if kind == "deal" and ctx.setting("mirror_open_deals"):
         found.append(_alone(ctx, kind, late.filter(late.result == "open"), live, "every open deal is mirrored"))
     return found
 
@@ -64,10 +64,10 @@ def _flagged_alone(ctx: Context, kind: str, late: ibis.Table) -> ibis.Table:
 
 def _alone(ctx: Context, kind: str, wanted: ibis.Table, live: ibis.Table, why: str) -> ibis.Table:
     """Records of entities that exist in one CRM only, while another is connected."""
-    crm = live.filter(live.vendor.isin(list(ctx.limit("crm_vendors"))))
+    crm = live.filter(live.vendor.isin(list(ctx.setting("crm_vendors"))))
     connected = crm.select(to_vendor="vendor").distinct()
     there = crm.select("entity_id", to_vendor="vendor").distinct()
-    t = wanted.filter(wanted.vendor.isin(list(ctx.limit("crm_vendors"))))
+    t = wanted.filter(wanted.vendor.isin(list(ctx.setting("crm_vendors"))))
     t = t.select("entity_id", "account", "vendor", "resource", "vendor_id", "created_at").cross_join(connected)
     t = t.filter(t.to_vendor != t.vendor).anti_join(there, ["entity_id", "to_vendor"])
     note = ibis.literal(f"{why}; nothing in ").concat(t.to_vendor)
@@ -86,12 +86,12 @@ def _same_deal_twice(ctx: Context) -> ibis.Table:
     p = p.filter((p.created_at < p.o_created_at) | ((p.created_at == p.o_created_at) & (p.entity_id < p.o_entity_id)))
     largest = ibis.greatest(p.amount.abs(), p.o_amount.abs()).cast("float64")
     apart = (p.amount - p.o_amount).abs().cast("float64")
-    days = float(ctx.limit("duplicate_deal_days"))
+    days = float(ctx.limit("I-10", "created_within_d"))
     p = p.filter(
         p.currency.fill_null("") == p.o_currency.fill_null(""),
-        apart <= largest * float(ctx.limit("amount_share")),
+        apart <= largest * float(ctx.limit("I-10", "amount_share")),
         seconds_between(p.created_at, p.o_created_at) <= days * 86400,
-        _similarity(p.name, p.o_name) >= float(ctx.limit("duplicate_name_share")),
+        _similarity(p.name, p.o_name) >= float(ctx.limit("I-10", "name_similarity")),
     )
     older = side(p, "deal", "deal", part=p.o_entity_id, value=p.name, at=p.created_at)
     newer = side(
@@ -114,16 +114,14 @@ RULES = (
     ),
     Rule(
         "I-04", "Deal without contact", "S2", "An open deal nobody belongs to has no journey and no source.",
-        _deal_without_person, question="Which person belongs to this deal?", thresholds=("quiet_minutes",),
+        _deal_without_person, question="Which person belongs to this deal?",
     ),
     Rule(
         "I-06", "Mirror missing", "S2", "A record that should exist in both systems exists in one.",
         _mirror_missing, question="Create the missing record, or remove the link or sync flag?",
-        thresholds=("mirror_hours", "mirror_open_deals", "crm_vendors"),
     ),
     Rule(
         "I-10", "Same deal twice", "S1", "One sale counted as two doubles the pipeline.",
         _same_deal_twice, question="Are these one deal? If so, merge them or close the younger.", flag="duplicate",
-        thresholds=("amount_share", "duplicate_deal_days", "duplicate_name_share"),
     ),
 )  # fmt: skip

@@ -23,7 +23,7 @@ def lifecycles(ctx: Context) -> ibis.Table:
 
 
 def _of_kind(ctx: Context, kind: str, live: ibis.Table) -> ibis.Table:
-    vendors, resources = list(ctx.limit("lifecycle_vendors")), list(ctx.limit("lifecycle_resources"))
+    vendors, resources = list(ctx.setting("lifecycle_vendors")), list(ctx.setting("lifecycle_resources"))
     t = live.filter(live.vendor.isin(vendors), live.resource.isin(resources), live.stage.isin(LADDER))
     return t.mutate(entity_kind=ibis.literal(kind))
 

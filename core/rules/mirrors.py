@@ -22,7 +22,7 @@ def mirrors(ctx: Context, field: str, filled: str | None = None) -> ibis.Table:
     if filled:
         t = t.filter(t[filled].notnull())
     t = t.mutate(changed_at=_changed_at(ctx, t, field))
-    order = ranked(t.vendor, ctx.policy(field)[1], t.account, t.resource, t.vendor_id)
+    order = ranked(t, ctx.policy("owner_id" if field == "owner" else field)[1])
     t = t.mutate(place=ibis.row_number().over(group_by="entity_id", order_by=order))
     a = prefixed(t.filter(t.place == 0).drop("place"), "a_", "entity_id")
     b = prefixed(t.filter(t.place > 0).drop("place"), "b_", "entity_id")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import ibis
 
 from core.tables import MOMENT, instant, records, stack
-from core.thresholds import policy, threshold
+from core.thresholds import policy, setting, threshold
 
 Severity = Literal["S1", "S2", "S3", "S4"]
 # A finding is (entity_kind, entity_id, field, part). `value` is what this record says and `at` since when; `fix_value` is
@@ -49,14 +49,18 @@ class Context:
     @property
     def quiet(self) -> ibis.Value:
         """Fields must differ since before this instant to count."""
-        return self.ago(minutes=float(self.limit("quiet_minutes")))
+        return self.ago(minutes=float(self.setting("quiet_min")))
 
     @property
     def quiet_backward(self) -> ibis.Value:
-        return self.ago(hours=float(self.limit("quiet_backward_hours")))
+        return self.ago(hours=float(self.setting("quiet_stage_back_h")))
 
-    def limit(self, name: str) -> Any:
-        return threshold(self.funnel, name)
+    def limit(self, rule: str, name: str) -> Any:
+        """One threshold of a rule, as the funnel has it."""
+        return threshold(self.funnel, rule, name)
+
+    def setting(self, name: str) -> Any:
+        return setting(self.funnel, name)
 
     def policy(self, field: str) -> tuple[str | None, tuple[str, ...]]:
         return policy(self.funnel, field)
@@ -82,7 +86,6 @@ class Rule:
     fix_field: str = ""
     policy: str = ""
     flag: str = ""
-    thresholds: tuple[str, ...] = ()
 
 
 def side(t: ibis.Table, kind: str, field: str, **columns: Any) -> ibis.Table:

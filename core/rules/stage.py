@@ -85,7 +85,7 @@ def _outcome_conflict(ctx: Context) -> ibis.Table:
 def _regression(ctx: Context) -> ibis.Table:
     """Backward moves that lasted a day; the return from a mis-click of less than a day is none."""
     t = deal_steps(ctx)
-    day = float(ctx.limit("quiet_backward_hours")) * 3600
+    day = float(ctx.setting("quiet_stage_back_h")) * 3600
     lasted = seconds_between(t.at, ibis.coalesce(t.next_at, ctx.now)) >= day
     slip = t.value.identical_to(t.before_last) & (seconds_between(t.prev_at, t.at) < day)
     t = t.filter(t.backward, lasted, ~slip, t.prev_code.notin(["M80", "M85"]), t.code.notin(["M80", "M85"]))
@@ -111,27 +111,25 @@ RULES = (
     ),
     Rule(
         "S-02", "Won deal, not customer", "S2", "A sale is closed but the lifecycle is still before customer.",
-        _won_not_customer, fix="set the lifecycle to customer", fix_field="lifecycle", policy="never_regress", thresholds=("quiet_minutes",),
+        _won_not_customer, fix="set the lifecycle to customer", fix_field="lifecycle", policy="never_regress",
     ),
     Rule(
         "S-03", "Lifecycle behind pipeline", "S2", "There is an open deal but the lifecycle is still before opportunity.",
         _behind_pipeline, fix="set the lifecycle to opportunity", fix_field="lifecycle", policy="never_regress",
-        thresholds=("quiet_minutes",),
     ),
     Rule(
         "S-05", "Deal stage differs between mirrors", "S2", "The same open deal stands in different stages.",
         _stage_differs, fix="take the stage of the source of truth", question="Which stage is right?", fix_field="stage",
-        policy="source_of_truth", thresholds=("quiet_minutes", "quiet_backward_hours"),
+        policy="source_of_truth",
     ),
     Rule(
         "S-06", "Outcome conflict", "S1", "One system says won, lost or closed, the other does not.",
         _outcome_conflict, fix="close the open mirror as the source of truth did", question="Which outcome is right?", fix_field="stage",
-        policy="source_of_truth", thresholds=("quiet_backward_hours",),
+        policy="source_of_truth",
     ),
     Rule(
         "S-07", "Stage regression", "S3", "A deal went back to an earlier stage and stayed there.",
         _regression, question="Is the earlier stage right? Going back more than twice is worth a talk.", flag="went back",
-        thresholds=("quiet_backward_hours",),
     ),
     Rule(
         "S-09", "Skipped stages", "S4", "A stage was entered without the one before it; its reach is implied.",
@@ -140,6 +138,5 @@ RULES = (
     Rule(
         "S-11", "Lead converted, contact still before SQL", "S2", "Sales converted the lead; the other system does not know.",
         _converted_not_sql, fix="set the lifecycle to SQL or as far as the deals ask", fix_field="lifecycle", policy="never_regress",
-        thresholds=("quiet_minutes",),
     ),
 )  # fmt: skip

@@ -63,7 +63,7 @@ class _Demo:
             first = steps.run_sync(hub, quiet=self.as_json)
             self.say("Rows per account and resource", first.text())
             found = steps.run_reconcile(hub)
-            rows = found.findings.to_pylist()
+            rows = found.open_findings()
             truth = score(rows, self.play.truth)
             self.say("2. Resolve", show.entities_text(found.entities()))
             self.say("3. Reconcile: findings by rule, against the sandbox's ground truth", show.truth_text(truth, rows))

@@ -32,8 +32,14 @@ def check(obj: dict[str, Any], only: tuple[str, ...], offline: bool, as_json: bo
         checks = [Check("", "files", "ok", f"{hub.config.path.name}, {len(names)} mappings and the funnel are in order")]
         if not offline:
             checks += [c for name in names for c in check_account(hub, name)]
-    marks = {"ok": click.style("ok     ", fg="green"), "warning": click.style("warning", fg="yellow"), "error": click.style("error  ", fg="red")}
-    lines = [f"{marks[c.level]} {c.account:12} {c.what:12} {c.text}" + (f"\n        next: {c.next_step}" if c.next_step else "") for c in checks]
+    marks = {
+        "ok": click.style("ok     ", fg="green"),
+        "warning": click.style("warning", fg="yellow"),
+        "error": click.style("error  ", fg="red"),
+    }
+    lines = [
+        f"{marks[c.level]} {c.account:12} {c.what:12} {c.text}" + (f"\n        next: {c.next_step}" if c.next_step else "") for c in checks
+    ]
     emit({"checks": [vars(c) for c in checks]}, as_json, "\n".join(lines))
     return max((c.exit_code for c in checks), default=0)
 
@@ -86,7 +92,9 @@ def _meaning(mapping: Any, stage: Any) -> str:
 
 
 @click.command()
-@click.option("--folder", default=".", show_default=True, type=click.Path(file_okay=False), help="Where to write config.yaml and mappings/.")
+@click.option(
+    "--folder", default=".", show_default=True, type=click.Path(file_okay=False), help="Where to write config.yaml and mappings/."
+)
 @click.option("--vendor", "vendors", multiple=True, help="Connect these vendors without asking (repeatable).")
 @click.option("--set", "given", multiple=True, metavar="VENDOR.SETTING=VALUE", help="A setting; secrets as ${NAME}, file: or keyring:.")
 @click.option("--organisation", help="Your organisation's name.")

@@ -20,8 +20,8 @@ def run(obj: dict[str, Any], job: str, as_json: bool) -> int:
     Example:
       tundish run nightly --json
     """
-    from jobs.work import run_job
     from jobs.wiring import open_hub
+    from jobs.work import run_job
 
     with open_hub(obj["config"]) as hub:
         result = run_job(hub, job, quiet=as_json)
