@@ -13,7 +13,7 @@ from connectors.salesforce_session import BULK_ABOVE, DAILY, LOGIN, VERSION, Ses
 from connectors.salesforce_write import ensure, read_back, write
 from core.connector import Bucket, Connector, Live, LiveField, LiveStage, Resource, Setting, Target
 
-__all__ = ["CONNECTOR", "read_limits"]
+__all__ = ["CONNECTOR"]
 
 TIES = "many rows may share one SystemModstamp: >= with an overlap, repeats are dropped by content"
 LATE = "a row can be committed minutes after its stamp: the overlap reads it again"
@@ -137,6 +137,7 @@ CONNECTOR = Connector(
     title="Salesforce",
     docs_url="https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/",
     docs_read="2026-05-20",
+    read_limits=read_limits,
     settings=(
         Setting("client_id", "consumer key of the connected app"),
         Setting("client_secret", "consumer secret of the connected app", secret=True),

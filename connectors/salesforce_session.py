@@ -139,7 +139,7 @@ class Session:
 
     def pause(self, seconds: float) -> None:
         """Let the vendor work on a job we ordered. The transport's clock, so tests do not wait."""
-        self.transport._sleep(seconds)
+        self.transport.sleep(seconds)
 
     # -- small questions --------------------------------------------------------------------------------------------
     def select(self, soql: str, *, deleted: bool = False) -> list[dict[str, Any]]:

@@ -220,6 +220,7 @@ class Connector:
     resources: tuple[Resource, ...]
     targets: tuple[Target, ...] = ()
     discover: Callable[[Any], Live] | None = None
+    read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
 

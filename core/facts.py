@@ -64,7 +64,7 @@ def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.T
         amount=first_by(t.amount, amount),
         currency=t.currency.fill_null("").argmin(amount, where=money).nullif(""),
         close_date=first_by(t.close_date, _rank(t, funnel, "close_date")),
-        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner_id")),
+        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner")),
         probability=first_by(t.probability, stage),
         source=first_by(t.source, t.created_at.epoch_seconds()),
         lost_reason=first_by(t.lost_reason, _rank(t, funnel, "lost_reason")),
@@ -90,7 +90,7 @@ _LEADER = {
 def _person_facts(
     people: ibis.Table, reached: ibis.Table, deal: ibis.Table, deal_person: ibis.Table, person_company: ibis.Table, funnel: Any
 ) -> ibis.Table:
-    t, general = people, _rank(people, funnel, "email")
+    t, general = people, _rank(people, funnel, "person")
     strictness = ibis.cases(*[(t.consent == c, i) for i, c in enumerate(_STRICTEST)], else_=len(_STRICTEST))
     row = t.group_by("entity_id").agg(
         lifecycle=further(t.stage).max(),
@@ -101,7 +101,7 @@ def _person_facts(
         email=first_by(t.email, general),
         name=first_by(ibis.coalesce(t.first_name.concat(" ", t.last_name), t.last_name, t.first_name), general),
         company_name=first_by(t.company_name, general),
-        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner_id")),
+        owner_email=first_by(t.owner_email, _rank(t, funnel, "owner")),
         created_at=t.created_at.min(),
         last_activity_at=t.last_activity_at.max(),
         client_id=t.client_id.max(),
@@ -156,7 +156,7 @@ def _staged(row: ibis.Table, reached: ibis.Table) -> ibis.Table:
 def _company_facts(
     companies: ibis.Table, person: ibis.Table, deal: ibis.Table, person_company: ibis.Table, deal_company: ibis.Table, funnel: Any
 ) -> ibis.Table:
-    t, general = companies, _rank(companies, funnel, "name")
+    t, general = companies, _rank(companies, funnel, "company")
     row = t.group_by("entity_id").agg(
         lifecycle=further(t.stage).max(),
         name=first_by(t.name, general),

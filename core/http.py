@@ -219,6 +219,10 @@ class Transport:
         with self._counting:
             return dict(self._counts)
 
+    def sleep(self, seconds: float) -> None:
+        """Wait between two looks at an asynchronous job of the vendor (the transport's clock, so tests need not wait)."""
+        self._sleep(seconds)
+
     def redact(self, text: str) -> str:
         """The text without this account's secrets (and without anything that looks like one)."""
         if self._credentials:

@@ -294,16 +294,16 @@ class Ledger:
             c.execute(delete(t.page).where(old if whole else old & p.whole.is_(False)))
             c.execute(update(t.cursor).where(t.cursor.c.account == account, t.cursor.c.resource == resource).values(open_pass=None))
 
-    def missed(self, account: str, resource: str) -> tuple[int, bytes]:
+    def missed(self, account: str, resource: str) -> bytes:
+        """What `set_missed` was last given; empty before."""
+        query = select(t.missed.c.marks).where(t.missed.c.account == account, t.missed.c.resource == resource)
         with self.read() as c:
-            row = c.execute(
-                select(t.missed.c.passes, t.missed.c.marks).where(t.missed.c.account == account, t.missed.c.resource == resource)
-            ).first()
-        return (row.passes, bytes(row.marks)) if row else (0, b"")
+            return bytes(c.execute(query).scalar() or b"")
 
-    def set_missed(self, account: str, resource: str, passes: int, marks: bytes) -> None:
+    def set_missed(self, account: str, resource: str, marks: bytes) -> None:
+        """Live records that the last whole pass did not list, 8 bytes each."""
         with self.write() as c:
-            upsert(c, t.missed, [{"account": account, "resource": resource, "passes": passes, "marks": marks}])
+            upsert(c, t.missed, [{"account": account, "resource": resource, "marks": marks}])
 
     # -- counts, rejects, tombstones ---------------------------------------------------------------------------------------
     def set_count(self, count: Count) -> None:

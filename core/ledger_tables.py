@@ -97,7 +97,7 @@ page = Table(
     Column("marks", LargeBinary, nullable=False), Index("page_seq", "account", "resource", "pass_id", "seq"),
 )  # fmt: skip
 # Live records that the last whole pass did not list: 8 bytes each (hash of the id).
-missed = Table("missed", metadata, _key("account"), _key("resource"), _number("passes"), Column("marks", LargeBinary, nullable=False))
+missed = Table("missed", metadata, _key("account"), _key("resource"), Column("marks", LargeBinary, nullable=False))
 count = Table(
     "count", metadata, _key("run_id"), _key("account"), _key("resource"), Column("vendor_total", BigInteger), _number("kept"),
     _number("rejected"), _number("appended"), _number("deleted"), _number("pages"), _number("skipped_pages"),

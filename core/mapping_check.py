@@ -21,7 +21,7 @@ _OURS = frozenset({"account", "vendor", "resource", "vendor_id", "observed_at", 
 _TAG_SOURCES = CODES | {"flags", "worst_issue", "consent", "lead_status", "source", "lifecycle", "next_action"}
 # The reads that give a unified field of this default read its type.
 _SUITS: dict[str, tuple[str, ...]] = {
-    "text": ("text", "email", "currency", "id18", "domain"),
+    "text": ("text", "email", "currency", "id18", "domain", "decimal_text"),
     "integer": ("integer",),
     "number": ("number", "percent", "integer"),
     "boolean": ("boolean",),

@@ -5,7 +5,7 @@ One `Store` per resource and run. It appends under batch numbers it is given; it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from core.fingerprints import LIVE, MERGED, Hashes, Index, Marks, flags_sql, id_hashes, id_sql, last_of_each, marks_of
+from core.fingerprints import LISTED_KINDS, LIVE, MERGED, Hashes, Index, Marks, flags_sql, id_hashes, id_sql, last_of_each, marks_of
 from core.lake import Lake
 from core.lake_schema import BATCH_SHIFT, SYSTEM, record_schema
 
@@ -132,6 +132,16 @@ class Store:
             _, _, flags = self.index.find(marks.ids)
             fresh.lost += int(((flags & LIVE) == LIVE).sum())
             fresh.add(kind, rows, marks)
+
+    def list_rejects(self, vendor_ids: Sequence[str | None], pass_no: int) -> bool:
+        """Note that the vendor lists these records, unreadable as they are. False when one of them is none that we know."""
+        found = dict.fromkeys(vendor_ids, False)
+        for kind in LISTED_KINDS.intersection(self.kinds):
+            ids = id_hashes(self._connection, kind, [v for v in found if v is not None])
+            known, _, _ = self.index.find(ids)
+            self.index.see(ids[known], pass_no)
+            found |= {v: True for v, k in zip((v for v in found if v is not None), known, strict=True) if k}
+        return all(found.values())
 
     def gone(self, ids: Hashes, observed_at: Any) -> Fresh:
         """The latest versions of these records, marked deleted."""

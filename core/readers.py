@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema
 from pydantic_core import core_schema as cs
 
 from core.mapping_document import FieldSpec
-from core.values import from_minor_units, normal_domain, salesforce_id18
+from core.values import as_text, from_minor_units, normal_domain, salesforce_id18
 
 Column = list[Any]
 _CENT_MICROS = Decimal("0.000001")  # the lake keeps six decimal places
@@ -55,6 +55,7 @@ SCHEMAS: dict[str, CoreSchema] = {
     "list": cs.union_schema([_text(), cs.list_schema(_WORD)], mode="left_to_right"),
     "id18": _text(),
     "domain": _text(),
+    "decimal_text": _DECIMAL,
     "json": cs.any_schema(),
     "word": _WORD,
 }
@@ -134,6 +135,10 @@ def _finish_domain(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else normal_domain(v) for v in column]
 
 
+def _finish_decimal_text(column: Column, spec: FieldSpec, around: Around) -> Column:
+    return [as_text(v) for v in column]
+
+
 def _finish_percent(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else v / 100 for v in column]
 
@@ -152,6 +157,7 @@ _FINISH: dict[str, Callable[[Column, FieldSpec, Around], Column]] = {
     "percent": _finish_percent,
     "midnight": _finish_midnight,
     "domain": _finish_domain,
+    "decimal_text": _finish_decimal_text,
     "id18": _finish_id18,
 }
 

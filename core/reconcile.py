@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from core.rules import RULES, Context, Rule
 from core.tables import as_table
+from core.thresholds import enabled, severity
 
 _MOMENT = pa.timestamp("us", "UTC")
 FINDINGS = pa.schema(
@@ -62,7 +63,7 @@ def reconcile(
     del members  # the facts stand on them already
     ctx = Context(tables, facts, funnel, as_of)
     ids = list(RULES) if rules is None else list(rules)
-    found = [row for rule_id in ids for row in findings_of(RULES[rule_id], ctx)]
+    found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx)]
     old = {row["finding_id"]: row for row in previous_findings.to_pylist()} if previous_findings is not None else {}
     current = [_aged(row, old.get(row["finding_id"]), as_of) for row in found]
     gone = _fixed(old, {row["finding_id"] for row in current}, ids)
@@ -74,7 +75,7 @@ def findings_of(rule: Rule, ctx: Context) -> list[dict[str, Any]]:
     """The findings of one rule, without their history."""
     sides = rule.detect(ctx).distinct().order_by(*_ORDER).to_pyarrow().to_pylist()
     groups = groupby(sides, key=lambda s: (s["entity_kind"], s["entity_id"], s["field"], s["part"]))
-    return [_finding(rule, key, list(group)) for key, group in groups]
+    return [_finding(rule, ctx, key, list(group)) for key, group in groups]
 
 
 def finding_id(rule: str, entity_id: str, field: str, part: str = "") -> str:
@@ -82,14 +83,15 @@ def finding_id(rule: str, entity_id: str, field: str, part: str = "") -> str:
     return sha256("|".join((rule, entity_id, field, part)).encode()).hexdigest()[:20]
 
 
-def _finding(rule: Rule, key: tuple[str, str, str, str], sides: list[dict[str, Any]]) -> dict[str, Any]:
+def _finding(rule: Rule, ctx: Context, key: tuple[str, str, str, str], sides: list[dict[str, Any]]) -> dict[str, Any]:
     kind, entity_id, field, part = key
     fix = next((_fix(rule, s) for s in sides if s["fix_value"] is not None), None)
     notes = list(dict.fromkeys(s["note"] for s in sides if s["note"]))
     evidence = {"why": rule.why, "notes": notes, "part": part, "at": {_name(s, sides): s["at"] for s in sides}}
     times = [s["at"] for s in sides if s["at"] is not None]
     return {
-        "finding_id": finding_id(rule.id, entity_id, field, part), "rule": rule.id, "severity": rule.severity, "title": rule.title,
+        "finding_id": finding_id(rule.id, entity_id, field, part), "rule": rule.id, "title": rule.title,
+        "severity": severity(ctx.funnel, rule.id, rule.severity),
         "entity_kind": kind, "entity_id": entity_id, "field": field,
         "systems": list(dict.fromkeys(s["account"] for s in sides)),
         "records": _json(_distinct([s["account"], s["resource"], s["vendor_id"]] for s in sides)),

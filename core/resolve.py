@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from core.evidence import comparable_id, edges
 from core.lake_schema import record_schema
-from core.thresholds import free_mail, setting
+from core.thresholds import free_mail, threshold
 
 ENTITY_KINDS: dict[str, str] = {"person": "per_", "company": "com_", "deal": "dea_"}
 _COLUMNS = ("account", "vendor", "resource", "vendor_id", "created_at", "deleted", "merged_into", "merged_ids", "links")
@@ -59,7 +59,7 @@ def _resolve_kind(
     associations = _local(
         engine, "associations", tables.get("association"), "association", ("account", "from_kind", "from_id", "to_kind", "to_id")
     )
-    pairs = edges(kind, nodes, associations, shared_mailbox=int(setting(funnel, "shared_mailbox_records")), free_mail=free_mail(funnel))
+    pairs = edges(kind, nodes, associations, shared_mailbox=int(threshold(funnel, "shared_mailbox_records")), free_mail=free_mail(funnel))
     pairs = engine.create_table(f"edges_{kind}", pairs, temp=True, overwrite=True)
     ends = pairs.select("l", "r").to_pyarrow()
     size = nodes.count().execute()

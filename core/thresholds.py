@@ -1,6 +1,7 @@
-"""How rules and metrics ask the funnel: a rule's thresholds, a field's policy, and the few choices the funnel has no word for.
+"""The numbers and orders that operations people may change, with their defaults, and how to ask the funnel for them.
 
-The funnel may be core.funnel.Funnel or a plain mapping of the same shape (tests); what it does not say has its default.
+The funnel (mappings/funnel.yaml) may be a mapping or any object with attributes; what it does not say holds as written here.
+It must not know rules, vendors' APIs or storage.
 """
 
 from __future__ import annotations
@@ -8,23 +9,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.funnel import THRESHOLDS
-
-DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
-# Choices without a place in funnel.yaml: what vendors are for, and the shape of reports.
-SETTINGS: dict[str, Any] = {
-    "quiet_min": 15.0,
-    "quiet_stage_back_h": 24.0,
-    "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
+DEFAULTS: dict[str, Any] = {
+    "quiet_minutes": 15,  # a field must differ this long
+    "quiet_backward_hours": 24,  # a stage going backward, an outcome conflict
+    "mirror_hours": 24,  # I-06: time a mirror may take to appear
     "mirror_open_deals": False,  # I-06: should every open deal exist in all CRMs?
+    "amount_share": 0.01,
+    "amount_units": 1.0,
+    "close_date_days": 1,
+    "close_date_days_timestamp": 2,  # where one side keeps a moment instead of a day
+    "timestamp_close_vendors": ("hubspot", "activecampaign"),
+    "duplicate_deal_days": 7,
+    "duplicate_name_share": 0.9,
+    "negative_duration_days": 1,
+    "stalled_days": 30,
+    "stalled_quantile": 0.9,
+    "stalled_min_won": 30,
+    "conversion_hours": 72,
+    "conversion_max_days": 365,  # E-01: older sales are history
+    "conversion_events": ("close_convert_lead", "purchase"),
+    "ping_pong_days": 7,
+    "ping_pong_times": 3,
+    "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "crm_vendors": ("salesforce", "hubspot", "activecampaign"),
     "lifecycle_vendors": ("hubspot",),
     "lifecycle_resources": ("contacts", "companies"),
     "opt_out_vendors": ("mailchimp", "activecampaign"),
     "mailing_vendors": ("hubspot", "activecampaign", "mailchimp"),
-    "timestamp_close_vendors": ("hubspot", "activecampaign"),
-    "conversion_events": ("close_convert_lead", "purchase"),
-    "conversion_max_days": 365,  # E-01: older sales are history
     "forecast_period": "quarter",
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
     "within_days": (30, 90),
@@ -32,37 +43,41 @@ SETTINGS: dict[str, Any] = {
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),
     "ignored_lost_reasons": ("duplicate", "test", "data error"),
     "currency": None,  # reporting currency; None: the only one there is
+    "target": None,  # won amount wanted in the current period
 }
+DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
 
 
 def _get(thing: Any, name: str) -> Any:
+    """One entry of a mapping or attribute of an object; None for nothing (and for methods)."""
     found = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
     return None if callable(found) else found
 
 
-def setting(funnel: Any, name: str) -> Any:
-    """One of SETTINGS, as the funnel's `guards`, `measures` or top level has it.
+def threshold(funnel: Any, name: str) -> Any:
+    """One of DEFAULTS, as the funnel's `thresholds` or its top level has it.
 
     Raises: KeyError for a name without a default, which is a bug.
     """
-    default = SETTINGS[name]
-    for place in (_get(funnel, "guards"), _get(funnel, "measures"), funnel):
+    default = DEFAULTS[name]
+    for place in (_get(funnel, "thresholds"), funnel):
         found = None if place is None else _get(place, name)
         if found is not None:
             return found
     return default
 
 
+def policy(funnel: Any, field: str) -> tuple[str | None, tuple[str, ...]]:
+    """(policy, None when the funnel says nothing of the field; vendors or accounts in the order they are believed)."""
+    said = _get(_get(funnel, "policies") or {}, field)
+    if said is None:
+        return None, DEFAULT_ORDER
+    named = tuple(str(name) for name in _get(said, "order") or ())
+    return _get(said, "policy"), tuple(dict.fromkeys([*named, *DEFAULT_ORDER]))
+
+
 def _rule(funnel: Any, rule: str) -> Any:
-    if isinstance(funnel, Mapping):
-        return _get(funnel, "rules") and _get(funnel["rules"], rule)
-    return funnel.rule(rule) if hasattr(funnel, "rule") else None
-
-
-def threshold(funnel: Any, rule: str, name: str) -> Any:
-    """One threshold of a rule."""
-    found = _get(_rule(funnel, rule), name)
-    return THRESHOLDS[rule][name] if found is None else found
+    return _get(_get(funnel, "rules") or {}, rule) or {}
 
 
 def enabled(funnel: Any, rule: str) -> bool:
@@ -71,15 +86,6 @@ def enabled(funnel: Any, rule: str) -> bool:
 
 def severity(funnel: Any, rule: str, default: str) -> str:
     return str(_get(_rule(funnel, rule), "severity") or default)
-
-
-def policy(funnel: Any, field: str) -> tuple[str | None, tuple[str, ...]]:
-    """(policy, None when the funnel says nothing of the field; vendors or accounts in the order they are believed)."""
-    said = _get(_get(funnel, "fields") or {}, field)
-    if said is None:
-        return None, DEFAULT_ORDER
-    named = tuple(str(name) for name in _get(said, "order") or ())
-    return _get(said, "policy"), tuple(dict.fromkeys([*named, *DEFAULT_ORDER]))
 
 
 def excluded_patterns(funnel: Any) -> list[str]:
@@ -99,8 +105,3 @@ def _literal(pattern: str) -> str:
 
 def free_mail(funnel: Any) -> list[str]:
     return [str(domain) for domain in _get(funnel, "free_mail") or ()]
-
-
-def targets(funnel: Any) -> list[tuple[str, float, str | None]]:
-    """(period, amount, currency) of what is to be won."""
-    return [(str(_get(t, "period")), float(_get(t, "amount")), _get(t, "currency")) for t in _get(funnel, "targets") or ()]

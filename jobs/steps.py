@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from core.pull import pull_account
+from core.pull import AccountResult, pull_account
 
 from core.change import Change, Outcome, Plan
 from core.errors import TundishError, UserError
@@ -76,7 +76,9 @@ def run_sync(
     def one(name: str, on_progress: Callable[..., None]) -> None:
         try:
             with hub.account(name) as opened:
-                _pull(hub, opened, run_id, full, since, resources, on_progress)
+                result = _pull(hub, opened, run_id, full, since, resources, on_progress)
+            if result.error is not None:
+                problems[name] = result.error
         except TundishError as problem:
             problems[name] = problem
 
@@ -89,9 +91,9 @@ def run_sync(
     return SyncResult(run_id, status, counts, problems)
 
 
-def _pull(hub: Hub, opened: Any, run_id: str, full: bool, since: datetime | None, resources: Sequence[str], on_progress: Any) -> None:
+def _pull(hub: Hub, opened: Any, run_id: str, full: bool, since: datetime | None, resources: Sequence[str], on_progress: Any) -> AccountResult:
     only = set(resources) or set(hub.config.account(opened.name).resources or ()) or None
-    pull_account(
+    return pull_account(
         opened.connector, opened.session, hub.setup.mappings[opened.name], hub.ledger, hub.lake, run_id, account=opened.name,
         now=hub.clock(), full=full, since=since, only=only, on_progress=on_progress, stop=STOP,
     )  # fmt: skip

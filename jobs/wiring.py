@@ -82,7 +82,10 @@ class Hub:
         """Open one account. Raises: CredentialsError naming the setting that is missing or wrong."""
         connector = self.connectors[name]
         settings = self.config.settings(name, connector, os.environ)
-        with Transport(name, buckets=connector.buckets, fault=connector.fault, safe_posts=connector.safe_posts, writes=writes) as transport:
+        with Transport(
+            name, buckets=connector.buckets, fault=connector.fault, safe_posts=connector.safe_posts, writes=writes,
+            read_limits=connector.read_limits,
+        ) as transport:  # fmt: skip
             yield Open(name, connector, connector.open(settings, transport), transport)
 
     @contextmanager

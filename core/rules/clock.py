@@ -16,7 +16,7 @@ def _ping_pong(ctx: Context) -> ibis.Table:
 
     `ping_pong_times` moves in a row within `ping_pong_days`: A→B→A→B are three.
     """
-    times = max(2, int(ctx.limit("T-05", "alternations")))
+    times = max(2, int(ctx.limit("ping_pong_times")))
     t = ctx.facts["changes"]
     order = {"group_by": ["kind", "account", "vendor_id", "field"], "order_by": "seq"}
 
@@ -26,14 +26,14 @@ def _ping_pong(ctx: Context) -> ibis.Table:
     values = [ago("value", k) == ago("value", k + 2) for k in range(times - 1)]
     writers = [ago("writer", k) == ago("writer", k + 2) for k in range(times - 2)]
     differ = [ago("value", 0) != ago("value", 1), ago("writer", 0) != ago("writer", 1)]
-    marked = t.mutate(fights=reduce(and_, [*values, *writers, *differ]), began=ago("at", times), other=ago("value", 1))
-    hit = marked.filter(marked.fights, seconds_between(marked.began, marked.at) <= float(ctx.limit("T-05", "within_d")) * 86400)
+    marked = t.mutate(fights=reduce(and_, [*values, *writers, *differ]), began=ago("at", times - 1), other=ago("value", 1))
+    hit = marked.filter(marked.fights, seconds_between(marked.began, marked.at) <= float(ctx.limit("ping_pong_days")) * 86400)
     hit = hit.mutate(pair=hit.other.concat(" ↔ ", hit.value))
     last = hit.group_by("entity_id", "account", "resource", "vendor_id", "field", entity_kind="kind").agg(
         value=hit.pair.argmax(hit.seq), at=hit.at.max(), writer=hit.writer.argmax(hit.seq)
     )
     note = ibis.literal("last written by ").concat(last.writer)
-    return side(last, "", "", entity_kind=last.entity_kind, field=last.field, note=note)
+    return side(last, "", last.field, entity_kind=last.entity_kind, note=note)
 
 
 RULES = (

@@ -14,13 +14,13 @@ _HARD_BOUNCE = r'"(hard_bounce_reason|bounced_at)":\s*"[^"]'
 
 def _mailed(ctx: Context) -> ibis.Table:
     """Live person records a mailing system may mail."""
-    t = ctx.facts["people"].filter(lambda p: p.vendor.isin(list(ctx.setting("mailing_vendors"))) & p.marketable)
+    t = ctx.facts["people"].filter(lambda p: p.vendor.isin(list(ctx.limit("mailing_vendors"))) & p.marketable)
     return t.filter(~t.attributes.re_search(_NOT_MARKETING).fill_null(False))
 
 
 def _unsubscribed_but_marketable(ctx: Context) -> ibis.Table:
     p = ctx.facts["people"]
-    out = p.filter(p.consent == "unsubscribed", p.vendor.isin(list(ctx.setting("opt_out_vendors"))))
+    out = p.filter(p.consent == "unsubscribed", p.vendor.isin(list(ctx.limit("opt_out_vendors"))))
     return _both(_pairs(out, _mailed(ctx)), "unsubscribed")
 
 

@@ -6,6 +6,7 @@ import ibis
 
 from core.rules.mirrors import mirrors, pair_sides, settled
 from core.rules.rule import Context, Rule, side
+from core.tables import MOMENT, further
 
 
 def _amounts_apart(ctx: Context, outcome: str) -> ibis.Table:
@@ -14,7 +15,7 @@ def _amounts_apart(ctx: Context, outcome: str) -> ibis.Table:
     larger = ibis.greatest(p.a_amount.abs(), p.b_amount.abs()).cast("float64")
     tolerance = ibis.greatest(larger * float(ctx.limit("amount_share")), float(ctx.limit("amount_units")))
     p = p.filter((p.a_amount - p.b_amount).abs().cast("float64") > tolerance)
-    return settled(ctx, p).mutate(a_text=_money(p.a_amount), b_text=_money(p.b_amount))
+    return settled(p, ctx.quiet).mutate(a_text=_money(p.a_amount), b_text=_money(p.b_amount))
 
 
 def _money(amount: ibis.Value) -> ibis.Value:
@@ -35,7 +36,7 @@ def _won_amount_drift(ctx: Context) -> ibis.Table:
 
 def _amount_missing(ctx: Context) -> ibis.Table:
     d = ctx.facts["deal"]
-    late = d.stage.isin(["M60", "M70"]) | d.pipeline_stage.isin(["Proposing", "Closing"])
+    late = further(d.stage) >= "M60"
     bare = d.filter(d.outcome == "open", late, d.amount.isnull() | (d.amount <= 0)).select("entity_id")
     t = ctx.facts["deals"].semi_join(bare, "entity_id")
     return side(t, "deal", "amount", value=_money(t.amount), at=ibis.coalesce(t.stage_entered_at, t.updated_at))
@@ -44,16 +45,16 @@ def _amount_missing(ctx: Context) -> ibis.Table:
 def _close_date_drift(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "close_date", "close_date")
     p = p.filter(p.a_result == p.b_result)
-    moments = list(ctx.setting("timestamp_close_vendors"))
+    moments = list(ctx.limit("timestamp_close_vendors"))
     coarse = p.a_vendor.isin(moments) | p.b_vendor.isin(moments)
     days = p.a_close_date.epoch_days() - p.b_close_date.epoch_days()
-    p = p.filter(days.abs() >= ibis.ifelse(coarse, int(ctx.limit("D-05", "days_if_time")), int(ctx.limit("D-05", "days"))))
-    p = settled(ctx, p)
-    unit = "Q" if ctx.setting("forecast_period") == "quarter" else "M"
+    p = p.filter(days.abs() >= ibis.ifelse(coarse, int(ctx.limit("close_date_days_timestamp")), int(ctx.limit("close_date_days"))))
+    p = settled(p, ctx.quiet)
+    unit = "Q" if ctx.limit("forecast_period") == "quarter" else "M"
     same_period = p.a_close_date.truncate(unit) == p.b_close_date.truncate(unit)
     p = p.mutate(
         a_text=p.a_close_date.cast("string"), b_text=p.b_close_date.cast("string"),
-        note=ibis.ifelse(same_period, "same period", f"different {ctx.setting('forecast_period')}s"),
+        note=ibis.ifelse(same_period, "same period", f"different {ctx.limit('forecast_period')}s"),
     )  # fmt: skip
     allowed = same_period & ibis.literal(ctx.policy("close_date")[0] != "manual")
     return pair_sides(p, "close_date", "text", fix=ibis.ifelse(allowed, p.a_text, ibis.null("string")))
@@ -64,12 +65,12 @@ def _past_close_date(ctx: Context) -> ibis.Table:
     stale = d.filter(d.outcome == "open", d.close_date < ctx.today).select("entity_id")
     t = ctx.facts["deals"].semi_join(stale, "entity_id")
     t = t.filter(t.result == "open", t.close_date < ctx.today)
-    return side(t, "deal", "close_date", value=t.close_date.cast("string"), at=t.close_date.cast("timestamp('UTC')"))
+    return side(t, "deal", "close_date", value=t.close_date.cast("string"), at=t.close_date.cast(MOMENT))
 
 
 def _owner_drift(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "owner", "owner_email")
-    p = settled(ctx, p.filter(p.a_owner_email != p.b_owner_email))
+    p = settled(p.filter(p.a_owner_email != p.b_owner_email), ctx.quiet)
     fix = p.a_owner_email if ctx.policy("owner")[0] != "manual" else None
     return pair_sides(p, "owner", "owner_email", fix=fix)
 
@@ -79,8 +80,8 @@ def _stalled(ctx: Context) -> ibis.Table:
     usual = _usual_days(ctx)
     t = d.filter(d.outcome == "open", d.age_days.notnull())
     t = t.left_join(usual, [t.source_account == usual.account, t.raw_stage == usual.value]).drop("value")
-    enough = t.n.fill_null(0) >= int(ctx.limit("D-11", "min_won"))
-    t = t.mutate(most=ibis.ifelse(enough, t.usual, float(ctx.limit("D-11", "fallback_d"))))
+    enough = t.n.fill_null(0) >= int(ctx.limit("stalled_min_won"))
+    t = t.mutate(most=ibis.ifelse(enough, t.usual, float(ctx.limit("stalled_days"))))
     t = t.filter(t.age_days > t.most)
     days = t.age_days.floor().cast("int64").cast("string")
     return side(
@@ -100,7 +101,7 @@ def _usual_days(ctx: Context) -> ibis.Table:
     won = d.filter(d.outcome == "won").select(account="source_account", resource="source_resource", vendor_id="source_id")
     spell = c.filter(c.next_at.notnull()).semi_join(won, record)
     days = (spell.next_at.epoch_seconds() - spell.at.epoch_seconds()) / 86400.0
-    share = float(ctx.limit("D-11", "percentile"))
+    share = float(ctx.limit("stalled_quantile"))
     return spell.group_by("account", "value").agg(usual=days.quantile(share), n=spell.entity_id.nunique())
 
 

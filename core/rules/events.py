@@ -11,7 +11,7 @@ from core.tables import seconds_between
 def _won_without_event(ctx: Context) -> ibis.Table:
     """Fires only once any conversion event was ever seen: without a source of events nothing is missing."""
     deals, touch = ctx.facts["deals"], ctx.records("touch")
-    names = "|".join(ctx.setting("conversion_events"))
+    names = "|".join(ctx.limit("conversion_events"))
     events = touch.filter(~touch.deleted.fill_null(False), touch.kind == "conversion", touch.occurred_at.notnull())
     any_source = events.select("vendor").distinct().agg(sources=lambda t: t.count())
     sent = events.filter(events.event.re_search(f"({names})$"), events.deal_id.notnull())
@@ -19,7 +19,7 @@ def _won_without_event(ctx: Context) -> ibis.Table:
     t = _closed(ctx)
     ids = deals.select("entity_id", deal_id="vendor_id").inner_join(sent, "deal_id")
     ids = ids.inner_join(t.select("entity_id", "closed_at"), "entity_id")
-    span = float(ctx.limit("E-01", "within_h")) * 3600
+    span = float(ctx.limit("conversion_hours")) * 3600
     told = ids.filter(seconds_between(ids.closed_at, ids.occurred_at).abs() <= span).select("entity_id").distinct()
     t = t.anti_join(told, "entity_id").semi_join(_tracked(ctx), "entity_id").cross_join(any_source).filter(lambda x: x.sources > 0)
     return side(
@@ -33,7 +33,7 @@ def _closed(ctx: Context) -> ibis.Table:
     m = ctx.facts["milestone"].filter(lambda t: (t.kind == "deal") & (t.code == "M80")).select("entity_id", "reached_at")
     t = d.inner_join(m, "entity_id")
     t = t.mutate(closed_at=ibis.coalesce(t.stage_entered_at, t.reached_at))
-    oldest, newest = ctx.ago(days=float(ctx.setting("conversion_max_days"))), ctx.ago(hours=float(ctx.limit("E-01", "within_h")))
+    oldest, newest = ctx.ago(days=float(ctx.limit("conversion_max_days"))), ctx.ago(hours=float(ctx.limit("conversion_hours")))
     return t.filter(t.closed_at <= newest, t.closed_at >= oldest)
 
 

@@ -33,9 +33,9 @@ def _mirror_missing(ctx: Context) -> ibis.Table:
 
 
 def _missing_of(ctx: Context, kind: str, live: ibis.Table) -> list[ibis.Table]:
-    late = live.filter(live.created_at <= ctx.ago(hours=float(ctx.limit("I-06", "after_h"))))
+    late = live.filter(live.created_at <= ctx.ago(hours=float(ctx.limit("mirror_hours"))))
     found = [_dangling_links(ctx, kind, late), _flagged_alone(ctx, kind, late)]
-    if kind == "deal" and ctx.setting("mirror_open_deals"):
+    if kind == "deal" and ctx.limit("mirror_open_deals"):
         found.append(_alone(ctx, kind, late.filter(late.result == "open"), live, "every open deal is mirrored"))
     return found
 
@@ -64,10 +64,10 @@ def _flagged_alone(ctx: Context, kind: str, late: ibis.Table) -> ibis.Table:
 
 def _alone(ctx: Context, kind: str, wanted: ibis.Table, live: ibis.Table, why: str) -> ibis.Table:
     """Records of entities that exist in one CRM only, while another is connected."""
-    crm = live.filter(live.vendor.isin(list(ctx.setting("crm_vendors"))))
+    crm = live.filter(live.vendor.isin(list(ctx.limit("crm_vendors"))))
     connected = crm.select(to_vendor="vendor").distinct()
     there = crm.select("entity_id", to_vendor="vendor").distinct()
-    t = wanted.filter(wanted.vendor.isin(list(ctx.setting("crm_vendors"))))
+    t = wanted.filter(wanted.vendor.isin(list(ctx.limit("crm_vendors"))))
     t = t.select("entity_id", "account", "vendor", "resource", "vendor_id", "created_at").cross_join(connected)
     t = t.filter(t.to_vendor != t.vendor).anti_join(there, ["entity_id", "to_vendor"])
     note = ibis.literal(f"{why}; nothing in ").concat(t.to_vendor)
@@ -86,12 +86,12 @@ def _same_deal_twice(ctx: Context) -> ibis.Table:
     p = p.filter((p.created_at < p.o_created_at) | ((p.created_at == p.o_created_at) & (p.entity_id < p.o_entity_id)))
     largest = ibis.greatest(p.amount.abs(), p.o_amount.abs()).cast("float64")
     apart = (p.amount - p.o_amount).abs().cast("float64")
-    days = float(ctx.limit("I-10", "created_within_d"))
+    days = float(ctx.limit("duplicate_deal_days"))
     p = p.filter(
         p.currency.fill_null("") == p.o_currency.fill_null(""),
-        apart <= largest * float(ctx.limit("I-10", "amount_share")),
+        apart <= largest * float(ctx.limit("amount_share")),
         seconds_between(p.created_at, p.o_created_at) <= days * 86400,
-        _similarity(p.name, p.o_name) >= float(ctx.limit("I-10", "name_similarity")),
+        _similarity(p.name, p.o_name) >= float(ctx.limit("duplicate_name_share")),
     )
     older = side(p, "deal", "deal", part=p.o_entity_id, value=p.name, at=p.created_at)
     newer = side(

@@ -23,7 +23,7 @@ def lifecycles(ctx: Context) -> ibis.Table:
 
 
 def _of_kind(ctx: Context, kind: str, live: ibis.Table) -> ibis.Table:
-    vendors, resources = list(ctx.setting("lifecycle_vendors")), list(ctx.setting("lifecycle_resources"))
+    vendors, resources = list(ctx.limit("lifecycle_vendors")), list(ctx.limit("lifecycle_resources"))
     t = live.filter(live.vendor.isin(vendors), live.resource.isin(resources), live.stage.isin(LADDER))
     return t.mutate(entity_kind=ibis.literal(kind))
 
@@ -42,7 +42,8 @@ def linked_deals(ctx: Context, *, through_company: bool = False) -> ibis.Table:
 def with_deals(ctx: Context, pairs: ibis.Table) -> ibis.Table:
     """Counts of deals by outcome per entity, and one example record of each outcome.
 
-    `settled_won` and `settled_open` leave out deals that were touched within the quiet period.
+    `won_anywhere` counts a deal that any of its systems calls won; `settled_won` and `settled_open` leave out deals that
+    were touched within the quiet period.
     """
     d = ctx.facts["deal"].select(
         "outcome", "close_date", "stage_entered_at", "created_at", deal="entity_id", account="source_account",
@@ -50,12 +51,14 @@ def with_deals(ctx: Context, pairs: ibis.Table) -> ibis.Table:
     )  # fmt: skip
     stirred = ctx.facts["deals"].filter(lambda t: t.updated_at > ctx.quiet).select(deal="entity_id").distinct()
     calm = d.anti_join(stirred, "deal").select("deal").mutate(calm=ibis.literal(True))
-    t = pairs.inner_join(d, "deal").left_join(calm, "deal").drop("deal_right")
-    t = t.mutate(calm=t.calm.fill_null(False))
+    won = ctx.facts["deals"].filter(lambda t: t.result == "won").select(deal="entity_id").distinct().mutate(ever=ibis.literal(True))
+    t = pairs.inner_join(d, "deal").left_join(calm, "deal").drop("deal_right").left_join(won, "deal").drop("deal_right")
+    t = t.mutate(calm=t.calm.fill_null(False), ever=t.ever.fill_null(False))
     return t.group_by("entity_kind", "entity_id").agg(
         won=(t.outcome == "won").sum(),
         open=(t.outcome == "open").sum(),
         lost=(t.outcome == "lost").sum(),
+        won_anywhere=t.ever.sum(),
         settled_won=((t.outcome == "won") & t.calm).sum(),
         settled_open=((t.outcome == "open") & t.calm).sum(),
         **_example(t, "won"),

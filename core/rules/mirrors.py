@@ -22,7 +22,7 @@ def mirrors(ctx: Context, field: str, filled: str | None = None) -> ibis.Table:
     if filled:
         t = t.filter(t[filled].notnull())
     t = t.mutate(changed_at=_changed_at(ctx, t, field))
-    order = ranked(t, ctx.policy("owner_id" if field == "owner" else field)[1])
+    order = ranked(t, ctx.policy(field)[1])
     t = t.mutate(place=ibis.row_number().over(group_by="entity_id", order_by=order))
     a = prefixed(t.filter(t.place == 0).drop("place"), "a_", "entity_id")
     b = prefixed(t.filter(t.place > 0).drop("place"), "b_", "entity_id")
@@ -46,6 +46,6 @@ def pair_sides(pairs: ibis.Table, field: str, column: str, *, fix: ibis.Value | 
     return sides(a, b)
 
 
-def settled(ctx: Context, pairs: ibis.Table) -> ibis.Table:
-    """Pairs that neither side touched within the quiet period."""
-    return pairs.filter(pairs.a_changed_at <= ctx.quiet, pairs.b_changed_at <= ctx.quiet)
+def settled(pairs: ibis.Table, since: ibis.Value) -> ibis.Table:
+    """Pairs that neither side touched after the instant."""
+    return pairs.filter(pairs.a_changed_at <= since, pairs.b_changed_at <= since)

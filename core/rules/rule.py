@@ -13,7 +13,7 @@ from typing import Any, Literal
 import ibis
 
 from core.tables import MOMENT, instant, records, stack
-from core.thresholds import policy, setting, threshold
+from core.thresholds import policy, threshold
 
 Severity = Literal["S1", "S2", "S3", "S4"]
 # A finding is (entity_kind, entity_id, field, part). `value` is what this record says and `at` since when; `fix_value` is
@@ -49,18 +49,15 @@ class Context:
     @property
     def quiet(self) -> ibis.Value:
         """Fields must differ since before this instant to count."""
-        return self.ago(minutes=float(self.setting("quiet_min")))
+        return self.ago(minutes=float(self.limit("quiet_minutes")))
 
     @property
     def quiet_backward(self) -> ibis.Value:
-        return self.ago(hours=float(self.setting("quiet_stage_back_h")))
+        return self.ago(hours=float(self.limit("quiet_backward_hours")))
 
-    def limit(self, rule: str, name: str) -> Any:
-        """One threshold of a rule, as the funnel has it."""
-        return threshold(self.funnel, rule, name)
-
-    def setting(self, name: str) -> Any:
-        return setting(self.funnel, name)
+    def limit(self, name: str) -> Any:
+        """One of core.thresholds.DEFAULTS, as the funnel has it."""
+        return threshold(self.funnel, name)
 
     def policy(self, field: str) -> tuple[str | None, tuple[str, ...]]:
         return policy(self.funnel, field)
@@ -88,7 +85,7 @@ class Rule:
     flag: str = ""
 
 
-def side(t: ibis.Table, kind: str, field: str, **columns: Any) -> ibis.Table:
+def side(t: ibis.Table, kind: str, field: str | ibis.Value, **columns: Any) -> ibis.Table:
     """Rows of t as sides of findings. Columns not given are taken from t by name, else null; plain values become constants."""
     given = {"entity_kind": kind, "field": field, "part": "", **columns}
     out: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from core.rules.history import deal_steps
 from core.rules.lifecycles import lifecycles, linked_deals, with_deals
 from core.rules.mirrors import mirrors, pair_sides, settled
 from core.rules.rule import Context, Rule, one_side, side, sides
-from core.tables import seconds_between
+from core.tables import MOMENT, seconds_between
 
 
 def _joined(ctx: Context, *, through_company: bool = False) -> ibis.Table:
@@ -29,7 +29,7 @@ def _with_deal(t: ibis.Table, outcome: str, fix: str | None) -> ibis.Table:
 
 def _customer_without_won(ctx: Context) -> ibis.Table:
     t = _joined(ctx, through_company=True)
-    t = t.filter(t.stage.isin(["M80", "M90", "M95"]), t.won == 0, t.lost > 0)
+    t = t.filter(t.stage.isin(["M80", "M90", "M95"]), t.won_anywhere == 0, t.lost > 0)
     return _with_deal(t, "lost", None)
 
 
@@ -47,7 +47,7 @@ def _converted_not_sql(ctx: Context) -> ibis.Table:
     """The fix goes as far as open and won deals ask for, so that it never argues with S-02 or S-03."""
     p = ctx.facts["people"]
     lead = p.filter(p.converted, p.updated_at <= ctx.quiet)
-    lead = lead.mutate(converted_on=ibis.coalesce(lead.converted_at.cast("timestamp('UTC')"), lead.updated_at))
+    lead = lead.mutate(converted_on=ibis.coalesce(lead.converted_at.cast(MOMENT), lead.updated_at))
     lead = lead.group_by("entity_id").agg(
         lead_account=lead.account.min(), lead_resource=lead.resource.argmin(lead.account), lead_vendor_id=lead.vendor_id.argmin(lead.account),
         lead_at=lead.converted_on.max(),
@@ -65,7 +65,9 @@ def _stage_differs(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "stage", "stage")
     p = p.mutate(a_where=ibis.coalesce(p.a_pipeline_stage, p.a_stage), b_where=ibis.coalesce(p.b_pipeline_stage, p.b_stage))
     p = p.filter(p.a_result == "open", p.b_result == "open", p.a_where != p.b_where)
-    p = settled(ctx, p).filter(lambda t: ~(t.a_stage < t.b_stage) | (ibis.greatest(t.a_changed_at, t.b_changed_at) <= ctx.quiet_backward))
+    p = settled(p, ctx.quiet).filter(
+        lambda t: ~(t.a_stage < t.b_stage) | (ibis.greatest(t.a_changed_at, t.b_changed_at) <= ctx.quiet_backward)
+    )
     fixable = (p.a_stage != p.b_stage) & ibis.literal(ctx.policy("stage")[0] != "manual")
     fix = ibis.ifelse(fixable, p.a_stage, ibis.null("string"))
     return pair_sides(p, "stage", "where", fix=fix, before="raw_stage")
@@ -85,7 +87,7 @@ def _outcome_conflict(ctx: Context) -> ibis.Table:
 def _regression(ctx: Context) -> ibis.Table:
     """Backward moves that lasted a day; the return from a mis-click of less than a day is none."""
     t = deal_steps(ctx)
-    day = float(ctx.setting("quiet_stage_back_h")) * 3600
+    day = float(ctx.limit("quiet_backward_hours")) * 3600
     lasted = seconds_between(t.at, ibis.coalesce(t.next_at, ctx.now)) >= day
     slip = t.value.identical_to(t.before_last) & (seconds_between(t.prev_at, t.at) < day)
     t = t.filter(t.backward, lasted, ~slip, t.prev_code.notin(["M80", "M85"]), t.code.notin(["M80", "M85"]))

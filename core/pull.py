@@ -1,0 +1,252 @@
+"""Pull accounts: resources in order, one page ahead, accounts side by side. Only what changed is appended to the lake.
+
+It must not know vendors, nor how pages become rows. One resource's trouble never stops another; a wrong credential
+stops its account only; nothing is called done while data is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.connector import Ask, Connector, Page, Resource
+from core.errors import CredentialsError, TundishError, UserError, VendorUnavailable
+from core.lake import Lake
+from core.ledger import Count, Ledger
+from core.pull_resource import Place, Reading
+
+log = logging.getLogger("tundish.pull")
+LEASE_S = 900.0
+RENEW_S = 60.0
+Progress = Callable[[str, str, int, int | None], None]  # account, resource, rows since the last call, the vendor's total
+
+
+@dataclass(frozen=True)
+class AccountResult:
+    """What became of one account. status: done partial failed. `error` is set when the account could not be read at all."""
+
+    account: str
+    status: str
+    counts: tuple[Count, ...]
+    error: TundishError | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        return tuple(f"{c.account}/{c.resource}: {c.reason}" for c in self.counts if c.status != "done")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One account to pull. `open` connects when it is its turn; it may raise CredentialsError."""
+
+    account: str
+    connector: Connector
+    mapping: Any
+    open: Callable[[], Any]
+
+
+def pull(
+    sources: Sequence[Source], ledger: Ledger, lake: Lake, run_id: str, *, now: datetime, threads: int = 4, **options: Any
+) -> list[AccountResult]:
+    """Pull accounts side by side; `options` are those of `pull_account`. One account's trouble never stops another."""
+
+    def one(source: Source) -> AccountResult:
+        try:
+            session = source.open()
+            return pull_account(source.connector, session, source.mapping, ledger, lake, run_id, account=source.account, now=now, **options)
+        except TundishError as problem:
+            counts = tuple(c for c in ledger.counts(run_id) if c.account == source.account)
+            return AccountResult(source.account, "failed", counts, problem)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        return list(pool.map(one, sources))
+
+
+def pull_account(
+    connector: Connector,
+    session: Any,
+    mapping: Any,
+    ledger: Ledger,
+    lake: Lake,
+    run_id: str,
+    *,
+    account: str,
+    now: datetime,
+    full: bool = False,
+    since: datetime | None = None,
+    only: Collection[str] | None = None,
+    on_progress: Progress = lambda account, resource, rows, total: None,
+    batch_rows: int = 20_000,
+    prove_twice: bool = True,
+    stop: threading.Event | None = None,
+    options: Mapping[str, str] | None = None,
+    elapsed: Callable[[], float] = time.monotonic,
+) -> AccountResult:
+    """Read every mapped resource of one account (or those named in `only`) and commit what changed.
+
+    now: the run's start; commits are stamped with it plus the time that has passed since, by `elapsed`.
+    stop: set it to end after the page in hand; what came is committed, and the next run goes on from there.
+    Raises: CredentialsError; VendorUnavailable when nothing could be read at all; UserError when another run has the lease.
+    """
+    began = elapsed()
+    place = Place(
+        ledger, lake, run_id, account, connector.name, lambda: now + timedelta(seconds=elapsed() - began), batch_rows, prove_twice
+    )
+    ask = Ask("", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account), options=dict(options or {}))
+    run = _AccountRun(place, session, mapping, ask, on_progress, stop or threading.Event())
+    with _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
+        if ledger.abandon_batches(account):
+            lake.sweep_orphans()
+        for resource in in_order(connector.resources, mapping.resources, only):
+            run.resource(resource)
+    return run.result()
+
+
+def in_order(resources: Sequence[Resource], mapped: Collection[str], only: Collection[str] | None = None) -> list[Resource]:
+    """The mapped resources (of `only`, when given), each after those it needs."""
+    wanted = {r.name: r for r in resources if r.name in mapped and (not only or r.name in only)}
+    ordered: dict[str, Resource] = {}
+
+    def visit(name: str) -> None:
+        if name in wanted and name not in ordered:
+            resource = wanted.pop(name)
+            for needed in resource.after:
+                visit(needed)
+            ordered[name] = resource
+
+    for name in list(wanted):
+        visit(name)
+    return list(ordered.values())
+
+
+class _AccountRun:
+    """One account's resources, one after the other."""
+
+    keep_lease: Callable[[], None]
+    ahead: ThreadPoolExecutor
+
+    def __init__(self, place: Place, session: Any, mapping: Any, ask: Ask, on_progress: Progress, stop: threading.Event) -> None:
+        self.place, self.session, self.mapping, self.ask = place, session, mapping, ask
+        self.on_progress, self.stop = on_progress, stop
+        self.counts: dict[str, Count] = {}
+        self.problems: list[TundishError] = []
+
+    def resource(self, resource: Resource) -> None:
+        blocked = [name for name in resource.after if name in self.counts and self.counts[name].status == "failed"]
+        if blocked or self.stop.is_set():
+            reason = f"not read: it needs {', '.join(blocked)}, which failed" if blocked else "not read: the run was stopped"
+            count = Count(self.place.run_id, self.place.account, resource.name, status="failed" if blocked else "partial", reason=reason)
+            self.place.ledger.set_count(count)
+            self.counts[resource.name] = count
+            return
+        reading = Reading(self.place, resource, self.mapping.resources[resource.name], full=self.ask.full)
+        try:
+            self.counts[resource.name] = self._read(resource, reading)
+        except UserError:
+            raise  # the lease or the batch was lost: another run goes on with this account
+        except CredentialsError as problem:
+            reading.stop("failed", problem.message)
+            raise
+        except TundishError as problem:
+            self.problems.append(problem)
+            self.counts[resource.name] = reading.stop("failed", problem.message)
+        finally:
+            reading.close()
+        log.info("%s/%s: %s", self.place.account, resource.name, self.counts.get(resource.name))
+
+    def _read(self, resource: Resource, reading: Reading) -> Count:
+        self.place.ledger.set_count(reading.count)
+        ask = replace(self.ask, resource=resource.name, fields=tuple(reading.compiled.fields_asked), state=reading.state, full=reading.full)
+        for page in one_ahead(resource.read(self.session, ask), self.ahead):
+            rows = reading.page(page)
+            self.on_progress(self.place.account, resource.name, rows, page.total)
+            self.keep_lease()
+            if self.stop.is_set():
+                return reading.stop("partial", "stopped before its end; the next run goes on from here")
+        return reading.finish()
+
+    def result(self) -> AccountResult:
+        counts = tuple(self.counts.values())
+        failed = [c for c in counts if c.status == "failed"]
+        unavailable = [p for p in self.problems if isinstance(p, VendorUnavailable)]
+        if counts and len(failed) == len(counts) and unavailable:
+            raise unavailable[0]
+        status = "done" if all(c.status == "done" for c in counts) else "failed" if len(failed) == len(counts) else "partial"
+        return AccountResult(self.place.account, status, counts)
+
+
+def one_ahead(pages: Iterator[Page], pool: ThreadPoolExecutor) -> Iterator[Page]:
+    """The pages, with exactly one being fetched while the one before is worked on."""
+    future: Future[Page | None] | None = pool.submit(next, pages, None)
+    try:
+        while future is not None and (page := future.result()) is not None:
+            future = pool.submit(next, pages, None)
+            yield page
+        future = None
+    finally:
+        if future is not None and not future.cancel():
+            future.exception()  # wait for the page in flight; its trouble no longer matters
+        close = getattr(pages, "close", None)
+        if close is not None:
+            close()
+
+
+def _known_ids(lake: Lake, mapping: Any, account: str) -> Callable[[str], Iterator[Sequence[str]]]:
+    def known(resource: str) -> Iterator[Sequence[str]]:
+        if resource in mapping.resources:
+            yield from lake.live_ids(mapping.resources[resource].kinds[0], account, resource)
+
+    return known
+
+
+@contextmanager
+def _lease(place: Place) -> Iterator[Callable[[], None]]:
+    """Hold "pull:<account>"; yields what renews it. Raises: UserError when another live process has it."""
+    name, holder = f"pull:{place.account}", f"{socket.gethostname()}/{os.getpid()}/{place.run_id}"
+    _take(place, name, holder)
+    renewed = place.now()
+
+    def keep() -> None:
+        nonlocal renewed
+        if place.now() - renewed > timedelta(seconds=RENEW_S):
+            renewed = place.now()
+            if not place.ledger.renew_lease(name, holder, renewed, LEASE_S):
+                raise UserError(f"another run has taken over {place.account}", next_step="see `tundish runs`")
+
+    try:
+        yield keep
+    finally:
+        place.ledger.release_lease(name, holder)
+
+
+def _take(place: Place, name: str, holder: str) -> None:
+    for _ in range(2):
+        if place.ledger.take_lease(name, holder, place.now(), LEASE_S):
+            return
+        other = place.ledger.lease_holder(name, place.now()) or ""
+        if not _dead(other):
+            raise UserError(f"{place.account} is being pulled by {other}", next_step="wait for that run; see `tundish runs`")
+        place.ledger.release_lease(name, other)
+    raise UserError(f"{place.account} is being pulled by another run", next_step="wait for that run; see `tundish runs`")
+
+
+def _dead(holder: str) -> bool:
+    """True when the holder was a process of this machine that no longer runs."""
+    host, _, rest = holder.partition("/")
+    pid = rest.partition("/")[0]
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except OSError as e:
+        return isinstance(e, ProcessLookupError)
+    return False
