@@ -5,7 +5,7 @@ Changing an association touches neither record, so edges are read whole, for eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -64,16 +64,15 @@ def links(source: str, target: str) -> Reader:
     """
 
     def read(session: Session, ask: Ask) -> Iterator[Page]:
-        last = (ask.state or {}).get("last")
-        ids = [] if last is None else list(_behind(_each(ask, source), last))
-        source_ids: Iterable[str] = ids if last is not None else _each(ask, source)
-        chunk: list[str] = []
-        walk = iter(source_ids)
-        while part := list(islice(walk, LINKS_MAX)):
-            if chunk:
-                yield from _chunk(session, source, target, chunk, {"v": 1, "last": chunk[-1]}, last, present=last is None)
-            chunk = part
-        yield from _chunk(session, source, target, chunk, {"v": 1}, last, present=last is None)
+        last = None if ask.full else (ask.state or {}).get("last")
+        walk = _each(ask, source) if last is None else _behind(_each(ask, source), last)
+        done: State = {"v": 1} if last is None else {"v": 1, "last": last}
+        part = list(islice(walk, LINKS_MAX))
+        while part:
+            following = list(islice(walk, LINKS_MAX))
+            before, done = done, {"v": 1, "last": part[-1]} if following else {"v": 1}
+            yield from _part(session, source, target, part, before, done, present=last is None)
+            part = following
 
     return read
 
@@ -94,9 +93,8 @@ def _behind(ids: Iterator[str], last: str) -> Iterator[str]:
     yield from seen
 
 
-def _chunk(session: Session, source: str, target: str, ids: list[str], done: State, last: str | None, *, present: bool) -> Iterator[Page]:
-    """The edges of some records; those of busy ones come in parts, each asked for with its own cursor."""
-    before: State = {"v": 1} if last is None else {"v": 1, "last": last}
+def _part(session: Session, source: str, target: str, ids: list[str], before: State, done: State, *, present: bool) -> Iterator[Page]:
+    """The edges of some records; those of busy ones come in pieces, each asked for with its own cursor."""
     inputs: list[dict[str, str]] = [{"id": i} for i in ids]
     while inputs:
         body = raw(session.links.get_page, source, target, {"inputs": inputs})

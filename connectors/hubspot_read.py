@@ -115,33 +115,37 @@ def _check_version(ask: Ask) -> None:
 
 # -- records --------------------------------------------------------------------------------------------------------
 def objects(kind: str) -> Reader:
-    """Everything (first, or asked for), else what changed; then the archived ones, always."""
+    """Everything (first, or asked for), else what changed; then the archived ones, always.
+
+    `whole` in the state: the archived ones are read after a pass of everything, so all of them together prove what is gone.
+    """
 
     def read(session: Session, ask: Ask) -> Iterator[Page]:
         _check_version(ask)
-        resumed = _resumed(ask)
-        state = resumed or _begin(session, kind, ask)
+        state = _resumed(ask) or _begin(session, kind, ask)
         names = columns(ask)
         if state["pass"] == "scan":
-            then: State = {"v": 1, "pass": "archived", "next": state["next"], "after": None}
-            yield from _scan(session, kind, names, state, then, present=resumed is None)
+            then: State = {"v": 1, "pass": "archived", "next": state["next"], "after": None, "whole": True}
+            yield from _scan(session, kind, names, state, then)
             state = then
         if state["pass"] == "changes":
-            then = {"v": 1, "pass": "archived", "next": _later(state), "after": None}
+            then = {"v": 1, "pass": "archived", "next": _later(state), "after": None, "whole": False}
             yield from _changes(session, kind, names, state, then, _overlap(ask))
             state = then
-        yield from _scan(session, kind, names, state, _done(state), archived=True)
+        yield from _scan(session, kind, names, state, _done(state))
 
     return read
 
 
 def history(kind: str) -> Reader:
-    """Past values of the stage properties: of all records first, then only of those that changed."""
+    """Past values of the stage properties: of all records first, then only of those that changed.
+
+    The walk is that of the records, which are counted; here one row becomes many, so no count of the vendor's fits.
+    """
 
     def read(session: Session, ask: Ask) -> Iterator[Page]:
         _check_version(ask)
-        resumed = _resumed(ask)
-        state = resumed or _begin(session, kind, ask)
+        state = _resumed(ask) or _begin(session, kind, ask)
         names, past = columns(ask), columns(ask, "propertiesWithHistory.") or list(HISTORY[kind])
         if state["pass"] == "scan":
             yield from _scan(session, kind, names, state, _done(state), past=past)
@@ -160,30 +164,38 @@ def _later(state: State) -> str:
     return str(max(state["next"] or state["since"], state["since"], key=_instant))
 
 
-def _scan(
-    session: Session,
-    kind: str,
-    names: list[str],
-    state: State,
-    then: State,
-    *,
-    archived: bool = False,
-    past: Sequence[str] = (),
-    present: bool = False,
-) -> Iterator[Page]:
-    """All pages of the list behind `state["after"]`. Columns that do not fit a URL are read by id, a page at a time."""
+def _scan(session: Session, kind: str, names: list[str], state: State, then: State, past: Sequence[str] = ()) -> Iterator[Page]:
+    """All pages of a list behind `state["after"]`. Columns that do not fit a URL are read by id, a page at a time."""
+    label, after = str(state["pass"]), state["after"]
+    archived, counted = label == "archived", label == "scan" and not past
+    present = state.get("whole", counted)
     wide = len(quote(",".join([*names, *past]), safe="")) > URI_MAX
-    after: str | None = state["after"]
-    label = "archived" if archived else "scan"
     while True:
+        first = after is None
         body = _list(session, kind, ["hs_object_id"] if wide else names, after, archived, () if wide else past)
         after = next_cursor(body)
         if wide and (ids := [row["id"] for row in orjson.loads(body)["results"]]):
             body = by_id(session, kind, ids, names, past, archived)
         at = then if after is None else {**state, "after": after}
-        yield Page(body, "results", at, total=state.get("total"), pass_name=label, present=present)
+        total = _total(session, kind, state, closing=after is None and not first) if counted else None
+        yield Page(body, "results", at, total=total, pass_name=label, present=present)
         if after is None:
             return
+
+
+def _total(session: Session, kind: str, state: State, *, closing: bool) -> int | None:
+    """The vendor's count when the pass began; at its end, if that is later, what must have come whatever happened meanwhile.
+
+    Records edited, archived or merged while we read may rightly be missing; one that still has its old stamp may not.
+    """
+    opening: int | None = state["total"]
+    if not closing or opening is None or state["next"] is None:
+        return opening
+    filters = [{"propertyName": modified(kind), "operator": "LTE", "value": _millis(state["next"], 0)}]
+    if since := state.get("since"):
+        filters.append({"propertyName": modified(kind), "operator": "GTE", "value": state["from"]})
+    ask = {"filterGroups": [{"filters": filters}], "properties": ["hs_object_id"], "limit": 1}
+    return min(opening, int(data(session.search.do_search, kind, ask)["total"]))
 
 
 def _list(session: Session, kind: str, names: list[str], after: str | None, archived: bool, past: Sequence[str]) -> bytes:
@@ -205,33 +217,32 @@ def _changes(
     session: Session, kind: str, names: list[str], state: State, then: State, overlap_s: float, past: Sequence[str] = ()
 ) -> Iterator[Page]:
     """All live records modified since `state["since"]` less the overlap, in the server's order of ids."""
-    state = dict(state)
+    state = {**state, "from": _millis(state["since"], overlap_s)}
     while True:
-        ask = _search(kind, state, overlap_s, names)
-        by_ids = bool(past) or len(orjson.dumps(ask)) > SEARCH_BODY_MAX
-        if by_ids:
+        ask = _search(kind, state, names)
+        in_parts = bool(past) or len(orjson.dumps(ask)) > SEARCH_BODY_MAX
+        if in_parts:
             ask["properties"] = ["hs_object_id"]
         body = raw(session.search.do_search, kind, ask)
         found = orjson.loads(body)
-        if state["total"] is None:
+        first = state["total"] is None
+        if first:
             state["total"] = found["total"]
         ids, after = [row["id"] for row in found["results"]], _next_of(found)
-        moved = _moved(session, state, ids, after)
-        size = HISTORY_PAGE if past else BATCH_MAX
-        for i in range(0, len(ids), size) if by_ids else ():
-            part = ids[i : i + size]
-            whole = i + size >= len(ids)
-            at = (moved if after is not None else then) if whole else {**state, "last": part[-1], "after": None}
-            yield Page(by_id(session, kind, part, names, past), "results", at, total=state["total"], pass_name="changes")
-        if not by_ids or not ids:
-            yield Page(body, "results", moved if after is not None else then, total=state["total"], pass_name="changes")
+        state, here = _moved(session, state, ids, after), state
+        total = None if past else _total(session, kind, state, closing=after is None and not first)
+        ends = then if after is None else state
+        if in_parts and ids:
+            parts = _in_parts(session, kind, ids, names, past)
+            yield from (Page(part, "results", {**here, "last": last, "after": None}, pass_name="changes") for part, last in parts[:-1])
+            body = parts[-1][0]
+        yield Page(body, "results", ends, total=total, pass_name="changes")
         if after is None:
             return
-        state = moved
 
 
-def _search(kind: str, state: State, overlap_s: float, names: list[str]) -> dict[str, Any]:
-    filters = [{"propertyName": modified(kind), "operator": "GTE", "value": _millis(state["since"], overlap_s)}]
+def _search(kind: str, state: State, names: list[str]) -> dict[str, Any]:
+    filters = [{"propertyName": modified(kind), "operator": "GTE", "value": state["from"]}]
     if state["last"] is not None:
         filters.append({"propertyName": "hs_object_id", "operator": "GT", "value": state["last"]})
     sorts = [{"propertyName": "hs_object_id", "direction": "ASCENDING"}]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,41 +11,13 @@ from pydantic import Field, StringConstraints, create_model
 from core.checked import Written, check
 from core.mapping_document import Policy
 from core.model import LADDER, OFF_LADDER
+from core.thresholds import DEFAULTS, threshold
 from core.yaml_positions import Document, did_you_mean, raise_mistakes, read_yaml
 
 Severity = Literal["S1", "S2", "S3", "S4"]
+RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z]-[0-9]{2}$")]
 FunnelStage = Literal["Awareness", "Interest", "Consideration", "Conversion", "Retention"]
 PipelineStage = Literal["Prospecting", "Qualifying", "Proposing", "Closing", "Won", "Lost"]
-
-
-# Thresholds of the rules, with their defaults. A rule without thresholds can still be switched off or graded otherwise.
-THRESHOLDS: dict[str, dict[str, Any]] = {
-    "I-01": {},
-    "I-04": {},
-    "I-06": {"after_h": 24.0},
-    "I-10": {"amount_share": 0.01, "created_within_d": 7.0, "name_similarity": 0.9},
-    "S-01": {},
-    "S-02": {},
-    "S-03": {},
-    "S-05": {"quiet_min": 15.0},
-    "S-06": {"after_h": 24.0},
-    "S-07": {"human_above": 2},
-    "S-09": {},
-    "S-11": {},
-    "D-01": {"share": 0.01, "units": 1.0},
-    "D-02": {"share": 0.01, "units": 1.0},
-    "D-03": {"from_milestone": "M60"},
-    "D-05": {"days": 1.0, "days_if_time": 2.0},
-    "D-06": {"grace_d": 0.0},
-    "D-09": {},
-    "D-11": {"percentile": 0.9, "min_won": 30, "fallback_d": 30.0},
-    "D-15": {},
-    "C-01": {},
-    "C-03": {},
-    "E-01": {"within_h": 72.0},
-    "G-01": {},
-    "T-05": {"alternations": 3, "within_d": 7.0},
-}
 
 
 class Rung(Written):
@@ -92,66 +62,29 @@ class Retention(Written):
     plans: int | None = 730
 
 
-class Guards(Written):
-    """Patience before a difference counts, and what is too ambiguous to act on."""
-
-    quiet_min: float = 15
-    """Minutes a difference must last before it counts."""
-    quiet_stage_back_h: float = 24
-    """Hours a stage that went backward, or won against lost, must last."""
-    shared_mailbox_records: int = 5
-    """An address on more records than this of one system is a shared mailbox and identifies nobody."""
-    mirror_open_deals: bool = False
-    """I-06: must every open deal stand in all CRMs, or only those flagged to sync?"""
-
-
-class Measures(Written):
-    """Choices that change what a number means; reports print them."""
-
-    conversion_events: list[str] = Field(default_factory=lambda: ["close_convert_lead", "purchase"])
-    """E-01: the events that say a deal was won."""
-    conversion_max_days: int = 365
-    """E-01: sales older than this are history."""
-    funnel_steps: list[str] = Field(default_factory=lambda: ["M20", "M30", "M40", "M50", "M80"])
-    """The milestones of the conversion report."""
-    within_days: list[int] = Field(default_factory=lambda: [30, 90])
-    """The spans of "converted within"."""
-    window_days: int = 365
-    """How far back period reports look."""
-    currency: str | None = None
-    """Reporting currency. Default: the only one there is."""
-
-
-class Target(Written):
-    """What is to be won in a period."""
-
-    period: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-(Q[1-4]|[0-9]{2}))?$")]
-    """2026, 2026-Q3 (of the fiscal year) or 2026-07."""
-    amount: Decimal
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
-    """Default: the organisation's."""
-
-
-class Rule(Written):
-    """One rule of the catalogue: on or off, how bad its findings are, its thresholds."""
+class RuleSwitch(Written):
+    """One rule of the catalogue: on or off, and how bad its findings are."""
 
     enabled: bool = True
     severity: Severity | None = None
     """S1 legal or revenue, S2 wrong numbers, S3 hygiene, S4 a note. Default: the catalogue's."""
 
-    @property
-    def thresholds(self) -> dict[str, Any]:
-        return {name: value for name, value in self.model_dump().items() if name not in ("enabled", "severity")}
+
+def _threshold(default: Any) -> Any:
+    """(type, default) of a threshold: lists are written as YAML lists, and one without a default takes a text or a number."""
+    if default is None:
+        return (str | float | None, None)
+    if isinstance(default, bool):
+        return (bool, default)
+    if isinstance(default, tuple):
+        return (tuple[int, ...] if isinstance(default[0], int) else tuple[str, ...], default)
+    return (float | int if isinstance(default, int | float) else type(default), default)
 
 
-def _rule_model(rule: str, thresholds: Mapping[str, Any]) -> type[Rule]:
-    fields: dict[str, Any] = {name: (type(default), default) for name, default in thresholds.items()}
-    return create_model(f"Rule_{rule.replace('-', '_')}", __base__=Rule, **fields)
-
-
-_RULES: dict[str, type[Rule]] = {rule: _rule_model(rule, thresholds) for rule, thresholds in THRESHOLDS.items()}
-_RULE_FIELDS: dict[str, Any] = {rule.replace("-", "_"): (model, Field(default_factory=model, alias=rule)) for rule, model in _RULES.items()}
-Rules: Any = create_model("Rules", __base__=Written, __doc__="Rules by id. What is not named here has its default.", **_RULE_FIELDS)
+_THRESHOLDS: dict[str, Any] = {name: _threshold(default) for name, default in DEFAULTS.items()}
+Thresholds: Any = create_model(
+    "Thresholds", __base__=Written, __doc__="When a difference is a finding, and what numbers mean.", **_THRESHOLDS
+)
 
 
 class Funnel(Written):
@@ -160,27 +93,26 @@ class Funnel(Written):
     version: Literal[1] = 1
     ladder: list[Rung]
     """The milestones in order, the outcomes after them."""
-    fields: dict[str, FieldPolicy] = Field(default_factory=dict)
+    policies: dict[str, FieldPolicy] = Field(default_factory=dict)
     """Who decides, per field (stage, amount, owner, …); `person` and `company` stand for all their other fields."""
-    rules: Rules = Field(default_factory=Rules)
+    thresholds: Thresholds = Field(default_factory=Thresholds)
+    rules: dict[RuleId, RuleSwitch] = Field(default_factory=dict)
+    """Switches by rule id. A rule that is not named is on, with the catalogue's severity."""
     exclude: Exclude = Field(default_factory=Exclude)
     free_mail: list[str] = Field(default_factory=list)
     """Domains that say nothing about the employer."""
     retention: Retention = Field(default_factory=Retention)
-    guards: Guards = Field(default_factory=Guards)
-    measures: Measures = Field(default_factory=Measures)
-    targets: list[Target] = Field(default_factory=list)
 
-    def rule(self, rule: str) -> Rule:
-        """The rule's settings; a rule the funnel does not know is on, with the catalogue's severity."""
-        return getattr(self.rules, rule.replace("-", "_"), None) or Rule()
+    def rule(self, rule: str) -> RuleSwitch:
+        """The rule's switch; a rule that is not named is on."""
+        return self.rules.get(rule) or RuleSwitch()
 
     def name_of(self, code: str | None) -> str | None:
         return next((rung.name for rung in self.ladder if rung.code == code), None)
 
     def order_of(self, field: str) -> tuple[str, ...]:
         """Whom to trust for the field, best first; nobody in particular when no policy says."""
-        return tuple(self.fields[field].order) if field in self.fields else ()
+        return tuple(self.policies[field].order) if field in self.policies else ()
 
     def is_excluded(self, email: str | None) -> bool:
         """True for addresses of colleagues and tests. The address must be in normal form."""
@@ -216,9 +148,6 @@ def _check(document: Document, funnel: Funnel) -> None:
     missing = [code for code in codes if code not in seen]
     if missing:
         document.wrong(("ladder",), f"the ladder lacks {', '.join(missing)}", key=True)
-    milestone = funnel.rule("D-03").thresholds["from_milestone"]
-    if milestone not in codes:
-        document.wrong(("rules", "D-03", "from_milestone"), f"unknown milestone {milestone!r}{did_you_mean(milestone, codes)}")
-    for i, step in enumerate(funnel.measures.funnel_steps):
+    for i, step in enumerate(threshold(funnel, "funnel_steps")):
         if step not in codes:
-            document.wrong(("measures", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+            document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")

@@ -5,7 +5,7 @@ Each mistake is noted at its place in the document; nothing is raised here, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -216,12 +216,3 @@ def _check_push_field(document: Document, mapping: MappingDocument, loc: Loc, sp
         document.wrong(loc, "tags need `values`: which of our values becomes which tag", key=True)
     if spec.prefix and spec.type != "tags":
         document.wrong((*loc, "prefix"), "`prefix` needs `type: tags`", key=True)
-
-
-def missing_properties(live: Mapping[str, Iterable[str]], asked: Mapping[str, Iterable[str]]) -> list[tuple[str, str, str]]:
-    """(resource, path, suggestion) for every asked path the live account does not have. Resources unknown there are skipped."""
-    missing = []
-    for resource, paths in asked.items():
-        known = set(live.get(resource, ()))
-        missing += [(resource, path, did_you_mean(path, known)) for path in paths if known and path not in known]
-    return missing

@@ -77,6 +77,7 @@ def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None
     """Resolve, reconcile and measure the lake as it is, or as it was known at `as_of` (then nothing is stored)."""
     at = as_of or now
     store = store and as_of is None
+    ibis.set_backend(line.lake.engine)  # literal tables and kept results live where the lake's tables do
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     resolution: Resolution = resolve(tables, line.funnel, previous)

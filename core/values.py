@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -53,11 +52,6 @@ def normal_email(email: str | None, *, gmail: bool = False) -> str | None:
     if gmail and ascii_domain in ("gmail.com", "googlemail.com"):
         return f"{local.partition('+')[0].replace('.', '')}@gmail.com"
     return f"{local}@{ascii_domain}"
-
-
-def email_domain(email: str | None) -> str | None:
-    normal = normal_email(email)
-    return normal.rpartition("@")[2] if normal else None
 
 
 def normal_domain(text: str | None) -> str | None:
@@ -137,11 +131,6 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, bool) or isinstance(b, bool):
         return left.lower() == right.lower()
     return _as_number(left) is not None and _as_number(left) == _as_number(right)
-
-
-def first_known(values: Iterable[Any]) -> Any:
-    """The first value that is not blank, else None."""
-    return next((value for value in values if not is_blank(value)), None)
 
 
 def _as_number(text: str) -> Decimal | None:

@@ -10,9 +10,9 @@ from described_vendors import CONNECTORS, HUBSPOT
 
 from core.config import Config, load_config, load_setup
 from core.errors import CredentialsError, UserError
-from core.funnel import THRESHOLDS, load_funnel
+from core.funnel import load_funnel
 from core.model import LADDER, OFF_LADDER
-from core.thresholds import SETTINGS, policy, setting, threshold
+from core.thresholds import DEFAULTS, policy, threshold
 
 ROOT = Path(__file__).parent.parent
 FUNNEL = ROOT / "mappings" / "funnel.yaml"
@@ -177,15 +177,10 @@ def test_unknown_names_are_answered_with_a_suggestion(tmp_path: Path) -> None:
 
 
 # -- funnel ------------------------------------------------------------------------------------------------------------------
-def test_the_shipped_funnel_has_the_whole_ladder_and_everything_at_its_default() -> None:
+def test_the_shipped_funnel_has_the_whole_ladder_and_every_threshold_at_its_default() -> None:
     funnel = load_funnel(FUNNEL)
     assert {rung.code for rung in funnel.ladder} == {*LADDER, *OFF_LADDER}
-    assert len(THRESHOLDS) == 25
-    for rule, defaults in THRESHOLDS.items():
-        assert funnel.rule(rule).enabled
-        assert {name: threshold(funnel, rule, name) for name in defaults} == defaults
-    listed = {name: tuple(value) if isinstance(value := setting(funnel, name), list) else value for name in SETTINGS}
-    assert listed == SETTINGS
+    assert {name: threshold(funnel, name) for name in DEFAULTS} == DEFAULTS
     assert policy(funnel, "stage")[0] == "source_of_truth"
     assert funnel.order_of("amount") == ("salesforce", "hubspot")
     assert funnel.name_of("M30") == "MQL"
@@ -202,15 +197,19 @@ def test_colleagues_and_tests_are_left_out() -> None:
 def test_thresholds_and_switches_are_read_and_misspellings_are_answered(tmp_path: Path) -> None:
     ladder = "ladder: [" + ", ".join(f"{{code: {code}, name: x}}" for code in (*LADDER, *OFF_LADDER)) + "]\n"
     path = tmp_path / "funnel.yaml"
-    path.write_text(ladder + "rules: {D-01: {share: 0.2}, I-04: {enabled: false, severity: S4}}\n")
+    path.write_text(
+        ladder + "thresholds: {amount_share: 0.2, conversion_events: [purchase]}\nrules: {I-04: {enabled: false, severity: S4}}\n"
+    )
     funnel = load_funnel(path)
-    assert funnel.rule("D-01").thresholds == {"share": 0.2, "units": 1.0}
+    assert threshold(funnel, "amount_share") == 0.2
+    assert threshold(funnel, "conversion_events") == ("purchase",)
     assert (funnel.rule("I-04").enabled, funnel.rule("I-04").severity) == (False, "S4")
-    path.write_text(ladder + "rules: {D-01: {shares: 0.2}, D-99: {}, D-03: {from_milestone: M66}, I-06: {after_h: soon}}\n")
+    assert funnel.rule("D-01").enabled
+    path.write_text(ladder + "thresholds: {amount_shares: 0.2, mirror_hours: soon}\nrules: {I-04: {enable: false}, I4: {}}\n")
     with pytest.raises(UserError) as caught:
         load_funnel(path)
-    one, two, three, four = (line.removeprefix(f"{path}:2:") for line in str(caught.value).splitlines())
-    assert one == "16: unknown key 'shares'; did you mean 'share'?"
-    assert two.startswith("30: unknown key 'D-99'")
-    assert three == "59: unknown milestone 'M66'; did you mean 'M60'?"
-    assert four == "81: expected a number"
+    one, two, three, four = (line.removeprefix(f"{path}:") for line in str(caught.value).splitlines())
+    assert one == "2:14: unknown key 'amount_shares'; did you mean 'amount_share'?"
+    assert two == "2:48: expected a number"
+    assert three == "3:16: unknown key 'enable'; did you mean 'enabled'?"
+    assert four.startswith("3:")

@@ -20,7 +20,7 @@ RESOURCES = {
 }  # fmt: skip
 
 
-def row(kind: str, account: str, vendor_id: str, **values: Any) -> dict[str, Any]:
+def row(kind: str, account: str, vendor_id: str, /, **values: Any) -> dict[str, Any]:
     """One record. Its vendor is the account's name up to a dash; dates may be texts "2026-05-01" or "2026-05-01T12:00"."""
     vendor = account.split("-")[0]
     base = {

@@ -102,9 +102,14 @@ def _same_deal_twice(ctx: Context) -> ibis.Table:
 
 
 def _similarity(a: ibis.Value, b: ibis.Value) -> ibis.Value:
-    """1 for equal names, by edit distance over the longer one; case does not count."""
-    a, b = a.lower().strip(), b.lower().strip()
+    """1 for equal names, by edit distance over the longer one; case and punctuation do not count."""
+    a, b = _words(a), _words(b)
     return 1 - a.levenshtein(b) / ibis.greatest(a.length(), b.length(), 1)
+
+
+def _words(name: ibis.Value) -> ibis.Value:
+    # A dash of three bytes would count as three edits: DuckDB compares bytes.
+    return name.lower().re_replace(r"[^\p{L}\p{N}]+", " ").strip()
 
 
 RULES = (
