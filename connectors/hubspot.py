@@ -31,7 +31,7 @@ def _records(kind: str) -> Resource:
         overlap_s=OVERLAP_S,
         deletes="sweep",
         history={"contacts": "contact_stages", "deals": "deal_stages"}.get(kind),
-        completeness="the search's own total, asked for when the pass begins",
+        completeness="the search's own count when the pass begins, and of the untouched records when it ends",
         stamped=True,
         traps=READ_TRAPS,
     )
@@ -44,7 +44,7 @@ def _history(name: str, kind: str) -> Resource:
         cursor=f"properties.{modified(kind)}",
         overlap_s=OVERLAP_S,
         history="values of the stage properties with their instants, newest first",
-        completeness="the search's own total, asked for when the pass begins",
+        completeness="the walk is that of the records, which are counted",
         stamped=True,
         traps=(
             "only the last entries are kept by HubSpot",

@@ -43,7 +43,7 @@ def owners(session: Session, ask: Ask) -> Iterator[Page]:
         at: State = {**state, "after": after}
         if after is None:
             at = {"v": 1} if archived else {"v": 1, "pass": "archived", "after": None}
-        yield Page(body, "results", at, pass_name=state["pass"])
+        yield Page(body, "results", at, pass_name=state["pass"], present=True)
         state = at
 
 
@@ -71,7 +71,7 @@ def links(source: str, target: str) -> Reader:
         while part:
             following = list(islice(walk, LINKS_MAX))
             before, done = done, {"v": 1, "last": part[-1]} if following else {"v": 1}
-            yield from _part(session, source, target, part, before, done, present=last is None)
+            yield from _part(session, source, target, part, before, done)
             part = following
 
     return read
@@ -93,7 +93,7 @@ def _behind(ids: Iterator[str], last: str) -> Iterator[str]:
     yield from seen
 
 
-def _part(session: Session, source: str, target: str, ids: list[str], before: State, done: State, *, present: bool) -> Iterator[Page]:
+def _part(session: Session, source: str, target: str, ids: list[str], before: State, done: State) -> Iterator[Page]:
     """The edges of some records; those of busy ones come in pieces, each asked for with its own cursor."""
     inputs: list[dict[str, str]] = [{"id": i} for i in ids]
     while inputs:
@@ -103,7 +103,7 @@ def _part(session: Session, source: str, target: str, ids: list[str], before: St
             for row in orjson.loads(body)["results"]
             if ((row.get("paging") or {}).get("next") or {}).get("after") is not None
         ]
-        yield Page(body, "results", before if inputs else done, present=present, pass_name=f"{source} to {target}")
+        yield Page(body, "results", before if inputs else done, present=True, pass_name=f"{source} to {target}")
 
 
 # -- events ---------------------------------------------------------------------------------------------------------

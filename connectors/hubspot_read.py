@@ -192,7 +192,7 @@ def _total(session: Session, kind: str, state: State, *, closing: bool) -> int |
     if not closing or opening is None or state["next"] is None:
         return opening
     filters = [{"propertyName": modified(kind), "operator": "LTE", "value": _millis(state["next"], 0)}]
-    if since := state.get("since"):
+    if state["pass"] == "changes":
         filters.append({"propertyName": modified(kind), "operator": "GTE", "value": state["from"]})
     ask = {"filterGroups": [{"filters": filters}], "properties": ["hs_object_id"], "limit": 1}
     return min(opening, int(data(session.search.do_search, kind, ask)["total"]))
@@ -232,10 +232,12 @@ def _changes(
         state, here = _moved(session, state, ids, after), state
         total = None if past else _total(session, kind, state, closing=after is None and not first)
         ends = then if after is None else state
-        if in_parts and ids:
-            parts = _in_parts(session, kind, ids, names, past)
-            yield from (Page(part, "results", {**here, "last": last, "after": None}, pass_name="changes") for part, last in parts[:-1])
-            body = parts[-1][0]
+        size = HISTORY_PAGE if past else BATCH_MAX
+        parts = [ids[i : i + size] for i in range(0, len(ids), size)] if in_parts else []
+        for part in parts[:-1]:
+            yield Page(by_id(session, kind, part, names, past), "results", {**here, "last": part[-1], "after": None}, pass_name="changes")
+        if parts:
+            body = by_id(session, kind, parts[-1], names, past)
         yield Page(body, "results", ends, total=total, pass_name="changes")
         if after is None:
             return

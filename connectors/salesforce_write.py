@@ -47,11 +47,16 @@ def write(sobject: str, session: Session, writes: Sequence[Write]) -> Iterator[W
 
 
 def read_back(sobject: str, session: Session, ids: Sequence[str], fields: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-    """The live values of the fields by id as given; rows that are gone, merged away or unknown are left out."""
+    """The live values of the fields by id as given; rows that are gone, merged away or unknown are left out.
+
+    A field the org does not have (yet) reads as empty: a plan may be made before its fields are created.
+    """
     found: dict[str, Mapping[str, Any]] = {}
+    shown = session.fields(sobject) or {}
+    known = [f for f in fields if f in shown] or ["Id"]
     for start in range(0, len(ids), RETRIEVE):
         part = list(ids[start : start + RETRIEVE])
-        rows = session.json("POST", f"composite/sobjects/{sobject}", {"ids": part, "fields": [*fields]})
+        rows = session.json("POST", f"composite/sobjects/{sobject}", {"ids": part, "fields": known})
         found |= {given: {f: row.get(f) for f in fields} for given, row in zip(part, rows, strict=True) if row}
     return found
 

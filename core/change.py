@@ -165,5 +165,6 @@ def _datetime(value: Any) -> str:
                 value = datetime.fromisoformat(text)
             except ValueError:
                 return text
-    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    moment: datetime = value if value.tzinfo else value.replace(tzinfo=UTC)
+    utc: str = moment.astimezone(UTC).replace(microsecond=0).isoformat()
+    return utc.replace("+00:00", "Z")

@@ -126,7 +126,7 @@ class Resource:
 class Write:
     """New values for one vendor record. A value of None clears the field; a field not named is left alone.
 
-    `key` is our own id of this write, echoed in the result. Tag fields use the names "+tag:NAME" / "-tag:NAME".
+    `key` is our own id of this write, echoed in the result. A field "tag:PREFIX" stands for the one tag that begins so.
     """
 
     key: str

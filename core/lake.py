@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import ibis
 import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -66,8 +65,7 @@ class Lake:
 
     def close(self) -> None:
         if self._ibis is not None:
-            self._ibis.disconnect()
-            self._ibis = None
+            self._ibis = None  # not disconnected: kept results (`core.tables.keep`) may outlive the lake and clean up after themselves
         if self._spill is not None:
             shutil.rmtree(self._spill, ignore_errors=True)
             self._spill = None
@@ -143,6 +141,8 @@ class Lake:
         """The Ibis connection that `versions` and `current` are bound to."""
         with self._lock:
             if self._ibis is None:
+                import ibis  # half a second and 60 MB that a pull does not need
+
                 self._ibis = ibis.duckdb.from_connection(self.connect())
             return self._ibis
 
@@ -318,6 +318,8 @@ def _typed(rows: Any, schema: pa.Schema | None) -> Any:
     """The rows with every column of `schema`, null where a file is older than the column; other columns stay behind them."""
     if schema is None:
         return rows
+    import ibis
+
     wanted = ibis.Schema.from_pyarrow(schema)
     columns = {name: rows[name] if name in rows.columns else ibis.null(type_) for name, type_ in wanted.items()}
     return rows.select(**columns, **{name: rows[name] for name in rows.columns if name not in columns})

@@ -131,7 +131,7 @@ class PlanBook:
         query = select(t.change, o.before_image.label("found")).join(t.outcome, o.change_id == ch.change_id)
         query = query.where(o.apply_id == apply_id, o.status == "applied", ch.plan_id == plan_id).order_by(ch.position)
         with self.ledger.read() as c:
-            return [(_change(row), row["found"]) for row in c.execute(query).mappings()]
+            return [(_change(dict(row)), row["found"]) for row in c.execute(query).mappings()]
 
     # -- pushed values -------------------------------------------------------------------------------------------------------
     def pushed(self, account: str) -> pa.Table:
@@ -139,8 +139,7 @@ class PlanBook:
         p = t.pushed.c
         with self.ledger.read() as c:
             rows = c.execute(select(p.resource, p.vendor_id, p.field, p.value_hash).where(p.account == account)).all()
-        columns = list(zip(*rows, strict=True)) if rows else [[] for _ in PUSHED]
-        return pa.table([pa.array(column, pa.string()) for column in columns], schema=PUSHED)
+        return pa.Table.from_pylist([dict(zip(PUSHED.names, row, strict=True)) for row in rows], schema=PUSHED)
 
     def set_pushed(self, marks: Iterable[tuple[FieldKey, str]], now: datetime) -> None:
         rows = [dict(zip(("account", "resource", "vendor_id", "field"), key, strict=True), value_hash=mark, at=now) for key, mark in marks]

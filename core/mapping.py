@@ -113,10 +113,9 @@ def _pushes(document: Document, written: MappingDocument) -> Iterator[Push]:
                 table=spec.table,
                 where=document.where(("push", target, name), key=True),
             )
-            yield from _tags(push, spec.prefix) if push.type == "tags" else (push,)
+            yield _tag(push, spec.prefix) if push.type == "tags" else push
 
 
-def _tags(push: Push, prefix: str) -> Iterator[Push]:
-    """One statement per tag, "+tag:NAME", that holds for one of our values and for no other."""
-    for value, word in (push.values or {}).items():
-        yield dataclasses.replace(push, field=f"+tag:{prefix}{word}", type="boolean", values={value: True})
+def _tag(push: Push, prefix: str) -> Push:
+    """A field named after the prefix: its value is what follows it in the one tag that begins so."""
+    return dataclasses.replace(push, field=f"tag:{prefix}", type="text")

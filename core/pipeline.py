@@ -231,7 +231,7 @@ def apply_plan(
     """
     check(plan, now, allow=allow)
     changes = [c for c in plan.changes if only is None or only(c)]
-    apply_id = line.plans.open_apply(plan.plan_id, now) or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now))
+    apply_id = line.plans.open_apply(plan.plan_id) or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now))
     _ensure(changes, line, hands)
     book = line.plans.book(apply_id, now)
     apply(changes, hands, book, on_progress=on_progress)

@@ -25,14 +25,9 @@ _SOURCES = {"owner": "owner_id", "marketable": "opt_out", "stage": "deal_stage"}
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
 
 
-@ibis.udf.scalar.builtin
+@ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]
 def md5(text: str) -> str:  # type: ignore[empty-body]
     """The engine's own md5, in lower-case hexadecimal (DuckDB, PostgreSQL and Spark agree)."""
-
-
-def vendor_field(push: Push) -> str:
-    """The field as targets know it. A tags field is named after its prefix: its value is what follows in the one tag that has it."""
-    return f"tag:{push.prefix}" if push.type == "tags" else push.field
 
 
 def derived(
@@ -67,7 +62,7 @@ def _of_kind(
     known = done.filter(done.target == target).select("vendor_id", "field", known="value_hash")
     joined = wanted.left_join(known, ["vendor_id", "field"])
     fresh = joined.filter(joined.known.isnull() & joined.value.notnull() | (joined.known != joined.value_hash))
-    by_name = {vendor_field(push): push for push in pushes}
+    by_name = {push.field: push for push in pushes}
     result = ibis.get_backend(fresh).to_pyarrow(fresh.select("vendor_id", "entity_id", "field", "value", "value_hash"))
     for row in result.to_pylist():
         push = by_name[row["field"]]
@@ -85,7 +80,7 @@ def _column(rows: ibis.Table, push: Push, account: str) -> ibis.Table:
         raise UserError(f"`from: {push.source}` is not known for these records", where=push.where, next_step=f"use one of: {have}")
     for name, allowed in push.only_when.items():
         rows = rows.filter(rows[name].cast("string").isin([str(v) for v in allowed]))
-    return rows.select("vendor_id", "entity_id", field=ibis.literal(vendor_field(push)), value=rows[push.source].cast("string"))
+    return rows.select("vendor_id", "entity_id", field=ibis.literal(push.field), value=rows[push.source].cast("string"))
 
 
 def _translated(push: Push, value: str | None) -> Any:
@@ -138,7 +133,7 @@ def _wish(finding: Mapping[str, Any], fix: Mapping[str, Any], book: Book) -> Des
     before = canonical(fix["before"], push.type) if "before" in fix else ANY
     why = f"{finding['rule']}: {finding.get('title') or fix['field']}"
     return Desired(
-        account, push.target, str(fix["vendor_id"]), vendor_field(push), push.type, value, why, _policy(push, fix), finding["rule"],
+        account, push.target, str(fix["vendor_id"]), push.field, push.type, value, why, _policy(push, fix), finding["rule"],
         finding["entity_id"], before,
     )  # fmt: skip
 

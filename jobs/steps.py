@@ -91,7 +91,9 @@ def run_sync(
     return SyncResult(run_id, status, counts, problems)
 
 
-def _pull(hub: Hub, opened: Any, run_id: str, full: bool, since: datetime | None, resources: Sequence[str], on_progress: Any) -> AccountResult:
+def _pull(
+    hub: Hub, opened: Any, run_id: str, full: bool, since: datetime | None, resources: Sequence[str], on_progress: Any
+) -> AccountResult:
     only = set(resources) or set(hub.config.account(opened.name).resources or ()) or None
     return pull_account(
         opened.connector, opened.session, hub.setup.mappings[opened.name], hub.ledger, hub.lake, run_id, account=opened.name,

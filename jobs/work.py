@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import click
 
 from core.change import Plan
 from core.errors import TundishError, UserError
 from core.pipeline import Understanding
 from jobs import steps
+from jobs.alerts import alert, history_of, message, should_alert
 from jobs.leases import held
+from jobs.schedule import ledger_hooks, serve
 from jobs.wiring import Hub
 
 
@@ -39,22 +41,71 @@ class JobResult:
 
 
 def run_job(hub: Hub, name: str, *, quiet: bool = True) -> JobResult:
-    """Run one job of the config under its lease. A partial sync goes on to reconcile; a plan from it refuses itself."""
+    """Run one job of the config under its lease. Raises: UserError when another process runs it."""
+    hub.config.job(name)
+    with held(hub.ledger, f"job:{name}", hub.clock):
+        return do_job(hub, name, quiet=quiet)
+
+
+def do_job(hub: Hub, name: str, *, quiet: bool = True) -> JobResult:
+    """The steps of a job, remembered as a run of its name, with an alert when it is not well. The caller holds the lease.
+
+    A partial sync goes on to reconcile; a plan from it refuses itself.
+    """
     job = hub.config.job(name)
     result = JobResult(name)
-    with held(hub.ledger, f"job:{name}", hub.clock):
-        state: dict[str, Any] = {}
-        for step in job.steps:
-            word, *rest = step.split()
-            try:
-                _STEPS[word](hub, rest, state, result, job.apply == "auto", quiet)
-            except TundishError as problem:
-                result.add(word, {"error": problem.message, "next": problem.next_step}, str(problem), problem.exit_code)
-                break
-            if steps.STOP.is_set():
-                result.add("stopped", {}, "asked to stop; the next run continues", 3)
-                break
+    run_id = hub.ledger.start_run(name, hub.clock(), {"steps": list(job.steps)})
+    state: dict[str, Any] = {}
+    for step in job.steps:
+        word, *rest = step.split()
+        try:
+            _STEPS[word](hub, rest, state, result, job.apply == "auto", quiet)
+        except TundishError as problem:
+            result.add(word, {"error": problem.message, "next": problem.next_step}, str(problem), problem.exit_code)
+            break
+        if steps.STOP.is_set():
+            result.add("stopped", {}, "asked to stop; the next run continues", 3)
+            break
+    status = {0: "done", 3: "partial"}.get(result.exit_code, "failed")
+    hub.ledger.end_run(run_id, status, hub.clock(), {"exit": result.exit_code})
+    _alert(hub, name, run_id, status, result)
     return result
+
+
+def _alert(hub: Hub, name: str, run_id: str, status: str, result: JobResult) -> None:
+    """Tell the alert URLs about trouble (again with growing pauses) and about recovery (once)."""
+    history = history_of(hub.ledger.runs(200, name))
+    kind = should_alert(history, hub.clock())
+    if kind is None or not hub.config.alerts:
+        return
+    problems = alert(hub.config.alert_urls(os.environ), *message(name, kind, history, result.text()))
+    result.lines += [f"alert: {problem}" for problem in problems]
+    hub.ledger.end_run(run_id, status, hub.clock(), {"exit": result.exit_code, "alerted": kind})
+
+
+def serve_jobs(hub: Hub, names: Sequence[str] = ()) -> int:
+    """Run the scheduled jobs until stopped. Raises: UserError when no job of the config has a schedule."""
+    jobs = {name: hub.config.job(name) for name in (names or hub.config.jobs)}
+    scheduled = {name: job for name, job in jobs.items() if job.schedule}
+    if not scheduled:
+        raise UserError("no job of the config has a schedule", where=str(hub.config.path), next_step="see `jobs:` in config.example.yaml")
+    for name, job in scheduled.items():
+        click.echo(f"{name}: {job.schedule} ({hub.config.organisation.timezone})")
+
+    def run(name: str) -> int:
+        result = do_job(hub, name)
+        click.echo(f"{hub.clock():%Y-%m-%d %H:%M:%S} {name}: exit {result.exit_code}\n{result.text()}")
+        return result.exit_code
+
+    serve(
+        scheduled,
+        run,
+        timezone=hub.config.organisation.timezone,
+        hooks=ledger_hooks(hub.ledger, hub.clock),
+        stop=steps.STOP,
+        clock=hub.clock,
+    )
+    return 0
 
 
 def _sync(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
@@ -82,7 +133,8 @@ def _measure(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult
 def _plan(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
     plan = state["plan"] = steps.run_plan(hub, found=_found(hub, state))
     data = {"plan": plan.plan_id, "changes": plan.counts(), "held": len(plan.held), "refusals": list(plan.refusals)}
-    result.add("plan", data, f"{len(plan.changes)} changes, {len(plan.held)} held" + "".join(f"\n  refused: {r}" for r in plan.refusals))
+    refused = "".join(f"\n  refused: {r}" for r in plan.refusals)
+    result.add("plan", data, f"{len(plan.changes)} changes, {len(plan.held)} held{refused}", 4 if plan.refusals else 0)
 
 
 def _apply(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
@@ -122,18 +174,3 @@ _STEPS = {
     "sync": _sync, "resolve": _reconcile, "reconcile": _reconcile, "measure": _measure, "plan": _plan, "apply": _apply,
     "compact": _compact, "check": _check, "report": _report,
 }  # fmt: skip
-
-
-@contextmanager
-def _graceful() -> Iterator[None]:
-    """SIGTERM and SIGINT finish the page in hand, then stop."""
-    old = {s: signal.signal(s, lambda *_: steps.STOP.set()) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-def alert_urls(hub: Hub) -> tuple[str, ...]:
-    return hub.config.alert_urls(os.environ)

@@ -2,65 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 import pytest
-import urllib3
 from hubspot import HubSpot
+from hubspot_account import OLD, TOKEN, opened, portal, thing
 
-from connectors.sandbox.hubspot import HubspotEmulator
-from connectors.sandbox.kit import Clock, Fault, control, serve
-
-START = 1_780_000_000.0
-TOKEN = "pat-na1-sandbox"
-STAMP = "2026-05-01T12:00:00Z"
-
-
-def thing(oid: int, updated: str = STAMP, **properties: Any) -> dict[str, Any]:
-    more = {k: properties.pop(k) for k in ("archived", "archivedAt", "history") if k in properties}
-    return {"id": str(oid), "properties": properties, "createdAt": "2026-04-01T08:00:00Z", "updatedAt": updated, "archived": False, **more}
-
-
-def portal(contacts: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
-    return {"objects": {"contacts": contacts or [], **more.pop("objects", {})}, **more}
-
-
-class Door:
-    """Bare HTTP to one served emulator."""
-
-    def __init__(self, emulator: HubspotEmulator, url: str) -> None:
-        self.emulator, self.url, self.token = emulator, url, TOKEN
-        self.pool = urllib3.PoolManager(retries=False)
-
-    def ask(self, method: str, path: str, body: Any = None, **fields: Any) -> tuple[int, Any]:
-        reply = self.reply(method, path, body, **fields)
-        return reply.status, orjson.loads(reply.data) if reply.data else None
-
-    def reply(self, method: str, path: str, body: Any = None, **fields: Any) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        data = None if body is None else orjson.dumps(body)
-        query = [(k, v) for k, v in fields.items() if v is not None]
-        if query:
-            path += "?" + urlencode(query)
-        return self.pool.request(method, self.url + path, body=data, headers=headers)
-
-    def search(self, kind: str = "contacts", **body: Any) -> tuple[int, Any]:
-        return self.ask("POST", f"/crm/v3/objects/{kind}/search", body)
-
-    def form(self, path: str, **fields: str) -> tuple[int, Any]:
-        reply = self.pool.request("POST", self.url + path, fields=fields, encode_multipart=False)
-        return reply.status, orjson.loads(reply.data)
-
-
-@contextmanager
-def opened(seed: dict[str, Any], **options: Any) -> Iterator[Door]:
-    emulator = HubspotEmulator(seed, clock=Clock(START), **{"limits": False, **options})
-    with serve([emulator]) as urls:
-        yield Door(emulator, urls["hubspot"])
+from connectors.sandbox.kit import Fault, control
 
 
 def equal(name: str, value: str) -> list[dict[str, Any]]:
@@ -77,7 +26,7 @@ def test_the_official_client_walks_the_whole_list_and_unset_columns_are_null() -
         "email": "p1@x.test",
         "lifecyclestage": None,
         "createdate": "2026-04-01T08:00:00Z",
-        "lastmodifieddate": STAMP,
+        "lastmodifieddate": OLD,
         "hs_object_id": "1",
     }
 
@@ -218,7 +167,7 @@ def test_archived_records_are_in_their_own_list_only_and_keep_their_stamp() -> N
         _, found = door.search()
     assert ([r["id"] for r in live["results"]], found["total"]) == (["1"], 1)
     row = gone["results"][0]
-    assert (row["id"], row["archived"], row["updatedAt"]) == ("2", True, STAMP)
+    assert (row["id"], row["archived"], row["updatedAt"]) == ("2", True, OLD)
     assert row["archivedAt"].startswith("2026-05-28")
 
 
@@ -344,7 +293,7 @@ def test_edges_of_a_busy_record_come_in_pages_and_lonely_records_as_errors() -> 
     assert (seen, after, status) == (["1", "2", "3", "4", "5"], None, 207)
     assert [e["toObjectId"] for e in back["results"]] == ["8", "9"]
     assert back["results"][0]["associationTypes"] == [{"category": "HUBSPOT_DEFINED", "typeId": 279, "label": None}]
-    assert unchanged == STAMP
+    assert unchanged == OLD
 
 
 def test_events_are_found_by_type_and_time() -> None:

@@ -1,0 +1,137 @@
+"""What the jobs print for a person: plain data in, text out. Rich is imported only when somebody looks at a terminal.
+
+Every `*_text` function answers aligned plain lines where standard output is no terminal. It must not compute anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from core.apply import Outcome
+from core.change import Change, Plan
+from jobs import show_findings, show_metrics
+from jobs.show_private import without_people
+from jobs.show_progress import Progress
+from jobs.show_table import Table, table, text
+
+__all__ = [
+    "Progress", "entities_text", "findings_text", "metrics_text", "outcomes_text", "plan_table", "plan_text", "records_table",
+    "records_text", "rejects_text", "table_text", "truth_text",
+]  # fmt: skip
+_RECORD_COLUMNS = ("account", "resource", "vendor says", "rows", "appended", "deleted", "rejected", "status", "reason")
+_NUMBERS = ("vendor says", "rows", "appended", "deleted", "rejected")
+_OUTCOMES = {
+    "applied": "written and read back", "already": "stood there already", "drifted": "changed by somebody since; not touched",
+    "gone": "the record is no more", "rejected": "refused by the vendor", "failed": "not written; apply again",
+    "undone": "put back", "kept": "changed by somebody since; left as it is",
+}  # fmt: skip
+
+
+def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Any table. "none" when there are no rows."""
+    return text(table(columns, rows)) if rows else "none"
+
+
+# -- what was pulled ------------------------------------------------------------------------------------------------------
+def records_table(counts: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows per account and resource (ledger counts as dicts), with their sum."""
+    rows = [
+        [c["account"], c["resource"], c.get("vendor_total"), c.get("kept", 0), c.get("appended", 0), c.get("deleted", 0), c.get("rejected", 0),
+         c.get("status", ""), c.get("reason", "")]
+        for c in counts
+    ]  # fmt: skip
+    sums = [sum(c.get(name) or 0 for c in counts) for name in ("kept", "appended", "deleted", "rejected")]
+    return table(_RECORD_COLUMNS, [*rows, ["all", "", None, *sums, "", ""]], numbers=_NUMBERS)
+
+
+def records_text(counts: Sequence[Mapping[str, Any]]) -> str:
+    return text(records_table(counts)) if counts else "no rows were read"
+
+
+def rejects_text(rejects: Sequence[Mapping[str, Any]], limit: int = 20) -> str:
+    """Rows that could not be used: where the mapping says so, and why."""
+    rows = [[r.get("vendor_id") or "?", r.get("place", ""), without_people(str(r.get("reason", "")))] for r in rejects[:limit]]
+    note = f"{len(rejects) - limit} more" if len(rejects) > limit else ""
+    return text(table(["row", "mapping", "reason"], rows, note=note)) if rows else "no row was rejected"
+
+
+def entities_text(entities: Mapping[str, int]) -> str:
+    rows = [[kind, n] for kind, n in sorted(entities.items())]
+    return text(table(["entity", "number"], rows, numbers=["number"])) if rows else "no entity is known yet"
+
+
+# -- what was found -------------------------------------------------------------------------------------------------------
+def findings_text(findings: Sequence[Mapping[str, Any]], limit: int = 50) -> str:
+    """Number by rule, then the worst `limit` one by one. People's addresses are never shown."""
+    if not findings:
+        return "no findings: the systems agree"
+    return "\n\n".join((text(show_findings.summary_table(findings)), text(show_findings.findings_table(findings, limit))))
+
+
+def truth_text(truth: Mapping[str, Any], findings: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Findings by rule beside what the sandbox planted: {planted, found, missed, false, rules: {rule: the same}}."""
+    return text(show_findings.truth_table(truth, findings))
+
+
+def metrics_text(metrics: Iterable[Mapping[str, Any]], name: str | None = None) -> str:
+    """All metrics, or one family: funnel, pipeline, winrate, sources."""
+    return "\n\n".join(text(t) for t in show_metrics.tables(metrics, name)) or "nothing to measure yet"
+
+
+# -- what is written ------------------------------------------------------------------------------------------------------
+def plan_table(changes: Sequence[Change]) -> Table:
+    rows = [[f"{c.account}/{c.target}", c.vendor_id, c.field, old(c.before), "→", old(c.after), why(c)] for c in changes]
+    return table(["target", "record", "field", "old", "", "new", "why"], rows)
+
+
+def old(value: str | None) -> str:
+    return "(empty)" if value is None else value
+
+
+def why(change: Change) -> str:
+    return f"{change.rule}: {change.why}" if change.rule and not change.why.startswith(change.rule) else change.why
+
+
+def plan_text(plan: Plan, limit: int = 40) -> str:
+    """Field by field old → new and why, grouped by account and target: every target gets its share of `limit` lines."""
+    counts = plan.counts()
+    if not plan.changes:
+        return "\n".join([f"plan {plan.plan_id}: nothing to change", *_held_lines(plan)])
+    shown = fair_share(plan.changes, limit)
+    parts = [text(plan_table([c for c in shown if f"{c.account}/{c.target}" == target])) for target in counts]
+    rest = len(plan.changes) - len(shown)
+    more = [f"{rest} more changes; show all with --max {len(plan.changes)}"] if rest else []
+    summary = ", ".join(f"{target} {n:,}" for target, n in counts.items())
+    records = len({(c.account, c.target, c.vendor_id) for c in plan.changes})
+    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records ({summary}); good until {plan.expires_at:%Y-%m-%d %H:%M} UTC"
+    return "\n".join([*parts, *more, head, *_held_lines(plan), *(f"refused: {reason}" for reason in plan.refusals)])
+
+
+def fair_share(changes: Sequence[Change], limit: int) -> list[Change]:
+    """At most `limit` changes, so that no target hides another: dealt out in turns, shown in the plan's order."""
+    turns: Counter[tuple[str, str]] = Counter()
+    ranked = []
+    for place, change in enumerate(changes):
+        ranked.append((turns[(change.account, change.target)], place))
+        turns[(change.account, change.target)] += 1
+    return [changes[place] for place in sorted(place for _, place in sorted(ranked)[:limit])]
+
+
+def _held_lines(plan: Plan) -> list[str]:
+    reasons = Counter(f"{h.account}/{h.target}: {without_people(h.reason)}" for h in plan.held)
+    return [f"held back {n:,}: {reason}" for reason, n in sorted(reasons.items())]
+
+
+def outcomes_text(outcomes: Sequence[Outcome]) -> str:
+    """Outcomes of an apply or an undo by status, and each one that needs a person."""
+    if not outcomes:
+        return "nothing to do"
+    counts = Counter(o.status for o in outcomes)
+    rows = [[status, counts[status], meaning] for status, meaning in _OUTCOMES.items() if counts[status]]
+    rows += [[status, n, ""] for status, n in sorted(counts.items()) if status not in _OUTCOMES]
+    lines = [text(table(["outcome", "number", "meaning"], rows, numbers=["number"]))]
+    bad = [o for o in outcomes if o.status in ("rejected", "failed")]
+    lines += [f"{o.status} {o.change_id}: {without_people(o.detail)}" for o in bad[:10]]
+    return "\n".join([*lines, f"{len(bad) - 10} more"] if len(bad) > 10 else lines)

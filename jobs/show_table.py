@@ -1,0 +1,111 @@
+"""A table as plain data, and its two faces: aligned plain lines, or Rich where somebody looks at a terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+WIDEST = 60  # a plain cell longer than this is cut, except in the last column
+_STYLES = {
+    "S1": "bold red", "S2": "yellow", "S3": "cyan", "S4": "dim",
+    "done": "green", "partial": "bold yellow", "failed": "bold red", "rejected": "red", "running": "cyan",
+    "applied": "green", "already": "green", "undone": "green", "drifted": "yellow", "kept": "yellow", "gone": "yellow",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of text. `numbers` are the places of the columns set flush right; `note` stands under the table."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    title: str = ""
+    numbers: frozenset[int] = frozenset()
+    note: str = ""
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "", numbers: Sequence[str] = (), note: str = "") -> Table:
+    """Any values as a table: None is empty, whole numbers get thin groups (1,234)."""
+    places = frozenset(i for i, name in enumerate(columns) if name in numbers)
+    return Table(tuple(columns), tuple(tuple(cell(value) for value in row) for row in rows), title, places, note)
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return "".join(c if c.isprintable() else " " for c in text)  # a vendor's text must not steer the terminal
+
+
+def text(shown: Table, terminal: bool | None = None) -> str:
+    """The table as text. terminal None: Rich when standard output is a terminal, plain lines otherwise."""
+    return rich_text(shown) if (on_terminal() if terminal is None else terminal) else plain_text(shown)
+
+
+def on_terminal() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
+
+
+# -- plain --------------------------------------------------------------------------------------------------------------
+def plain_text(shown: Table) -> str:
+    """Aligned lines, two spaces between columns, no trailing spaces, no colour."""
+    last = len(shown.columns) - 1
+    rows = [[_cut(value) if i < last else value for i, value in enumerate(row)] for row in shown.rows]
+    widths = [max(_width(line[i]) for line in (shown.columns, *rows)) for i in range(last + 1)]
+    lines = [shown.title] if shown.title else []
+    lines.append(_line(shown.columns, widths, shown.numbers))
+    lines.append(_line(["-" * w for w in widths], widths, frozenset()))
+    lines += [_line(row, widths, shown.numbers) for row in rows]
+    return "\n".join([*lines, shown.note] if shown.note else lines)
+
+
+def _line(values: Sequence[str], widths: Sequence[int], numbers: frozenset[int]) -> str:
+    padded = []
+    for i, (value, width) in enumerate(zip(values, widths, strict=True)):
+        space = " " * (width - _width(value))
+        padded.append(space + value if i in numbers else value + space)
+    return "  ".join(padded).rstrip()
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= WIDEST else value[: WIDEST - 1] + "…"
+
+
+def _width(value: str) -> int:
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in value)
+
+
+# -- Rich ---------------------------------------------------------------------------------------------------------------
+def rich_table(shown: Table) -> Any:
+    """The same as a Rich table, for those who draw it themselves."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    title = Text(shown.title, style="bold") if shown.title else None
+    drawn = RichTable(title=title, caption=Text(shown.note) if shown.note else None, box=box.SIMPLE_HEAD, title_justify="left")
+    drawn.caption_justify = "left"
+    for i, name in enumerate(shown.columns):
+        drawn.add_column(Text(name), justify="right" if i in shown.numbers else "left", overflow="fold")
+    for row in shown.rows:
+        drawn.add_row(*(Text(value, style=_STYLES.get(value, "")) for value in row))
+    return drawn
+
+
+def rich_text(shown: Table) -> str:
+    """With colours, as wide as the terminal."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(file=StringIO(), force_terminal=True, width=shutil.get_terminal_size((120, 40)).columns)
+    with console.capture() as capture:
+        console.print(rich_table(shown))
+    return capture.get().rstrip()

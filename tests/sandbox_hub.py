@@ -1,0 +1,137 @@
+"""A served sandbox and a hub over it, in a time that moves only when somebody sleeps. It names no vendor."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from connectors.sandbox.kit import Clock, Emulator, serve
+from connectors.sandbox.world import build
+from core.http import Transport
+from core.model import KINDS
+from jobs.cli import main
+from jobs.play import emulator_classes, write_config
+from jobs.wiring import Hub, all_connectors, open_hub
+
+NOW = datetime(2026, 6, 30, tzinfo=UTC)
+VENDORS = sorted(set(all_connectors()) & set(emulator_classes()))
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+RecordKey = tuple[str, str, str, str]  # kind, account, resource, vendor id
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a test plays with. Every account is named like its vendor."""
+
+    emulators: Mapping[str, Emulator]
+    truth: Mapping[str, Any]
+    config: Path
+    hub: Hub
+    clock: Clock
+
+    @property
+    def home(self) -> Path:
+        return self.config.parent
+
+    def requests(self) -> int:
+        return sum(sum(e.calls.values()) for e in self.emulators.values())
+
+    def writes(self) -> list[tuple[str, str]]:
+        """(method, path) of everything the emulators saw that does more than read."""
+        return [
+            (method, path)
+            for vendor, emulator in self.emulators.items()
+            for method, path, _ in emulator.log
+            if method not in READS and not (method == "POST" and re.search("|".join(all_connectors()[vendor].safe_posts) or "(?!)", path))
+        ]
+
+
+def loaded(size: int, seed: int, now: datetime, clock: Clock, vendors: Sequence[str] = VENDORS) -> tuple[dict[str, Emulator], Any]:
+    """Emulators that show a fresh world, and the truth about it. Their limits go by the clock that is handed in."""
+    world = build(size, seed, now=now.isoformat().replace("+00:00", "Z"))
+    emulators = {name: emulator_classes()[name](world.seeds[name], clock=clock) for name in vendors}
+    for emulator in emulators.values():
+        if hasattr(emulator, "ticks"):
+            emulator.ticks = clock.now
+    return emulators, world.truth
+
+
+@contextmanager
+def standing(home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str] = VENDORS) -> Iterator[Standing]:
+    """A world of `size` people at NOW. Whoever waits moves the clock on instead, for hub and emulators alike."""
+    clock = Clock(NOW.timestamp())
+    emulators, truth = loaded(size, seed, NOW, clock, vendors)
+    with ExitStack() as stack:
+        urls = stack.enter_context(serve(list(emulators.values())))
+        config = write_config(home, urls)
+        stack.enter_context(patch("jobs.wiring.Transport", partial(Transport, sleep=clock.advance, monotonic=clock.now)))
+        stack.enter_context(patch("jobs.wiring.datetime", SimpleNamespace(now=lambda zone: clock.utc())))
+        hub = stack.enter_context(open_hub(config))
+        yield Standing(emulators, truth, config, hub, clock)
+
+
+def contents(hub: Hub) -> dict[RecordKey, tuple[int, bool]]:
+    """What the lake holds now: of each record its content hash and whether it is deleted."""
+    found = {}
+    for kind in KINDS:
+        rows = hub.lake.current(kind).select("account", "resource", "vendor_id", "content_hash", "deleted").to_pyarrow()
+        for row in rows.to_pylist():
+            found[(kind, row["account"], row["resource"], row["vendor_id"])] = (row["content_hash"], row["deleted"])
+    return found
+
+
+def versions(hub: Hub) -> int:
+    """Rows of all pulled kinds, every version counted."""
+    return sum(hub.lake.versions(kind).count().execute() for kind in KINDS)
+
+
+def live_records(hub: Hub, kinds: Sequence[str] = ("person", "company", "deal")) -> set[tuple[str, str, str]]:
+    """(account, resource, vendor id) of records that are neither deleted nor merged away."""
+    found = set()
+    for kind in kinds:
+        rows = hub.lake.current(kind)
+        table = rows.filter(~rows.deleted & rows.merged_into.isnull()).select("account", "resource", "vendor_id").to_pyarrow()
+        found |= {(r["account"], r["resource"], r["vendor_id"]) for r in table.to_pylist()}
+    return found
+
+
+def true_records(truth: Mapping[str, Any], vendors: Sequence[str] = VENDORS) -> set[tuple[str, str, str]]:
+    """The same, as the world's truth has it."""
+    rows = [record for group in ("people", "companies", "deals") for thing in truth[group] for record in thing["records"]]
+    return {(r[0], r[1], str(r[2])) for r in rows if r[0] in vendors}
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended. `json` is its standard output, parsed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def tundish(*args: str | Path) -> Said:
+    """Run a command of the command line in this process, as `tundish ...` would."""
+    out, err = io.StringIO(), io.StringIO()
+    with patch.object(sys, "argv", ["tundish", *map(str, args)]), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Said(code, out.getvalue(), err.getvalue())

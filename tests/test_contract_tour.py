@@ -1,0 +1,262 @@
+"""The contract tour: what every connector must do, shown against its emulator. A connector joins by existing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from sandbox_hub import VENDORS, Standing, contents, live_records, standing, true_records, versions
+
+from connectors.sandbox.kit import Fault, Reply, Request
+from core.connector import Target, Write
+from core.errors import CredentialsError
+from core.http import ReadOnlyError
+from jobs.play import emulator_classes
+from jobs.steps import SyncResult, run_sync
+from jobs.wiring import all_connectors
+
+Stand = Callable[..., Standing]
+E_MAIL = re.compile(r"[\w.+-]+(@|%40)[\w-]+\.\w+")
+
+
+@pytest.fixture(params=VENDORS)
+def vendor(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@cache
+def undisturbed(vendor: str) -> tuple[dict[Any, Any], int, int]:
+    """What a first sync without trouble leaves: contents, versions, and the requests it took."""
+    with TemporaryDirectory() as home, standing(Path(home), vendors=[vendor]) as sandbox:
+        assert run_sync(sandbox.hub, quiet=True).status == "done"
+        return contents(sandbox.hub), versions(sandbox.hub), sandbox.requests()
+
+
+@cache
+def written_fields(vendor: str) -> dict[str, str]:
+    """resource → a plain text field of its records that the mapping reads and the vendor lets us write, as a target calls it."""
+    found = {}
+    mapping = YAML(typ="safe").load(Path(f"mappings/{vendor}.yaml"))
+    for resource, outputs in mapping["resources"].items():
+        for output in outputs if isinstance(outputs, list) else [outputs]:
+            path = output.get("fields", {}).get("first_name" if output["kind"] == "person" else "name")
+            if isinstance(path, str):
+                found.setdefault(resource, path.rpartition(".")[2])
+    return found
+
+
+def ids_of(sandbox: Standing, resource: str) -> list[str]:
+    return sorted(key[2] for key in live_records(sandbox.hub) if key[1] == resource)
+
+
+def edit(sandbox: Standing, vendor: str, target: Target, ids: list[str], value: str | None) -> None:
+    """Change a mapped field of some records at the vendor, through its own interface."""
+    name = written_fields(vendor)[target.resource]
+    with sandbox.hub.account(vendor, writes=True) as opened:
+        assert [r for r in target.write(opened.session, [Write(i, i, {name: value}) for i in ids]) if not r.ok] == []
+
+
+def sync(sandbox: Standing) -> SyncResult:
+    return run_sync(sandbox.hub, quiet=True)
+
+
+def reasons(result: SyncResult) -> list[str]:
+    return [f"{c.resource}: {c.status} {c.reason}" for c in result.counts if c.status != "done"] + [str(p) for p in result.problems.values()]
+
+
+# -- the vendor is there ---------------------------------------------------------------------------------------------------
+def test_every_connector_has_an_emulator_and_every_emulator_a_connector() -> None:
+    assert sorted(all_connectors()) == sorted(emulator_classes())
+
+
+def test_the_probe_is_one_cheap_sentence_about_the_account(vendor: str, toured: dict[str, Standing]) -> None:
+    sandbox = toured[vendor]
+    with sandbox.hub.account(vendor) as opened:
+        before = sandbox.requests()
+        sentence = opened.connector.probe(opened.session)
+    assert len(sentence) > 10
+    assert sandbox.requests() - before <= 2
+
+
+def test_a_wrong_credential_is_told_by_its_setting_and_never_shown(vendor: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    secrets = [s.name for s in all_connectors()[vendor].settings if s.secret and (sandbox.home / f"secrets/{vendor}.{s.name}").exists()]
+    assert secrets
+    for name in secrets:
+        place = sandbox.home / f"secrets/{vendor}.{name}"
+        right = place.read_text()
+        place.write_text(f"wrong-{right}")
+        with pytest.raises(CredentialsError) as caught, sandbox.hub.account(vendor) as opened:
+            opened.connector.probe(opened.session)
+        assert name in str(caught.value)
+        assert right not in str(caught.value)
+        place.write_text(right)
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------------
+def test_every_row_of_every_mapped_resource_arrives_exactly_once(vendor: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    result = sync(sandbox)
+    assert (result.status, result.exit_code, reasons(result)) == ("done", 0, [])
+    assert {c.resource for c in result.counts} == set(sandbox.hub.setup.mappings[vendor].resources)
+    assert live_records(sandbox.hub) == true_records(sandbox.truth, [vendor])
+    assert versions(sandbox.hub) == len(contents(sandbox.hub)) == sum(c.appended for c in result.counts)
+    assert sum(c.rejected for c in result.counts) == 0
+
+
+def test_a_second_sync_appends_nothing(vendor: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    sync(sandbox)
+    again = sync(sandbox)
+    assert (again.status, {c.resource: c.appended for c in again.counts if c.appended}) == ("done", {})
+
+
+def test_edits_at_the_very_instant_of_the_last_read_are_all_picked_up_and_nothing_else(vendor: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    sync(sandbox)
+    instant = sandbox.clock.now()
+    known = contents(sandbox.hub)
+    for turn in (0, 1):  # the second edit carries the same stamp as the first, which was read already
+        edited = set()
+        for target in all_connectors()[vendor].targets:
+            ids = ids_of(sandbox, target.resource)[turn * 2 : turn * 2 + 2]
+            sandbox.clock.advance(instant - sandbox.clock.now())
+            edit(sandbox, vendor, target, ids, f"Edited {turn}")
+            edited |= {(target.resource, i) for i in ids}
+        result = sync(sandbox)
+        now = contents(sandbox.hub)
+        changed = {(key[2], key[3]) for key in now if now[key] != known.get(key)}
+        assert (result.status, reasons(result)) == ("done", [])
+        assert changed == edited
+        assert sum(c.appended for c in result.counts) == len(edited)
+        known = now
+
+
+FAULTS = {
+    "throttled_with_a_wait": [Fault("throttle", times=3, after=2, retry_after="7")],
+    "throttled_without_a_wait": [Fault("throttle", times=3, after=4)],
+    "server_errors": [Fault("error", times=3, after=3, status=503), Fault("error", times=2, after=9, status=500)],
+    "bodies_cut_off": [Fault("cut", times=2, after=3), Fault("cut", times=1, after=8)],
+    "slow_answers": [Fault("slow", times=3, after=2, seconds=0.03)],
+    "token_expired_in_the_middle": [Fault("expire", times=1, after=5), Fault("expire", times=1, after=11)],
+}
+
+
+@pytest.mark.parametrize("trouble", FAULTS)
+def test_trouble_on_the_wire_changes_nothing_in_the_lake(vendor: str, trouble: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    sandbox.emulators[vendor].faults.extend(Fault(**vars(f)) for f in FAULTS[trouble])
+    result = sync(sandbox)
+    assert (result.status, reasons(result)) == ("done", [])
+    assert all(f.times == 0 for f in sandbox.emulators[vendor].faults)
+    assert contents(sandbox.hub) == undisturbed(vendor)[0]
+    assert versions(sandbox.hub) == undisturbed(vendor)[1]
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_resource_that_cannot_be_read_leaves_the_run_partial_and_is_named(vendor: str, status: int, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    sandbox.emulators[vendor].faults.append(Fault("error", times=-1, after=undisturbed(vendor)[2] // 2, status=status))
+    result = sync(sandbox)
+    assert (result.status, result.exit_code) == ("partial", 3)
+    assert any(c.status == "done" for c in result.counts)
+    assert all(c.reason for c in result.counts if c.status != "done")
+    sandbox.emulators[vendor].faults.clear()
+    healed = sync(sandbox)
+    assert (healed.status, reasons(healed)) == ("done", [])
+    assert contents(sandbox.hub) == undisturbed(vendor)[0]
+
+
+def test_a_page_that_makes_no_sense_leaves_the_run_partial_and_the_next_run_complete(vendor: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    emulator = sandbox.emulators[vendor]
+    garble_one_page(emulator, after=undisturbed(vendor)[2] // 2)
+    result = sync(sandbox)
+    assert (result.status, result.exit_code) == ("partial", 3)
+    assert [c.reason for c in result.counts if c.status != "done" and not c.reason] == []
+    healed = sync(sandbox)
+    assert (healed.status, reasons(healed)) == ("done", [])
+    assert contents(sandbox.hub) == undisturbed(vendor)[0]
+
+
+def garble_one_page(emulator: Any, after: int) -> None:
+    """The reply to request number `after` says 200 and is half a JSON document."""
+    honest, left = emulator.decorate, [after]
+
+    def decorate(request: Request, reply: Reply) -> Reply:
+        left[0] -= 1
+        reply = honest(request, reply)
+        return Reply(b'{"results": [{"id": ', 200) if left[0] == 0 else reply
+
+    emulator.decorate = decorate
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Standing]]:
+    """All vendors, synced once; for tests that need ids and leave records as they found them."""
+    with standing(tmp_path_factory.mktemp("toured")) as sandbox:
+        assert run_sync(sandbox.hub, quiet=True).status == "done"
+        yield dict.fromkeys(VENDORS, sandbox)
+
+
+def test_a_read_only_session_refuses_writes_before_any_byte(vendor: str, toured: dict[str, Standing]) -> None:
+    sandbox = toured[vendor]
+    before = sandbox.writes()
+    with sandbox.hub.account(vendor) as opened:
+        for target in opened.connector.targets:
+            [vendor_id, *_] = ids_of(sandbox, target.resource)
+            with pytest.raises(ReadOnlyError):
+                list(target.write(opened.session, [Write("k", vendor_id, {written_fields(vendor)[target.resource]: "Nobody"})]))
+    assert sandbox.writes() == before
+
+
+def test_what_is_written_can_be_read_back_and_cleared(vendor: str, toured: dict[str, Standing]) -> None:
+    sandbox = toured[vendor]
+    with sandbox.hub.account(vendor, writes=True) as opened:
+        for target in opened.connector.targets:
+            push = next(p for p in sandbox.hub.setup.mappings[vendor].pushes(target.name) if p.owned and p.type == "text")
+            if target.ensure:
+                target.ensure(opened.session, [push.as_field()])
+                assert list(target.ensure(opened.session, [push.as_field()])) == []
+            ids = ids_of(sandbox, target.resource)[:3]
+            for value in ("Proposing", None):
+                results = list(target.write(opened.session, [Write(f"w{i}", i, {push.field: value}) for i in ids]))
+                assert {(r.key, r.ok) for r in results} == {(f"w{i}", True) for i in ids}
+                assert target.read_back(opened.session, ids, [push.field]) == {i: {push.field: value} for i in ids}
+
+
+def test_a_record_that_is_not_there_fails_alone(vendor: str, toured: dict[str, Standing]) -> None:
+    sandbox = toured[vendor]
+    with sandbox.hub.account(vendor, writes=True) as opened:
+        for target in opened.connector.targets:
+            name, ids = written_fields(vendor)[target.resource], ids_of(sandbox, target.resource)
+            one, other, ghost = ids[0], ids[-1], ids[0][:-4] + "9999"
+            was = target.read_back(opened.session, [one, other, ghost], [name])
+            assert set(was) == {one, other}
+            same = [Write(i, i, {name: was.get(i, {}).get(name) or "Nobody"}) for i in (one, ghost, other)]
+            results = {r.key: r for r in target.write(opened.session, same)}
+            assert {key: r.ok for key, r in results.items()} == {one: True, ghost: False, other: True}
+            assert results[ghost].message
+
+
+# -- silence -----------------------------------------------------------------------------------------------------------------
+def test_no_secret_and_no_address_is_ever_logged(vendor: str, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox = stand(vendors=[vendor])
+    secrets = [place.read_text() for place in (sandbox.home / "secrets").iterdir()]
+    sandbox.emulators[vendor].faults += [Fault("throttle", times=2, after=6), Fault("error", times=2, after=12)]
+    with caplog.at_level(logging.DEBUG, logger="tundish"):
+        sync(sandbox)
+        for target in all_connectors()[vendor].targets:
+            edit(sandbox, vendor, target, ids_of(sandbox, target.resource)[:2], "Quiet")
+    lines = [record.getMessage() + (record.exc_text or "") for record in caplog.records]
+    assert len(lines) > 10
+    assert [line for line in lines if E_MAIL.search(line)] == []
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
