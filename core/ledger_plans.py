@@ -133,6 +133,16 @@ class PlanBook:
         with self.ledger.read() as c:
             return [(_change(dict(row)), row["found"]) for row in c.execute(query).mappings()]
 
+    def refused(self, change_ids: Sequence[str]) -> dict[str, str]:
+        """Of these changes, those a vendor refused the last time they were tried, with its reason."""
+        o, last = t.outcome.c, {}
+        with self.ledger.read() as c:
+            for start in range(0, len(change_ids), 500):
+                part = o.change_id.in_(change_ids[start : start + 500])
+                rows = c.execute(select(o.change_id, o.status, o.detail).where(part, o.status != "sent").order_by(o.at))
+                last.update({change_id: (status, detail) for change_id, status, detail in rows})
+        return {change_id: detail for change_id, (status, detail) in last.items() if status == "rejected"}
+
     # -- pushed values -------------------------------------------------------------------------------------------------------
     def pushed(self, account: str) -> pa.Table:
         """The hash of every hub-owned value that stands at the vendor because of us, or stood there equal."""

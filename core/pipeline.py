@@ -27,7 +27,7 @@ from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
 from core.model import KINDS
-from core.plan import Limits, SourceSize, build, guard
+from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
@@ -121,7 +121,7 @@ def make_plan(
     """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `rules` limits the findings' fixes."""
     marks: dict[tuple[str, str, str, str], str] = {}
     wishes: list[Desired] = []
-    members = ibis.memtable(found.members)
+    members = _writable(found)
     for account, hand in hands.items():
         pushed = line.plans.pushed(account)
         for wish, mark in derived(account, line.connectors[account], line.mappings[account], members, found.facts, pushed):
@@ -134,11 +134,30 @@ def make_plan(
     wishes += [w for w in fixed if w.account in hands]
     live = read_live(wishes, hands)
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
+    plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = guard(replace(plan, held=(*plan.held, *held)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)
     return plan
+
+
+def _writable(found: Understanding) -> ibis.Table:
+    """The members a vendor lets us write: converted leads are history, read-only from then on."""
+    members = ibis.memtable(found.members)
+    people = found.tables["person"]
+    converted = people.filter(people.converted.fill_null(False)).select("account", "resource", "vendor_id")
+    return members.anti_join(converted, ["account", "resource", "vendor_id"])
+
+
+def _parked(plan: Plan, refused: Mapping[str, str]) -> Plan:
+    """The plan without changes the vendor refused before, which are held with its reason until something about them changes."""
+    held = [
+        Held(c.account, c.target, c.vendor_id, c.field, c.before, c.after, f"refused by the vendor before: {refused[c.change_id]}", c.rule)
+        for c in plan.changes
+        if c.change_id in refused
+    ]
+    return without(plan, frozenset(refused), held) if held else plan
 
 
 def read_live(wishes: Iterable[Desired], hands: Mapping[str, Hand]) -> dict[Key, Mapping[str, Any]]:

@@ -71,6 +71,12 @@ def build(
     return Plan(_hash(ordered), now, now + timedelta(hours=limits.expires_h), as_of, ordered, tuple(held))
 
 
+def without(plan: Plan, change_ids: frozenset[str], held: Sequence[Held]) -> Plan:
+    """The same plan less some changes (and so with another id); why they are held is told."""
+    kept = tuple(c for c in plan.changes if c.change_id not in change_ids)
+    return replace(plan, plan_id=_hash(kept), changes=kept, held=(*plan.held, *held))
+
+
 def _one_per_field(wishes: Iterable[Desired], held: list[Held]) -> list[Desired]:
     """Wishes without contradictions: two wishes for one field that differ are both held, equal ones are one."""
     by_field: dict[tuple[str, str, str, str], Desired] = {}

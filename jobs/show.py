@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.apply import Outcome
-from core.change import Change, Plan
+from core.change import Change, Outcome, Plan
 from jobs import show_findings, show_metrics
 from jobs.show_private import without_people
 from jobs.show_progress import Progress
@@ -37,12 +36,12 @@ def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 # -- what was pulled ------------------------------------------------------------------------------------------------------
 def records_table(counts: Sequence[Mapping[str, Any]]) -> Table:
     """Rows per account and resource (ledger counts as dicts), with their sum."""
+    counted = ("kept", "appended", "deleted", "rejected")
     rows = [
-        [c["account"], c["resource"], c.get("vendor_total"), c.get("kept", 0), c.get("appended", 0), c.get("deleted", 0), c.get("rejected", 0),
-         c.get("status", ""), c.get("reason", "")]
+        [c["account"], c["resource"], c.get("vendor_total"), *(c.get(n) or 0 for n in counted), c.get("status", ""), c.get("reason", "")]
         for c in counts
-    ]  # fmt: skip
-    sums = [sum(c.get(name) or 0 for c in counts) for name in ("kept", "appended", "deleted", "rejected")]
+    ]
+    sums = [sum(c.get(n) or 0 for c in counts) for n in counted]
     return table(_RECORD_COLUMNS, [*rows, ["all", "", None, *sums, "", ""]], numbers=_NUMBERS)
 
 
@@ -105,7 +104,8 @@ def plan_text(plan: Plan, limit: int = 40) -> str:
     more = [f"{rest} more changes; show all with --max {len(plan.changes)}"] if rest else []
     summary = ", ".join(f"{target} {n:,}" for target, n in counts.items())
     records = len({(c.account, c.target, c.vendor_id) for c in plan.changes})
-    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records ({summary}); good until {plan.expires_at:%Y-%m-%d %H:%M} UTC"
+    until = f"good until {plan.expires_at:%Y-%m-%d %H:%M} UTC"
+    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records ({summary}); {until}"
     return "\n".join([*parts, *more, head, *_held_lines(plan), *(f"refused: {reason}" for reason in plan.refusals)])
 
 

@@ -17,6 +17,11 @@ FAMILIES = ("funnel", "pipeline", "winrate", "sources")
 FEW = 10  # a share of fewer than this is shown as its counts only. Source: domain definitions, §3.
 WIDE = 5  # metrics side by side in one table
 _ORDER = {name: i for i, name in enumerate((*FUNNEL_STAGES, *LADDER, *OFF_LADDER, *PIPELINE_STAGES))}
+# What reports call the milestones (the ladder's default names).
+MILESTONES = {
+    "M00": "Visitor", "M10": "Subscriber", "M20": "Lead", "M30": "MQL", "M35": "SAL", "M40": "SQL", "M50": "Opportunity",
+    "M60": "Proposing", "M70": "Closing", "M80": "Won", "M85": "Lost", "M90": "Retained", "M95": "Advocate", "MX": "Disqualified",
+}  # fmt: skip
 _SHARE = {"share", "rate", "ratio", "percent"}
 _MONEY = re.compile(r"^([A-Z]{3})(/day|/month)?$")
 
@@ -94,6 +99,16 @@ def label(name: str) -> str:
     return name.replace("_", " ").replace(".", " ")
 
 
+def place(value: str) -> str:
+    """A dimension's value as shown: milestones with their name."""
+    return f"{value} {MILESTONES[value]}" if value in MILESTONES else value
+
+
+def in_order(keys: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Stages in the order of the ladder; what has no order keeps its own."""
+    return sorted(keys, key=lambda key: [_ORDER.get(part, -1) for part in key])
+
+
 # -- tables -------------------------------------------------------------------------------------------------------------
 def tables(metrics: Iterable[Mapping[str, Any]], name: str | None = None) -> list[Table]:
     """The tables of one family, or of all in their order; an empty family gives none."""
@@ -124,10 +139,6 @@ def _table(title: str, dims: tuple[str, ...], rows: Sequence[Mapping[str, Any]])
     cells: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         cells.setdefault(tuple(dimensions(row).values()), {})[str(row["name"])] = row
-    keys = sorted(cells, key=lambda key: [_ORDER.get(part, -1) for part in key])  # stable: what has no order keeps its own
-    columns, numbers = [*map(label, dims)], []
-    for name in names:
-        numbers += [label(name)]
-        columns += [label(name)]
-    lines = [[*key, *(shown(cells[key][name]) if name in cells[key] else "" for name in names)] for key in keys]
-    return table(columns, lines, numbers=numbers, title=title)
+    numbers = [label(name) for name in names]
+    lines = [[*map(place, key), *(shown(cells[key][name]) if name in cells[key] else "" for name in names)] for key in in_order(cells)]
+    return table([*map(label, dims), *numbers], lines, numbers=numbers, title=title)

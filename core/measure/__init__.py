@@ -1,0 +1,36 @@
+"""The numbers of the whole way from lead to won, as of one instant. One module per family; every number says what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from core.measure import explain, funnel, pipeline, sources
+from core.measure.metric import METRICS, Metric, Scope, table
+
+__all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "measure", "rows"]
+
+FAMILIES = {"funnel": funnel.measure, "pipeline": pipeline.measure, "sources": sources.measure}
+
+
+def measure(
+    tables: Mapping[str, ibis.Table],
+    members: pa.Table | ibis.Table,
+    facts: Mapping[str, ibis.Table],
+    funnel: Any,
+    as_of: datetime,
+    families: tuple[str, ...] = tuple(FAMILIES),
+) -> pa.Table:
+    """All metrics (columns: METRICS). `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval."""
+    del tables, members  # the facts stand on them already
+    scope = Scope(facts, funnel, as_of)
+    return table((metric for family in families for metric in FAMILIES[family](scope)), as_of)
+
+
+def rows(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, name: str, dimensions: Mapping[str, Any]) -> ibis.Table:
+    """The records behind one metric: entity_id, kind, account, resource, vendor_id."""
+    return explain.rows(Scope(facts, funnel, as_of), name, dimensions)

@@ -1,0 +1,98 @@
+"""Every number can list the records behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import ibis
+
+from core.errors import UserError
+from core.measure import funnel, pipeline, sources
+from core.measure.metric import Scope
+
+_Select = Callable[[Scope, Mapping[str, Any]], ibis.Table]
+
+
+def _stage_count(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    p = scope.persons
+    return p.filter(p["stage" if dims.get("basis", "current") == "current" else "furthest_stage"] == dims["stage"])
+
+
+def _open(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    d = pipeline.open_deals(scope)
+    if dims.get("stage", "all") != "all":
+        d = d.filter(d.pipeline_stage.fill_null("(unmapped)") == dims["stage"])
+    return d.filter(d.currency.identical_to(ibis.literal(dims["currency"], type="string")), d.amount.notnull()) if "currency" in dims else d
+
+
+def _closed(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    period = str(dims.get("period", ""))
+    if "-Q" in period:
+        year, q = period.split("-Q")
+        _, first, last = pipeline.quarter(date(int(year), 3 * int(q), 1))
+        return pipeline.closed_in(scope, first, min(last, scope.as_of.date()))
+    return pipeline.closed_in(scope, *pipeline.window(scope))
+
+
+def _due(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    _, first, last = pipeline.quarter(scope.as_of.date())
+    d = _open(scope, {k: v for k, v in dims.items() if k == "currency"})
+    return d.filter(d.close_date.between(ibis.literal(first), ibis.literal(last)))
+
+
+def _reach(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    return funnel.reached_rows(scope, str(dims["cohort"]), str(dims["mode"]), str(dims["to"]))
+
+
+def _entered(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    m = scope.facts["milestone"]
+    m = m.filter(m.kind == "person", ~m.implied, m.code == dims["stage"], m.reached_at.strftime("%Y-%m") == dims["month"])
+    return m.semi_join(scope.persons, "entity_id")
+
+
+def _source(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    p = scope.persons
+    return p.filter(sources.source_of(p.source) == dims["source"])
+
+
+def _source_won(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    return _source(scope, dims).filter(lambda p: p.furthest_stage >= "M80")
+
+
+def _source_deals(outcome: str) -> _Select:
+    def select(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+        d = sources.deals_with_source(scope)
+        return d.filter(d.outcome == outcome, d.origin == dims["source"])
+
+    return select
+
+
+_ROWS: dict[str, tuple[str, _Select]] = {
+    "stage_count": ("person", _stage_count),
+    "entered": ("person", _entered),
+    "reach": ("person", _reach),
+    "open_deals": ("deal", _open),
+    "pipeline_value": ("deal", _open),
+    "weighted_pipeline": ("deal", _open),
+    "win_rate": ("deal", _closed),
+    "coverage": ("deal", _due),
+    "source_persons": ("person", _source),
+    "source_to_won": ("person", _source_won),
+    "source_won_value": ("deal", _source_deals("won")),
+    "source_open_value": ("deal", _source_deals("open")),
+}
+
+
+def rows(scope: Scope, name: str, dims: Mapping[str, Any]) -> ibis.Table:
+    """(entity_id, kind, account, resource, vendor_id) of the live records behind one number, by the dimensions of its row.
+
+    Raises: UserError for a metric that cannot list its rows.
+    """
+    if name not in _ROWS:
+        raise UserError(f"{name} cannot list its rows", next_step=f"ask for one of: {', '.join(sorted(_ROWS))}")
+    kind, select = _ROWS[name]
+    entities = select(scope, dims).select("entity_id").distinct()
+    m = scope.facts["members"]
+    return m.filter(m.kind == kind, m.live).semi_join(entities, "entity_id").select("entity_id", "kind", "account", "resource", "vendor_id")

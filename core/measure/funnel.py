@@ -1,0 +1,162 @@
+"""From lead to won: how many stand where, and how many get how far, in all the senses people mean by "conversion".
+
+Five numbers share that name; each has its own metric here: period ratio, cohort reach (implied, strict, any),
+matured within H days, and the same adjusted for those not watched long enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import ibis
+
+from core.measure.metric import Metric, Scope, Survival, pairs, share, survival
+from core.tables import days_between, further, instant, keep
+
+MODES = {
+    "implied": "persons of the cohort with evidence of this milestone or a later one",
+    "strict": "persons of the cohort with dated entries into every step until this one, in order",
+    "any": "persons of the cohort with any evidence of exactly this milestone",
+}
+
+
+def measure(scope: Scope) -> Iterator[Metric]:
+    yield from stage_counts(scope)
+    steps = tuple(scope.choice("funnel_steps"))
+    progress = keep(_progress(scope, steps))
+    yield from period_ratios(scope, steps)
+    yield from cohort_reach(progress, steps)
+    links = [*pairwise(steps), (steps[0], steps[-1])]
+    for start, end in dict.fromkeys(links):
+        yield from timed(scope, progress, start, end)
+
+
+def stage_counts(scope: Scope) -> Iterator[Metric]:
+    for basis, column in (("current", "stage"), ("furthest", "furthest_stage")):
+        t = scope.persons
+        counted = pairs(t.group_by(stage=t[column]).agg(n=t.count()).order_by("stage"))
+        unmapped = sum(row["n"] for row in counted if row["stage"] is None)
+        excluded = {**scope.left_out, **({"no stage": unmapped} if unmapped else {})}
+        for row in counted:
+            if row["stage"] is not None:
+                words = f"persons whose {basis} milestone this is"
+                dims = {"basis": basis, "stage": row["stage"]}
+                yield Metric("stage_count", words, dims, row["n"], "persons", row["n"], excluded=excluded)
+
+
+def _progress(scope: Scope, steps: tuple[str, ...]) -> ibis.Table:
+    """One row per person: at_<step> (earliest dated entry), has_<step> (any own evidence) and the furthest rung `top`."""
+    m = scope.facts["milestone"]
+    m = m.filter(m.kind == "person", ~m.implied).semi_join(scope.persons, "entity_id")
+    at = {f"at_{code}": m.reached_at.min(where=m.code == code) for code in steps}
+    has = {f"has_{code}": (m.code == code).any() for code in steps}
+    return m.group_by("entity_id").agg(**at, **has, top=further(m.code).max())
+
+
+def period_ratios(scope: Scope, steps: tuple[str, ...]) -> Iterator[Metric]:
+    """Entrants of a month at one step over entrants at the step before: a pulse, of different people, may pass 100 %."""
+    m = scope.facts["milestone"]
+    m = m.filter(m.kind == "person", ~m.implied, m.code.isin(steps), m.reached_at.notnull()).semi_join(scope.persons, "entity_id")
+    month = m.reached_at.strftime("%Y-%m")
+    counted = {(r["month"], r["code"]): r["n"] for r in pairs(m.group_by("code", month=month).agg(n=m.count()))}
+    for month_name in sorted({name for name, _ in counted}):
+        for before, code in zip((None, *steps), steps, strict=False):
+            n = counted.get((month_name, code), 0)
+            dims = {"month": month_name, "stage": code}
+            yield Metric("entered", "persons who entered the milestone in the month", dims, n, "persons", n)
+            if before:
+                whole = counted.get((month_name, before), 0)
+                words = "period ratio: entrants of the month ÷ entrants at the step before in the same month (other persons)"
+                dims = {"month": month_name, "from": before, "to": code}
+                yield Metric("period_ratio", words, dims, n / whole if whole else None, "ratio", whole, n, whole)
+
+
+def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
+    """Of those who entered the first step in a month, how many got to each step until now; and over all months."""
+    t = progress.filter(progress[f"at_{steps[0]}"].notnull())
+    counts = {f"{mode}_{code}": _reached(t, mode, steps, i).sum() for mode in MODES for i, code in enumerate(steps)}
+    by_month = pairs(t.group_by(month=t[f"at_{steps[0]}"].strftime("%Y-%m")).agg(**counts).order_by("month"))
+    if not by_month:
+        return
+    total = {name: sum(row[name] for row in by_month) for name in counts}
+    for row in [*by_month, {"month": "all", **total}]:
+        for mode, words in MODES.items():
+            for i, code in enumerate(steps):
+                yield from _reach(row, mode, words, steps, i, code)
+
+
+def _reach(row: Mapping[str, Any], mode: str, words: str, steps: tuple[str, ...], i: int, code: str) -> Iterator[Metric]:
+    part, whole = row[f"{mode}_{code}"], row[f"{mode}_{steps[0]}"]
+    dims = {"cohort": row["month"], "mode": mode, "from": steps[0], "to": code}
+    yield share("reach", f"cohort reach: {words} ÷ the cohort; young cohorts are still growing", dims, part, whole)
+    if i:
+        before = row[f"{mode}_{steps[i - 1]}"]
+        dims = {"cohort": row["month"], "mode": mode, "from": steps[i - 1], "to": code}
+        yield share("step", f"step rate: {words} ÷ the same of the step before", dims, part, before)
+
+
+def _reached(t: ibis.Table, mode: str, steps: tuple[str, ...], i: int) -> ibis.Value:
+    if i == 0:
+        return t[f"at_{steps[0]}"].notnull()
+    if mode == "any":
+        return t[f"has_{steps[i]}"]
+    if mode == "implied":
+        return (t.top >= steps[i]).fill_null(False)
+    ordered = t[f"at_{steps[1]}"] >= t[f"at_{steps[0]}"]
+    for before, code in pairwise(steps[1 : i + 1]):
+        ordered = ordered & (t[f"at_{code}"] >= t[f"at_{before}"])
+    return ordered.fill_null(False)
+
+
+def timed(scope: Scope, progress: ibis.Table, start: str, end: str) -> Iterator[Metric]:
+    """Within H days, and how long it takes."""
+    counts, undated = waits(scope, progress, start, end)
+    curve = survival((days, event, n) for days, event, _, n in counts)
+    excluded = {"reached, date unknown or before the start": undated} if undated else {}
+    dims = {"from": start, "to": end}
+    for horizon in scope.choice("within_days"):
+        yield matured(counts, dims, int(horizon), excluded)
+        words = "share that reaches the milestone within the days, estimated from all persons (Kaplan-Meier)"
+        value = curve.reached_by(horizon)
+        yield Metric("reach_within_km", words, {**dims, "days": horizon}, value, "share", curve.n, curve.events, excluded=excluded)
+    yield from _durations("time_to_next", "days until the next step, open ones as far as watched (Kaplan-Meier)", dims, curve, excluded)
+
+
+def _durations(name: str, words: str, dims: Mapping[str, Any], curve: Survival, excluded: Mapping[str, Any]) -> Iterator[Metric]:
+    for label, q in (("median", 0.5), ("p75", 0.75), ("p90", 0.9)):
+        value = curve.quantile(q) if curve.n else None
+        yield Metric(name, words, {**dims, "quantile": label}, value, "days", curve.n, curve.events, excluded=excluded)
+
+
+def waits(scope: Scope, progress: ibis.Table, start: str, end: str) -> tuple[list[tuple[float, bool, float, int]], int]:
+    """((days, reached, days watched, persons) of all who entered `start`, number of those whose wait is not known)."""
+    t = progress.filter(progress[f"at_{start}"].notnull(), progress[f"at_{start}"] <= instant(scope.as_of))
+    began, reached = t[f"at_{start}"], t[f"at_{end}"]
+    watched = days_between(began, instant(scope.as_of)).floor().cast("int64")
+    wait = days_between(began, reached).floor().cast("int64")
+    unknown = (reached.isnull() & (t.top >= end).fill_null(False)) | (wait < 0).fill_null(False)
+    t = t.mutate(unknown=unknown, event=reached.notnull(), watched=watched, wait=ibis.coalesce(wait, watched))
+    rows = pairs(t.group_by("unknown", "event", "watched", "wait").agg(n=t.count()))
+    known = [(float(r["wait"]), bool(r["event"]), float(r["watched"]), int(r["n"])) for r in rows if not r["unknown"]]
+    return known, sum(int(r["n"]) for r in rows if r["unknown"])
+
+
+def matured(counts: list[tuple[float, bool, float, int]], dims: Mapping[str, Any], horizon: int, excluded: Mapping[str, Any]) -> Metric:
+    """Only persons watched for the whole horizon, so that months can be compared."""
+    old = [(wait, event, n) for wait, event, seen, n in counts if seen >= horizon]
+    part = sum(n for wait, event, n in old if event and wait <= horizon)
+    young = sum(n for _, _, seen, n in counts if seen < horizon)
+    words = "reached within the days ÷ persons watched at least that long"
+    left = {**excluded, **({"not watched long enough": young} if young else {})}
+    return share("reach_within", words, {**dims, "days": horizon}, part, sum(n for _, _, n in old), excluded=left)
+
+
+def reached_rows(scope: Scope, cohort: str, mode: str, to: str) -> ibis.Table:
+    """The persons behind one `reach`."""
+    steps = tuple(scope.choice("funnel_steps"))
+    t = _progress(scope, steps)
+    began = t[f"at_{steps[0]}"]
+    t = t.filter(began.notnull()) if cohort == "all" else t.filter(began.strftime("%Y-%m") == cohort)
+    return t.filter(_reached(t, mode, steps, steps.index(to)))

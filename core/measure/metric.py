@@ -1,0 +1,145 @@
+"""What a metric is: one number with what it was made of. And the small formulas that every family uses.
+
+Source of the formulas: Wilson (1927) score interval; Kaplan and Meier (1958), as scipy.stats.ecdf computes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import isnan, sqrt
+from typing import Any
+
+import ibis
+import numpy as np
+import pyarrow as pa
+from scipy.stats import CensoredData, ecdf
+
+from core.thresholds import threshold
+
+METRICS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("definition", pa.string()),
+        ("dimensions", pa.string()),
+        *[(name, pa.float64()) for name in ("value", "numerator", "denominator")],
+        ("n", pa.int64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("unit", pa.string()),
+        ("as_of", pa.timestamp("us", "UTC")),
+        ("excluded", pa.string()),
+    ]
+)
+_Z = 1.959963984540054  # 95 %
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number. `excluded` says who is not in it and why; a value of None means "not computable", never 0."""
+
+    name: str
+    definition: str
+    dimensions: Mapping[str, Any]
+    value: float | None
+    unit: str
+    n: int
+    numerator: float | None = None
+    denominator: float | None = None
+    low: float | None = None
+    high: float | None = None
+    excluded: Mapping[str, Any] = field(default_factory=dict)
+
+    def row(self, as_of: datetime) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in METRICS.names if name not in ("as_of", "dimensions", "excluded")}
+        return {**named, "dimensions": _json(self.dimensions), "excluded": _json(self.excluded), "as_of": as_of}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the families measure: facts as core.facts gives them, the funnel's choices, and the instant they hold for."""
+
+    facts: Mapping[str, ibis.Table]
+    funnel: Any
+    as_of: datetime
+
+    def choice(self, name: str) -> Any:
+        return threshold(self.funnel, name)
+
+    @property
+    def persons(self) -> ibis.Table:
+        """Everyone who counts: colleagues and tests are left out."""
+        person = self.facts["person"]
+        return person.filter(~person.excluded)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        person = self.facts["person"]
+        colleagues = int(person.filter(person.excluded).count().execute())
+        return {"colleagues and tests": colleagues} if colleagues else {}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def table(metrics: Iterable[Metric], as_of: datetime) -> pa.Table:
+    return pa.Table.from_pylist([metric.row(as_of) for metric in metrics], schema=METRICS)
+
+
+def share(name: str, definition: str, dimensions: Mapping[str, Any], part: float, whole: float, **more: Any) -> Metric:
+    """A proportion of counts with its 95 % Wilson interval; no value when the whole is 0."""
+    low, high = wilson(part, whole)
+    value = part / whole if whole else None
+    return Metric(name, definition, dimensions, value, "share", int(whole), part, whole, low, high, **more)
+
+
+def wilson(part: float, whole: float) -> tuple[float | None, float | None]:
+    if not whole:
+        return None, None
+    p, z2 = part / whole, _Z * _Z
+    middle = (p + z2 / (2 * whole)) / (1 + z2 / whole)
+    half = _Z / (1 + z2 / whole) * sqrt(p * (1 - p) / whole + z2 / (4 * whole * whole))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Survival:
+    """Time until an event where some have not had it yet. `n` units, `events` of them with the event."""
+
+    times: Sequence[float]
+    shares: Sequence[float]  # still without the event after the time
+    n: int
+    events: int
+
+    def reached_by(self, time: float) -> float | None:
+        """The share with the event by then, as if everyone were watched long enough; None without any unit."""
+        if not self.n:
+            return None
+        place = int(np.searchsorted(np.asarray(self.times), time, side="right"))
+        return 0.0 if place == 0 else float(1 - self.shares[place - 1])
+
+    def quantile(self, q: float) -> float | None:
+        """The time by which the share q had the event; None when it is not reached."""
+        hit = [t for t, s in zip(self.times, self.shares, strict=True) if s <= 1 - q + 1e-12]
+        return float(hit[0]) if hit else None
+
+
+def survival(counts: Iterable[tuple[float, bool, int]]) -> Survival:
+    """From (time, had the event, how many) aggregates. An open spell counts as long as it was watched."""
+    rows = list(counts)
+    done = np.repeat([t for t, event, _ in rows if event], [n for _, event, n in rows if event])
+    open_ = np.repeat([t for t, event, _ in rows if not event], [n for _, event, n in rows if not event])
+    if not len(done):
+        return Survival((), (), len(open_), 0)
+    curve = ecdf(CensoredData(uncensored=done, right=open_)).sf
+    shares = [0.0 if isnan(s) else float(s) for s in curve.probabilities]
+    return Survival([float(t) for t in curve.quantiles], shares, len(done) + len(open_), len(done))
+
+
+def pairs(expression: ibis.Table) -> list[dict[str, Any]]:
+    """A small aggregate, as rows."""
+    found: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
+    return found

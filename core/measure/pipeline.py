@@ -1,0 +1,206 @@
+"""Deals: what is open, what it is worth, how much of it is won, how fast. Currencies are never added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+
+from core.measure.metric import Metric, Scope, pairs, share, survival
+from core.tables import instant
+
+_STAGES = ("M50", "M60", "M70")
+
+
+def measure(scope: Scope) -> Iterator[Metric]:
+    currency, others = reporting_currency(scope)
+    yield from pipeline_value(scope, currency)
+    yield from win_rates(scope, currency)
+    yield coverage(scope, currency, others)
+    yield pipeline_velocity(scope, currency)
+    yield from time_in_stage(scope)
+
+
+def reporting_currency(scope: Scope) -> tuple[str | None, dict[str, int]]:
+    """(the one currency sums are in, number of deals in each other). None when there are several and the funnel names none."""
+    d = scope.facts["deal"].filter(lambda t: t.amount.notnull())
+    counts = {r["currency"]: r["n"] for r in pairs(d.group_by("currency").agg(n=d.count()))}
+    chosen = scope.choice("currency") or (next(iter(counts)) if len(counts) == 1 else None)
+    return chosen, {f"in {name or 'no currency'}": n for name, n in counts.items() if name != chosen}
+
+
+def open_deals(scope: Scope) -> ibis.Table:
+    d = scope.facts["deal"]
+    return d.filter(d.outcome == "open")
+
+
+def pipeline_value(scope: Scope, currency: str | None) -> Iterator[Metric]:
+    """Open amounts by stage and currency; totals only in the reporting currency."""
+    d = open_deals(scope)
+    d = d.mutate(
+        stage=d.pipeline_stage.fill_null("(unmapped)"), weight=d.amount.cast("float64") * d.probability, money=d.amount.cast("float64")
+    )
+    rows = pairs(
+        d.group_by("stage", "currency")
+        .agg(n=d.count(), value=d.money.sum(), blank=d.amount.isnull().sum(), weighted=d.weight.sum(), unweighted=d.weight.isnull().sum())
+        .order_by("stage", "currency")
+    )
+    stages: dict[str, int] = {}
+    for row in rows:
+        stages[row["stage"]] = stages.get(row["stage"], 0) + row["n"]
+        yield from _value_of_stage(row)
+    for stage, n in stages.items():
+        yield Metric("open_deals", "open deals in the stage", {"stage": stage}, n, "deals", n)
+    yield _total("pipeline_value", "amount of all open deals", rows, "value", "blank", currency)
+    yield _total("weighted_pipeline", "amount × the CRM's probability of all open deals", rows, "weighted", "unweighted", currency)
+
+
+def _value_of_stage(row: Mapping[str, Any]) -> Iterator[Metric]:
+    if row["n"] == row["blank"]:
+        return
+    dims = {"stage": row["stage"], "currency": row["currency"]}
+    excluded = {"no amount": row["blank"]} if row["blank"] else {}
+    words = "amount of open deals in the stage"
+    yield Metric("pipeline_value", words, dims, row["value"], row["currency"] or "units", row["n"] - row["blank"], excluded=excluded)
+
+
+def _total(name: str, words: str, rows: list[dict[str, Any]], column: str, blank: str, currency: str | None) -> Metric:
+    """The sum in one currency; the others are named as excluded, with their sums."""
+    mine = [r for r in rows if currency is not None and r["currency"] == currency]
+    excluded: dict[str, Any] = {}
+    for r in rows:
+        if r not in mine and r[column] is not None:
+            key = f"in {r['currency'] or 'no currency'}"
+            excluded[key] = round(excluded.get(key, 0.0) + float(r[column]), 2)
+    empty = sum(r[blank] for r in rows if r in mine or r[column] is None)
+    left = {**excluded, **({"no amount or probability": empty} if empty else {})}
+    n = sum(r["n"] - r[blank] for r in mine)
+    dims = {"stage": "all", "currency": currency}
+    value = sum(float(r[column] or 0) for r in mine) if mine or not excluded else None
+    return Metric(name, words, dims, value, currency or "mixed", n, excluded=left)
+
+
+def closed_in(scope: Scope, first: date, last: date) -> ibis.Table:
+    """Deals won or lost with a close date in the days; duplicates, tests and data errors are no losses."""
+    d = scope.facts["deal"]
+    ignored = [str(reason).lower() for reason in scope.choice("ignored_lost_reasons")]
+    d = d.filter(d.outcome.isin(["won", "lost"]), d.close_date >= ibis.literal(first), d.close_date <= ibis.literal(last))
+    return d.filter((d.outcome == "won") | ~d.lost_reason.lower().isin(ignored).fill_null(False))
+
+
+def window(scope: Scope) -> tuple[date, date]:
+    last = scope.as_of.date()
+    return last - timedelta(days=int(scope.choice("window_days"))), last
+
+
+def quarter(day: date, back: int = 0) -> tuple[str, date, date]:
+    """(name, first day, last day) of the calendar quarter that many quarters ago."""
+    index = day.year * 4 + (day.month - 1) // 3 - back
+    year, q = divmod(index, 4)
+    after = date(year + (q == 3), 1 if q == 3 else 3 * q + 4, 1)
+    return f"{year}-Q{q + 1}", date(year, 3 * q + 1, 1), after - timedelta(days=1)
+
+
+def win_rates(scope: Scope, currency: str | None) -> Iterator[Metric]:
+    last = scope.as_of.date()
+    periods = {f"last {scope.choice('window_days')} days": window(scope)}
+    periods |= {name: (first, end) for name, first, end in (quarter(last, back) for back in range(4))}
+    for name, (first, end) in periods.items():
+        yield from _win_rate(closed_in(scope, first, min(end, last)), name, currency)
+
+
+def _win_rate(closed: ibis.Table, period: str, currency: str | None) -> Iterator[Metric]:
+    won, money = closed.outcome == "won", closed.amount.cast("float64")
+    ours = closed.currency.identical_to(ibis.literal(currency, type="string"))
+    row = pairs(
+        closed.agg(
+            n=closed.count(), won=won.sum(), won_value=money.sum(where=won & ours), lost_value=money.sum(where=~won & ours),
+            other=(money.notnull() & ~ours).sum(), unpriced=(~won & ours & (money > 0)).sum(),
+        )
+    )[0]  # fmt: skip
+    words = "won ÷ (won + lost) by close date"
+    yield share("win_rate", words, {"by": "count", "period": period}, row["won"] or 0, row["n"])
+    won_value, lost_value = row["won_value"] or 0.0, row["lost_value"] or 0.0
+    lost = row["n"] - (row["won"] or 0)
+    whole = won_value + lost_value
+    computable = whole > 0 and (not lost or row["unpriced"])
+    excluded = {"in other currencies": row["other"]} if row["other"] else {}
+    excluded |= {} if computable or not lost else {"not computable": "no lost deal has an amount"}
+    yield Metric(
+        "win_rate", f"{words}, amounts instead of deals", {"by": "value", "period": period, "currency": currency},
+        won_value / whole if computable else None, "share", row["n"], won_value, whole, excluded=excluded,
+    )  # fmt: skip
+
+
+def coverage(scope: Scope, currency: str | None, others: Mapping[str, int]) -> Metric:
+    """Open amounts due in the current quarter ÷ what is still to be won in it."""
+    name, first, last = quarter(scope.as_of.date())
+    d = scope.facts["deal"].filter(lambda t: t.close_date.between(ibis.literal(first), ibis.literal(last)))
+    d = d.filter(d.currency.identical_to(ibis.literal(currency, type="string")))
+    money = d.amount.cast("float64")
+    row = pairs(d.agg(due=money.sum(where=d.outcome == "open"), won=money.sum(where=d.outcome == "won"), n=(d.outcome == "open").sum()))[0]
+    target, due, won = scope.choice("target"), row["due"] or 0.0, row["won"] or 0.0
+    excluded: dict[str, Any] = dict(others)
+    left = float(target) - won if target is not None else None
+    if left is None:
+        excluded["not computable"] = "the funnel has no target"
+    elif left <= 0:
+        excluded["not computable"] = "the target is met"
+    value = due / left if left is not None and left > 0 else None
+    words = "open amount due in the quarter ÷ (target − won in it)"
+    return Metric("coverage", words, {"period": name, "currency": currency}, value, "×", row["n"] or 0, due, left, excluded=excluded)
+
+
+def velocity(deals: float, win_rate: float | None, size: float | None, days: float | None) -> float | None:
+    """Currency per day: open qualified deals × win rate × mean won amount ÷ mean cycle in days. None when any is unknown."""
+    if win_rate is None or size is None or not days:
+        return None
+    return deals * win_rate * size / days
+
+
+def pipeline_velocity(scope: Scope, currency: str | None) -> Metric:
+    d = open_deals(scope)
+    qualified = int(d.filter(d.pipeline_stage.isin(list(scope.choice("qualified_stages")))).count().execute())
+    closed = closed_in(scope, *window(scope))
+    won = closed.filter(closed.outcome == "won")
+    ours = won.currency.identical_to(ibis.literal(currency, type="string"))
+    cycle = won.close_date.epoch_days() - won.created_at.date().epoch_days()
+    row = pairs(
+        won.agg(
+            n=won.count(), size=won.amount.cast("float64").mean(where=ours), days=cycle.mean(where=cycle >= 0),
+            backwards=(cycle < 0).sum(),
+        )
+    )[0]  # fmt: skip
+    total = int(closed.count().execute())
+    rate = row["n"] / total if total else None
+    value = velocity(qualified, rate, row["size"], row["days"])
+    words = "open qualified deals × win rate × mean won amount ÷ mean days from creation to won"
+    excluded = {"won before created": row["backwards"]} if row["backwards"] else {}
+    metric = Metric("velocity", words, {"currency": currency}, value, f"{currency or 'units'} per day", qualified, excluded=excluded)
+    factors = {"win_rate": rate, "mean_won": row["size"], "mean_cycle_days": row["days"]}
+    return replace(metric, dimensions={**metric.dimensions, **{k: round(v, 4) for k, v in factors.items() if v is not None}})
+
+
+def time_in_stage(scope: Scope) -> Iterator[Metric]:
+    """Days deals stay in a stage until they move forward; open ones count as far as watched, lost and sent back ones leave the watch."""
+    c = scope.facts["changes"]
+    d = scope.facts["deal"].select("entity_id", "outcome", account="source_account", resource="source_resource", vendor_id="source_id")
+    c = c.filter(c.kind == "deal", c.field == "stage", c.code.notnull()).inner_join(d, ["entity_id", "account", "resource", "vendor_id"])
+    by_record = {"group_by": ["account", "resource", "vendor_id"], "order_by": "seq"}
+    c = c.mutate(before=c.code.lag().over(**by_record))
+    c = c.filter(c.before.isnull() | (c.before != c.code))
+    c = c.mutate(next_code=c.code.lead().over(**by_record), next_at=c.at.lead().over(**by_record))
+    c = c.filter(c.code.isin(_STAGES), c.next_at.notnull() | (c.outcome == "open"))
+    end = ibis.coalesce(c.next_at, instant(scope.as_of))
+    days = ((end.epoch_seconds() - c.at.epoch_seconds()) / 86400.0).floor().cast("int64")
+    c = c.mutate(days=days, forward=((c.next_code > c.code) & (c.next_code != "M85")).fill_null(False))
+    rows = pairs(c.group_by("code", "days", "forward").agg(n=c.count()))
+    words = "days in the stage until the next one, open ones as far as watched (Kaplan-Meier)"
+    for code in _STAGES:
+        curve = survival((float(r["days"]), bool(r["forward"]), int(r["n"])) for r in rows if r["code"] == code)
+        for label, q in (("median", 0.5), ("p75", 0.75)):
+            dims = {"stage": code, "quantile": label}
+            yield Metric("time_in_stage", words, dims, curve.quantile(q) if curve.n else None, "days", curve.n, curve.events)

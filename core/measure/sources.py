@@ -1,0 +1,67 @@
+"""Where the won ones came from: lead source of persons, and of the deals they became."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import ibis
+
+from core.measure.metric import Metric, Scope, pairs, share
+from core.measure.pipeline import reporting_currency
+
+UNKNOWN = "(unknown)"
+
+
+def measure(scope: Scope) -> Iterator[Metric]:
+    yield from source_to_won(scope)
+    yield from source_value(scope)
+
+
+def source_to_won(scope: Scope) -> Iterator[Metric]:
+    """Persons by their earliest known source, and the share of them that ever got to an opportunity and to won."""
+    p = scope.persons
+    reached = p.furthest_stage
+    rows = pairs(
+        p.group_by(source=source_of(p.source))
+        .agg(n=p.count(), sqo=(reached >= "M50").sum(), won=(reached >= "M80").sum())
+        .order_by("source")
+    )
+    for row in rows:
+        dims = {"source": row["source"]}
+        yield Metric("source_persons", "persons whose earliest source this is", dims, row["n"], "persons", row["n"])
+        yield share("source_to_opportunity", "persons of the source with an opportunity ÷ its persons", dims, row["sqo"] or 0, row["n"])
+        yield share("source_to_won", "persons of the source with a won deal ÷ its persons", dims, row["won"] or 0, row["n"])
+
+
+def source_of(source: ibis.Value) -> ibis.Value:
+    return source.strip().lower().nullif("").fill_null(UNKNOWN)
+
+
+def deals_with_source(scope: Scope) -> ibis.Table:
+    """Deals with `origin`: their own source, else that of the person on them who was known first."""
+    d, pairs_ = scope.facts["deal"], scope.facts["deal_person"]
+    p = scope.facts["person"].filter(lambda t: t.source.notnull()).select("source", "created_at", person="entity_id")
+    first = pairs_.inner_join(p, "person")
+    first = first.group_by(entity_id="deal").agg(person_source=first.source.argmin(first.created_at.epoch_seconds()))
+    joined = d.left_join(first, "entity_id").drop("entity_id_right")
+    return joined.mutate(origin=source_of(ibis.coalesce(joined.source, joined.person_source)))
+
+
+def source_value(scope: Scope) -> Iterator[Metric]:
+    currency, others = reporting_currency(scope)
+    d = deals_with_source(scope)
+    ours = d.currency.identical_to(ibis.literal(currency, type="string"))
+    money = d.amount.cast("float64")
+    rows = pairs(
+        d.group_by("origin")
+        .agg(won=money.sum(where=ours & (d.outcome == "won")), open=money.sum(where=ours & (d.outcome == "open")),
+             n_won=(d.outcome == "won").sum(), n_open=(d.outcome == "open").sum())
+        .order_by("origin")
+    )  # fmt: skip
+    for row in rows:
+        dims = {"source": row["origin"], "currency": currency}
+        unit = currency or "units"
+        yield Metric("source_won_value", "amount of won deals of the source", dims, row["won"] or 0.0, unit, row["n_won"], excluded=others)
+        yield Metric(
+            "source_open_value", "amount of open deals of the source", dims, row["open"] or 0.0, unit, row["n_open"], excluded=others
+        )

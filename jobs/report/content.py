@@ -1,0 +1,125 @@
+"""What a report contains, before any format: the parts a name selects, masked findings, and sections of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.change import Change
+from jobs import show, show_findings, show_metrics
+from jobs.show_private import without_people
+from jobs.show_table import Table, table
+
+# A report's name → the keys of `data` it shows. Metrics are cut down to the family of the same name.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "funnel": ("entities", "metrics"),
+    "pipeline": ("metrics",),
+    "winrate": ("metrics",),
+    "sources": ("metrics",),
+    "findings": ("findings", "truth"),
+    "records": ("records", "rejects", "entities"),
+    "plan": ("plan", "apply", "undo"),
+    "all": ("entities", "metrics", "findings", "truth", "plan", "apply", "undo", "records", "rejects"),
+}
+NAMES = tuple(_PARTS)
+HEAD = ("organisation", "as_of", "freshness")
+TITLES = {"funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading and its tables. `key` is the anchor."""
+
+    key: str
+    title: str
+    tables: tuple[Table, ...]
+    text: str = ""
+
+
+def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Only what the report shows, findings opened and masked; absent and None parts are left out."""
+    out = {key: data[key] for key in (*HEAD, *_PARTS[name]) if data.get(key) is not None}
+    if name in show_metrics.FAMILIES:
+        out["metrics"] = show_metrics.of_family(out.get("metrics", ()), name)
+    if "metrics" in out:
+        out["metrics"] = [{**row, "dimensions": show_metrics.dimensions(row)} for row in out["metrics"]]
+    if "findings" in out:
+        opened = [show_findings.opened(f) for f in out["findings"]]
+        out["findings"] = sorted(opened, key=lambda f: (str(f.get("severity")), str(f.get("rule"))))
+    if "rejects" in out:
+        out["rejects"] = [{**r, "reason": without_people(str(r.get("reason", "")))} for r in out["rejects"]]
+    return out
+
+
+def changes(plan: Mapping[str, Any]) -> list[Change]:
+    return [Change(**c) for c in plan.get("changes", ())]
+
+
+def sections(data: Mapping[str, Any]) -> list[Section]:
+    """The selected data as sections, in reading order; empty ones are left out."""
+    made = [_entities(data), *_metrics(data), *_findings(data), *_plan(data), *_outcomes(data), *_records(data)]
+    return [s for s in made if s.tables or s.text]
+
+
+def _entities(data: Mapping[str, Any]) -> Section:
+    rows = sorted((data.get("entities") or {}).items())
+    return Section("entities", "Who is who", (table(["entity", "number"], rows, numbers=["number"]),) if rows else ())
+
+
+def _metrics(data: Mapping[str, Any]) -> list[Section]:
+    return [Section(name, title, tuple(show_metrics.tables(data.get("metrics", ()), name))) for name, title in TITLES.items()]
+
+
+def _findings(data: Mapping[str, Any]) -> list[Section]:
+    if "findings" not in data:
+        return []
+    findings: Sequence[Mapping[str, Any]] = data["findings"]
+    made = (show_findings.summary_table(findings), findings_table(findings)) if findings else ()
+    out = [Section("findings", "Findings", made, "" if findings else "The systems agree.")]
+    if data.get("truth"):
+        out.append(Section("truth", "Against the ground truth", (show_findings.truth_table(data["truth"], findings),)))
+    return out
+
+
+def findings_table(findings: Sequence[Mapping[str, Any]]) -> Table:
+    """Every finding in full (already masked)."""
+    f = show_findings
+    rows = [
+        [r.get("severity"), r.get("rule"), r.get("title"), r.get("entity_id"), r.get("field"), f.values(r), f.day(r.get("since")),
+         f.keys(r), f.remedy(r), r.get("status")]
+        for r in findings
+    ]  # fmt: skip
+    return table(["severity", "rule", "finding", "entity", "field", "values", "since", "records", "fix or question", "status"], rows)
+
+
+def _plan(data: Mapping[str, Any]) -> list[Section]:
+    plan = data.get("plan")
+    if not plan:
+        return []
+    made = [show.plan_table(changes(plan))] if plan.get("changes") else []
+    if plan.get("held"):
+        rows = [[f"{h['account']}/{h['target']}", h["vendor_id"], h["field"], without_people(h["reason"])] for h in plan["held"]]
+        made.append(table(["target", "record", "field", "reason"], rows, title="Held back"))
+    refused = "".join(f" Refused: {reason}." for reason in plan.get("refusals", ()))
+    text = f"Plan {plan['plan_id']}: {len(plan.get('changes', ()))} changes, {len(plan.get('held', ()))} held back.{refused}"
+    return [Section("plan", "Plan", tuple(made), text)]
+
+
+def _outcomes(data: Mapping[str, Any]) -> list[Section]:
+    titles = {"apply": "Applied", "undo": "Taken back"}
+    return [
+        Section(key, title, (table(["outcome", "number"], sorted(data[key].items()), numbers=["number"]),))
+        for key, title in titles.items()
+        if data.get(key)
+    ]
+
+
+def _records(data: Mapping[str, Any]) -> list[Section]:
+    out = []
+    if data.get("records"):
+        out.append(Section("records", "Rows pulled", (show.records_table(data["records"]),)))
+    if data.get("rejects"):
+        rows = [[r.get("vendor_id"), r.get("place"), r["reason"]] for r in data["rejects"]]
+        out.append(Section("rejects", "Rows that could not be used", (table(["row", "mapping", "reason"], rows),)))
+    return out

@@ -1,0 +1,120 @@
+"""JSON, Markdown and CSV of a report's selected data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from jobs.report.content import TITLES, changes, findings_table, sections
+from jobs.show_findings import by_rule
+from jobs.show_metrics import label
+from jobs.show_table import Table
+
+_METRIC = ("value", "numerator", "denominator", "n", "low", "high", "unit")
+# A spreadsheet runs a cell that begins with one of these.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+# -- JSON ---------------------------------------------------------------------------------------------------------------
+def to_json(data: Mapping[str, Any], name: str) -> str:
+    return json.dumps({"report": name, **data}, indent=2, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+# -- Markdown -----------------------------------------------------------------------------------------------------------
+def to_markdown(data: Mapping[str, Any], name: str) -> str:
+    lines = [f"# {_md(data.get('organisation', 'Tundish'))}: {_md(name)}", "", f"As of {_md(data.get('as_of', '?'))}.", ""]
+    if data.get("freshness"):
+        lines += ["Read completely: " + ", ".join(f"{_md(a)} {_md(t)}" for a, t in data["freshness"].items()) + ".", ""]
+    for section in sections(data):
+        lines += [f"## {section.title}", ""]
+        lines += [_md(section.text), ""] if section.text else []
+        for shown in section.tables:
+            lines += [*_markdown_table(shown), ""]
+    return "\n".join(lines)
+
+
+def _markdown_table(shown: Table) -> list[str]:
+    title = [f"### {_md(shown.title)}", ""] if shown.title else []
+    rule = ["---:" if i in shown.numbers else "---" for i in range(len(shown.columns))]
+    rows = [_row(shown.columns), _row(rule), *(_row([_md(value) for value in row]) for row in shown.rows)]
+    return [*title, *rows, *(["", _md(shown.note)] if shown.note else [])]
+
+
+def _row(values: Iterable[str]) -> str:
+    return "| " + " | ".join(values) + " |"
+
+
+def _md(value: Any) -> str:
+    """Text that Markdown takes literally."""
+    text = str(value).replace("\\", "\\\\").replace("\n", " ")
+    for mark in "|*_`[]<>#":
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+# -- CSV ----------------------------------------------------------------------------------------------------------------
+def to_csv(data: Mapping[str, Any], name: str) -> str:
+    """One table for a named report. `all` is all of them, each under its title, with an empty line between."""
+    blocks = [(title, columns, rows) for title, columns, rows in _blocks(data, name) if rows]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    for place, (title, columns, rows) in enumerate(blocks):
+        if len(blocks) > 1:
+            writer.writerows([[]] * bool(place) + [[safe(title)]])
+        writer.writerow([safe(c) for c in columns])
+        writer.writerows([safe(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def safe(value: Any) -> Any:
+    """A cell no spreadsheet takes for a formula: text that begins with = + - @ gets an apostrophe. Numbers stay numbers."""
+    if value is None or isinstance(value, (int, float, Decimal)):
+        return value
+    text = str(value)
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) or text.startswith(_FORMULA) else text
+
+
+Block = tuple[str, Sequence[str], list[list[Any]]]
+
+
+def _blocks(data: Mapping[str, Any], name: str) -> list[Block]:
+    """(title, columns, rows), with numbers as numbers."""
+    blocks = [_metric_block(data)] if "metrics" in data else []
+    if data.get("findings"):
+        shown = findings_table(data["findings"])
+        blocks.append(("findings", shown.columns, [list(row) for row in shown.rows]))
+    if name == "all" and data.get("findings"):
+        blocks.append(("findings by rule", ("severity", "rule", "finding", "number"), [list(row) for row in by_rule(data["findings"])]))
+    if data.get("plan"):
+        blocks.append(_plan_block(data))
+    blocks += [(key, ("outcome", "number"), [list(i) for i in data[key].items()]) for key in ("apply", "undo") if data.get(key)]
+    for key in ("records", "rejects"):
+        if data.get(key):
+            columns = list(dict.fromkeys(column for row in data[key] for column in row))
+            blocks.append((key, columns, [[row.get(c) for c in columns] for row in data[key]]))
+    if name in ("all", "records") and data.get("entities"):
+        blocks.append(("entities", ("entity", "number"), [list(i) for i in data["entities"].items()]))
+    return blocks
+
+
+def _metric_block(data: Mapping[str, Any]) -> Block:
+    dims = list(dict.fromkeys(d for row in data["metrics"] for d in row["dimensions"]))
+    rows = [[row["name"], *(row["dimensions"].get(d) for d in dims), *(row.get(c) for c in _METRIC)] for row in data["metrics"]]
+    return ("metrics", ["metric", *dims, *_METRIC], rows)
+
+
+def _plan_block(data: Mapping[str, Any]) -> Block:
+    columns = ("account", "target", "vendor_id", "field", "before", "after", "why", "rule", "policy", "change_id")
+    return ("plan", columns, [[getattr(c, column) for column in columns] for c in changes(data["plan"])])
+
+
+def title_of(name: str) -> str:
+    return TITLES.get(name, label(name).capitalize())
