@@ -6,6 +6,7 @@ stops its account only; nothing is called done while data is missing.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -19,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.connector import Ask, Connector, Page, Resource
-from core.errors import CredentialsError, TundishError, UserError, VendorUnavailable
+from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
 from core.lake import Lake
 from core.ledger import Count, Ledger
 from core.pull_resource import Place, Reading
@@ -156,9 +157,10 @@ class _AccountRun:
         except CredentialsError as problem:
             reading.stop("failed", problem.message)
             raise
-        except TundishError as problem:
-            self.problems.append(problem)
-            self.counts[resource.name] = reading.stop("failed", problem.message)
+        except (TundishError, json.JSONDecodeError) as problem:
+            known = problem if isinstance(problem, TundishError) else VendorError(f"the vendor's reply is not JSON: {problem.msg}")
+            self.problems.append(known)
+            self.counts[resource.name] = reading.stop("failed", known.message)
         finally:
             reading.close()
         log.info("%s/%s: %s", self.place.account, resource.name, self.counts.get(resource.name))

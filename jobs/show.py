@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core.change import Change, Outcome, Plan
-from jobs import show_findings, show_metrics
+from jobs import show_findings, show_pivots
 from jobs.show_private import without_people
 from jobs.show_progress import Progress
 from jobs.show_table import Table, table, text
@@ -76,7 +76,7 @@ def truth_text(truth: Mapping[str, Any], findings: Sequence[Mapping[str, Any]] =
 
 def metrics_text(metrics: Iterable[Mapping[str, Any]], name: str | None = None) -> str:
     """All metrics, or one family: funnel, pipeline, winrate, sources."""
-    return "\n\n".join(text(t) for t in show_metrics.tables(metrics, name)) or "nothing to measure yet"
+    return "\n\n".join(text(t) for t in show_pivots.tables(metrics, name)) or "nothing to measure yet"
 
 
 # -- what is written ------------------------------------------------------------------------------------------------------

@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from core.pull import AccountResult, pull_account
-
 from core.change import Change, Outcome, Plan
 from core.errors import TundishError, UserError
 from core.ledger import Count
 from core.pipeline import Understanding, apply_plan, make_plan, understand, undo_run
 from core.plan import SourceSize
+from core.pull import AccountResult, pull_account
 from jobs import show
 from jobs.wiring import Hub
 

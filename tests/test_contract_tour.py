@@ -52,6 +52,11 @@ def written_fields(vendor: str) -> dict[str, str]:
     return found
 
 
+def own_ids(records: set[tuple[str, str, str]]) -> set[tuple[str, str]]:
+    """(resource, the vendor's own id): ours may have a list's id before it."""
+    return {(resource, vendor_id.rpartition(":")[2]) for _, resource, vendor_id in records}
+
+
 def ids_of(sandbox: Standing, resource: str) -> list[str]:
     """Live records of a resource that may be written: converted ones are read-only everywhere."""
     people = sandbox.hub.lake.current("person")
@@ -109,7 +114,7 @@ def test_every_row_of_every_mapped_resource_arrives_exactly_once(vendor: str, st
     result = sync(sandbox)
     assert (result.status, result.exit_code, reasons(result)) == ("done", 0, [])
     assert {c.resource for c in result.counts} == set(sandbox.hub.setup.mappings[vendor].resources)
-    assert live_records(sandbox.hub) == true_records(sandbox.truth, [vendor])
+    assert own_ids(live_records(sandbox.hub)) == own_ids(true_records(sandbox.truth, [vendor]))
     assert versions(sandbox.hub) == len(contents(sandbox.hub)) == sum(c.appended for c in result.counts)
     assert sum(c.rejected for c in result.counts) == 0
 

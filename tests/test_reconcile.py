@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (the literals are tables)
 """Every rule of the catalogue, from literals: what must be found, and the near miss that must not.
 
 The cases do not touch each other (ids, addresses and companies are their own), so all are reconciled in one go.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import pyarrow as pa
 import pytest
 from unified_rows import arrow, row, tables
@@ -177,7 +175,7 @@ def test_a_part_that_leaves_never_takes_an_id_in_use():
     assert entity(parted, "hubspot", "1") != entity(parted, "mailchimp", "m1")
 
 
-@pytest.mark.parametrize("order", list(combinations(range(3), 3)) + [(2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_the_order_of_rows_does_not_matter(order):
     rows = [
         row("person", "hubspot", "1", email="a@example.com"),

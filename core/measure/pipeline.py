@@ -41,7 +41,7 @@ def pipeline_value(scope: Scope, currency: str | None) -> Iterator[Metric]:
     """Open amounts by stage and currency; totals only in the reporting currency."""
     d = open_deals(scope)
     d = d.mutate(
-        stage=d.pipeline_stage.fill_null("(unmapped)"), weight=d.amount.cast("float64") * d.probability, money=d.amount.cast("float64")
+        stage=d.pipeline_stage.fill_null("(unmapped)"), money=d.amount.cast("float64"), weight=d.amount.cast("float64") * d.probability
     )
     rows = pairs(
         d.group_by("stage", "currency")

@@ -60,8 +60,6 @@ def source_value(scope: Scope) -> Iterator[Metric]:
     )  # fmt: skip
     for row in rows:
         dims = {"source": row["origin"], "currency": currency}
-        unit = currency or "units"
-        yield Metric("source_won_value", "amount of won deals of the source", dims, row["won"] or 0.0, unit, row["n_won"], excluded=others)
-        yield Metric(
-            "source_open_value", "amount of open deals of the source", dims, row["open"] or 0.0, unit, row["n_open"], excluded=others
-        )
+        for name, outcome in (("source_won_value", "won"), ("source_open_value", "open")):
+            words, value, n = f"amount of {outcome} deals of the source", row[outcome] or 0.0, row[f"n_{outcome}"]
+            yield Metric(name, words, dims, value, currency or "units", n, excluded=others)

@@ -49,7 +49,8 @@ def _converted_not_sql(ctx: Context) -> ibis.Table:
     lead = p.filter(p.converted, p.updated_at <= ctx.quiet)
     lead = lead.mutate(converted_on=ibis.coalesce(lead.converted_at.cast(MOMENT), lead.updated_at))
     lead = lead.group_by("entity_id").agg(
-        lead_account=lead.account.min(), lead_resource=lead.resource.argmin(lead.account), lead_vendor_id=lead.vendor_id.argmin(lead.account),
+        lead_account=lead.account.min(), lead_resource=lead.resource.argmin(lead.account),
+        lead_vendor_id=lead.vendor_id.argmin(lead.account),
         lead_at=lead.converted_on.max(),
     )  # fmt: skip
     life = lifecycles(ctx)

@@ -85,9 +85,8 @@ class _Demo:
             files = self._report(hub, first, found, rows, truth, metrics, plan, applied, undone)
             self.say("9. Report", "\n".join(f"{kind}: {path}" for kind, path in files.items()))
             seconds = time.monotonic() - self.started
-            self.say(
-                f"Done in {seconds:.1f} s. Everything is in {self.home}; look around with: tundish --config {self.play.config} sql 'show tables'"
-            )
+            look = f"tundish --config {self.play.config} sql 'show tables'"
+            self.say(f"Done in {seconds:.1f} s. Everything is in {self.home}; look around with: {look}")
         ok = first.exit_code == 0 and not truth["missed"] and not truth["false"] and not again.changes
         return {
             "ok": ok,

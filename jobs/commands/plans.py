@@ -71,8 +71,15 @@ def _wanted(only: tuple[str, ...]) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def apply(
-    obj: dict[str, Any], plan_id: str, only: tuple[str, ...], allow_large: bool, allow_shrunk: bool, allow_partial: bool, yes: bool, as_json: bool
-) -> int:  # fmt: skip
+    obj: dict[str, Any],
+    plan_id: str,
+    only: tuple[str, ...],
+    allow_large: bool,
+    allow_shrunk: bool,
+    allow_partial: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
     """Carry out a plan (default: the latest). Interrupted, run it again: it continues.
 
     \b

@@ -103,7 +103,17 @@ def _meaning(mapping: Any, stage: Any) -> str:
 @click.option("--offline", is_flag=True, help="Do not look at the live accounts.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def init(folder: str, vendors: tuple[str, ...], given: tuple[str, ...], organisation: str | None, timezone: str | None, currency: str | None, offline: bool, overwrite: bool, as_json: bool) -> int:  # fmt: skip
+def init(
+    folder: str,
+    vendors: tuple[str, ...],
+    given: tuple[str, ...],
+    organisation: str | None,
+    timezone: str | None,
+    currency: str | None,
+    offline: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> int:
     """Write a working config and mappings for your accounts. Asks before it overwrites anything.
 
     \b

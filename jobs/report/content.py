@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.change import Change
-from jobs import show, show_findings, show_metrics
+from jobs import show, show_findings, show_metrics, show_pivots
 from jobs.show_private import without_people
 from jobs.show_table import Table, table
 
@@ -68,7 +68,8 @@ def _entities(data: Mapping[str, Any]) -> Section:
 
 
 def _metrics(data: Mapping[str, Any]) -> list[Section]:
-    return [Section(name, title, tuple(show_metrics.tables(data.get("metrics", ()), name))) for name, title in TITLES.items()]
+    rows = data.get("metrics") or []
+    return [Section(name, title, tuple(show_pivots.tables(rows, name)) if rows else ()) for name, title in TITLES.items()]
 
 
 def _findings(data: Mapping[str, Any]) -> list[Section]:

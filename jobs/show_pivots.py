@@ -1,0 +1,146 @@
+"""Metric rows side by side: which of them stand in one table, as data; what no table asks for is listed one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.show_metrics import FAMILIES, dimensions, family, interval, label, place, rank, shown
+from jobs.show_table import Table, table
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric as a column: `key` is the dimension that makes the lines, `spread` one that makes more columns.
+
+    In `title`, {} stands for the spread value.
+    """
+
+    title: str
+    name: str
+    key: str
+    where: Mapping[str, str] = field(default_factory=dict)
+    spread: str = ""
+
+
+@dataclass(frozen=True)
+class Pivot:
+    family: str
+    title: str
+    key: str  # heading of the lines
+    columns: tuple[Column, ...]
+    detail: bool = False  # only in that family's own report
+
+
+_ALL = {"cohort": "all", "mode": "implied"}
+PIVOTS = (
+    Pivot("funnel", "Funnel: persons by milestone", "milestone", (
+        Column("now here", "stage_count", "stage", {"basis": "current"}),
+        Column("got this far", "stage_count", "stage", {"basis": "furthest"}),
+        Column("cohort reached", "reach", "to", _ALL),
+        Column("of the step before", "step", "to", _ALL),
+        Column("median days", "time_to_next", "to", {"quantile": "median"}),
+    )),
+    Pivot("funnel", "From step to step: within so many days, of those watched that long", "to", (
+        Column("{} days", "reach_within", "to", spread="days"),
+        Column("{} days, estimated from all", "reach_within_km", "to", spread="days"),
+    ), detail=True),
+    Pivot("funnel", "Cohorts: of those who entered in the month, how many reached it until now", "month", (
+        Column("{}", "reach", "cohort", {"mode": "implied"}, spread="to"),
+    ), detail=True),
+    Pivot("funnel", "Entered in the month", "month", (Column("{}", "entered", "month", spread="stage"),), detail=True),
+    Pivot("funnel", "Period ratio: entrants of the month over those of the step before (other persons)", "month", (
+        Column("{}", "period_ratio", "month", spread="to"),
+    ), detail=True),
+    Pivot("pipeline", "Pipeline: open deals by stage", "stage", (
+        Column("open deals", "open_deals", "stage"),
+        Column("amount, {}", "pipeline_value", "stage", spread="currency"),
+        Column("weighted, {}", "weighted_pipeline", "stage", spread="currency"),
+    )),
+    Pivot("pipeline", "Days in the stage until the next", "milestone", (
+        Column("{}", "time_in_stage", "stage", spread="quantile"),
+    )),
+    Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (Column("by {}", "win_rate", "period", spread="by"),)),
+    Pivot("sources", "Sources", "source", (
+        Column("persons", "source_persons", "source"),
+        Column("→ opportunity", "source_to_opportunity", "source"),
+        Column("→ won", "source_to_won", "source"),
+        Column("won, {}", "source_won_value", "source", spread="currency"),
+        Column("open, {}", "source_open_value", "source", spread="currency"),
+    )),
+)  # fmt: skip
+
+
+def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | None = None) -> list[Table]:
+    """The tables of one family, or of all. detail None: the further tables only when one family is asked for.
+
+    Rows of a single metric are listed with their dimensions, as are metrics no table names.
+    """
+    rows = [(row, dimensions(row)) for row in metrics]
+    if len({row["name"] for row, _ in rows}) == 1:
+        return [_listed("", rows)]
+    known = {column.name for pivot in PIVOTS for column in pivot.columns}
+    made = []
+    for one in [name] if name else FAMILIES:
+        mine = [(row, dims) for row, dims in rows if family(row) == one]
+        wanted = [p for p in PIVOTS if p.family == one and (not p.detail or (bool(name) if detail is None else detail))]
+        made += [t for p in wanted if (t := _pivot(p, mine)) is not None]
+        rest = [(row, dims) for row, dims in mine if row["name"] not in known]
+        made += [_listed("", rest)] if rest else []
+    return made
+
+
+Opened = tuple[Row, dict[str, str]]
+
+
+def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
+    """None where nothing of it was measured. Where two rows claim one cell the first stays."""
+    cells: dict[str, dict[str, str]] = {}
+    titles: dict[str, None] = {}
+    for column in pivot.columns:
+        mine = [
+            (row, dims) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items() and column.key in dims
+        ]
+        for spread in _spread(column, mine):
+            titles[column.title.format(place(spread))] = None
+        for row, dims in mine:
+            title = column.title.format(place(dims.get(column.spread, "")))
+            cells.setdefault(dims[column.key], {}).setdefault(title, shown(row))
+    if not cells:
+        return None
+    lines = [[place(key), *(cells[key].get(title, "") for title in titles)] for key in sorted(cells, key=rank)]
+    return table([pivot.key, *titles], lines, numbers=list(titles), title=pivot.title)
+
+
+def _spread(column: Column, rows: Sequence[Opened]) -> list[str]:
+    """The spread values present, in the order of the ladder."""
+    return sorted(dict.fromkeys(dims.get(column.spread, "") for _, dims in rows), key=rank)
+
+
+def _listed(title: str, rows: Sequence[Opened]) -> Table:
+    """One line per row: name, every dimension, value, interval, n."""
+    columns = list(dict.fromkeys(d for _, dims in rows for d in dims if not _factor(dims[d])))
+    lines = [
+        [label(str(row["name"])), *(place(dims[d]) if d in dims else "" for d in columns), shown(row), interval(row), row.get("n")]
+        for row, dims in rows
+    ]
+    heads = ["metric", *map(label, columns), "value", "95 % interval", "n"]
+    return table(heads, lines, numbers=["value", "95 % interval", "n"], title=title, note=_made_of(rows))
+
+
+def _factor(value: str) -> bool:
+    """A number kept among the dimensions (what a velocity is made of) rather than a name."""
+    return "." in value and value.replace(".", "", 1).lstrip("-").isdigit()
+
+
+def _made_of(rows: Sequence[Opened]) -> str:
+    """ "velocity = …" for metrics that carry their factors."""
+    notes = [
+        f"{label(str(row['name']))}: " + ", ".join(f"{label(d)} {v}" for d, v in dims.items() if _factor(v))
+        for row, dims in rows
+        if any(map(_factor, dims.values()))
+    ]
+    return "; ".join(notes)
