@@ -18,7 +18,8 @@ from core.fingerprints import LISTED_KINDS, LIVE, MERGED, Hashes, Index, Marks, 
 from core.lake import Lake
 from core.lake_schema import BATCH_SHIFT, SYSTEM, record_schema
 
-ENGINE_MEMORY = "256MB"
+ENGINE_MEMORY = "192MB"
+PART_ROWS = 250_000  # so many versions are grouped at once when the index is loaded: memory stays flat
 _HANGS_ON = {"touch": ("person_id",), "stage_change": ("record_id",), "association": ("from_id", "to_id")}
 
 
@@ -57,10 +58,17 @@ class Store:
         relation = self.lake.relation(self._connection, kind)
         if relation is None:
             return Marks.joined([])
+        mine = [self.account, self.resource]
+        where = "WHERE account = ? AND resource = ?"
+        rows = self._connection.execute(f"SELECT count(*) FROM {relation} {where}", mine).fetchall()[0][0]
+        parts = 1 << max(0, (rows // PART_ROWS).bit_length())
         query = f"""SELECT i, arg_max(c, version) AS c, arg_max(f, version) AS f FROM (
-                      SELECT {id_sql(kind)} AS i, content_hash AS c, {flags_sql(kind)} AS f, version FROM {relation}
-                      WHERE account = ? AND resource = ?) GROUP BY i"""
-        found = self._connection.execute(query, [self.account, self.resource]).fetchnumpy()
+                      SELECT {id_sql(kind)} AS i, content_hash AS c, {flags_sql(kind)} AS f, version FROM {relation} {where}
+                      AND {id_sql(kind)} % {parts} = ?) GROUP BY i"""
+        return Marks.joined([self._marks(query, [*mine, part]) for part in range(parts)]) if rows else Marks.joined([])
+
+    def _marks(self, query: str, values: list[Any]) -> Marks:
+        found = self._connection.execute(query, values).fetchnumpy()
         ids, contents, flags = (np.ma.getdata(found[name]) for name in ("i", "c", "f"))
         return Marks(ids, contents.view(np.uint64), flags)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,10 +85,10 @@ def explain_metric(found: Understanding, name: str, dims: Mapping[str, str], lim
 
 
 def _behind(found: Understanding, name: str, dims: Mapping[str, str], funnel: Any) -> list[dict[str, Any]]:
-    for module in pkgutil.iter_modules(core.measure.__path__):
-        family = importlib.import_module(f"core.measure.{module.name}")
-        if hasattr(family, "rows") and name in getattr(family, "EXPLAINED", ()):
-            table = family.rows(name, dims, found.tables, found.members, found.facts, funnel, found.as_of)
-            result: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
-            return result
-    return []
+    """The record keys behind a number; empty where the family cannot list them."""
+    try:
+        table = core.measure.rows(found.facts, funnel, found.as_of, name, dims)
+    except UserError:
+        return []
+    result: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
+    return result

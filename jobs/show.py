@@ -94,28 +94,31 @@ def why(change: Change) -> str:
 
 
 def plan_text(plan: Plan, limit: int = 40) -> str:
-    """Field by field old → new and why, grouped by account and target: every target gets its share of `limit` lines."""
-    counts = plan.counts()
+    """Field by field old → new and why, by account and target; of a long plan `limit` lines, every target with its share."""
     if not plan.changes:
         return "\n".join([f"plan {plan.plan_id}: nothing to change", *_held_lines(plan)])
-    shown = fair_share(plan.changes, limit)
-    parts = [text(plan_table([c for c in shown if f"{c.account}/{c.target}" == target])) for target in counts]
-    rest = len(plan.changes) - len(shown)
-    more = [f"{rest} more changes; show all with --max {len(plan.changes)}"] if rest else []
-    summary = ", ".join(f"{target} {n:,}" for target, n in counts.items())
+    rest = len(plan.changes) - limit
+    parts = [text(plan_table(fair_share(plan.changes, limit)))] if limit > 0 else []
+    more = [f"{rest:,} more changes; show all with --max {len(plan.changes)}"] if rest > 0 else []
     records = len({(c.account, c.target, c.vendor_id) for c in plan.changes})
     until = f"good until {plan.expires_at:%Y-%m-%d %H:%M} UTC"
-    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records ({summary}); {until}"
-    return "\n".join([*parts, *more, head, *_held_lines(plan), *(f"refused: {reason}" for reason in plan.refusals)])
+    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records, {until}"
+    counts = [f"  {target}: {n:,}" for target, n in plan.counts().items()]
+    return "\n".join([*parts, *more, head, *counts, *_held_lines(plan), *(f"refused: {reason}" for reason in plan.refusals)])
 
 
 def fair_share(changes: Sequence[Change], limit: int) -> list[Change]:
-    """At most `limit` changes, so that no target hides another: dealt out in turns, shown in the plan's order."""
+    """At most `limit` changes, dealt out in turns so that no target hides another, in the plan's order.
+
+    Fixes of findings and values that are overwritten go before fields of ours that are filled.
+    """
+    telling = sorted(range(len(changes)), key=lambda i: (not changes[i].rule, changes[i].before is None, i))
     turns: Counter[tuple[str, str]] = Counter()
     ranked = []
-    for place, change in enumerate(changes):
-        ranked.append((turns[(change.account, change.target)], place))
-        turns[(change.account, change.target)] += 1
+    for place in telling:
+        target = (changes[place].account, changes[place].target)
+        ranked.append((turns[target], place))
+        turns[target] += 1
     return [changes[place] for place in sorted(place for _, place in sorted(ranked)[:limit])]
 
 

@@ -23,9 +23,17 @@ _PLAIN = {"count", "number", "persons", "deals", "records", "units"}  # the head
 
 def dimensions(row: Mapping[str, Any]) -> dict[str, str]:
     """The row's dimensions opened, in their order; {} for none."""
-    raw = row.get("dimensions")
-    opened = json.loads(raw) if isinstance(raw, str) and raw else raw or {}
-    return {str(k): "" if v is None else str(v) for k, v in opened.items()}
+    return {str(k): "" if v is None else str(v) for k, v in _opened(row.get("dimensions")).items()}
+
+
+def excluded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Who is not in the number, and why; {} for nobody."""
+    return dict(_opened(row.get("excluded")))
+
+
+def _opened(raw: Any) -> Mapping[str, Any]:
+    opened: Mapping[str, Any] = json.loads(raw) if isinstance(raw, str) and raw else raw or {}
+    return opened
 
 
 def family(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.show_metrics import FAMILIES, dimensions, family, interval, label, place, rank, shown
+from jobs.show_metrics import FAMILIES, dimensions, excluded, family, interval, label, number, place, rank, shown
 from jobs.show_table import Table, table
 
 Row = Mapping[str, Any]
@@ -108,11 +108,22 @@ def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
             titles[column.title.format(place(spread))] = None
         for row, dims in mine:
             title = column.title.format(place(dims.get(column.spread, "")))
-            cells.setdefault(dims[column.key], {}).setdefault(title, shown(row))
+            text = number(row["value"]) if column.spread == "currency" and row.get("value") is not None else shown(row)
+            cells.setdefault(dims[column.key], {}).setdefault(title, text)
     if not cells:
         return None
     lines = [[place(key), *(cells[key].get(title, "") for title in titles)] for key in sorted(cells, key=rank)]
-    return table([pivot.key, *titles], lines, numbers=list(titles), title=pivot.title)
+    return table([pivot.key, *titles], lines, numbers=list(titles), title=pivot.title, note=_left_out(pivot, rows))
+
+
+def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
+    """ "Not counted: no stage 3": what the table's first metrics leave out, where all their rows say the same."""
+    said: dict[str, None] = {}
+    for column in pivot.columns:
+        mine = [excluded(row) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
+        if mine and mine[0] and all(one == mine[0] for one in mine):
+            said |= {f"{why} {value}": None for why, value in mine[0].items()}
+    return f"Not counted: {', '.join(said)}." if said else ""
 
 
 def _spread(column: Column, rows: Sequence[Opened]) -> list[str]:
@@ -137,10 +148,10 @@ def _factor(value: str) -> bool:
 
 
 def _made_of(rows: Sequence[Opened]) -> str:
-    """ "velocity = …" for metrics that carry their factors."""
-    notes = [
-        f"{label(str(row['name']))}: " + ", ".join(f"{label(d)} {v}" for d, v in dims.items() if _factor(v))
-        for row, dims in rows
-        if any(map(_factor, dims.values()))
-    ]
-    return "; ".join(notes)
+    """What metrics carry beside their value: the factors they are made of, and why one could not be computed."""
+    notes = []
+    for row, dims in rows:
+        said = [f"{label(d)} {number(v)}" for d, v in dims.items() if _factor(v)]
+        said += [str(why) for key, why in excluded(row).items() if key == "not computable"]
+        notes += [f"{label(str(row['name']))}: {', '.join(said)}"] if said else []
+    return "; ".join(dict.fromkeys(notes))
