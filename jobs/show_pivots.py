@@ -89,8 +89,14 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
         wanted = [p for p in PIVOTS if p.family == one and (not p.detail or (bool(name) if detail is None else detail))]
         made += [t for p in wanted if (t := _pivot(p, mine)) is not None]
         rest = [(row, dims) for row, dims in mine if row["name"] not in known]
-        made += [_listed("", rest)] if rest else []
+        made += [_listed("Single numbers", rest)] if rest else []
     return made
+
+
+def further_tables(metrics: Iterable[Row], name: str) -> list[Table]:
+    """The tables of a family that only its own report shows."""
+    mine = [(row, dimensions(row)) for row in metrics if family(row) == name]
+    return [t for p in PIVOTS if p.family == name and p.detail and (t := _pivot(p, mine)) is not None]
 
 
 Opened = tuple[Row, dict[str, str]]

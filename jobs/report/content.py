@@ -29,12 +29,13 @@ TITLES = {"funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "so
 
 @dataclass(frozen=True)
 class Section:
-    """One heading and its tables. `key` is the anchor."""
+    """One heading and its tables. `key` is the anchor; `more` are tables a page may fold away."""
 
     key: str
     title: str
     tables: tuple[Table, ...]
     text: str = ""
+    more: tuple[Table, ...] = ()
 
 
 def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -69,7 +70,12 @@ def _entities(data: Mapping[str, Any]) -> Section:
 
 def _metrics(data: Mapping[str, Any]) -> list[Section]:
     rows = data.get("metrics") or []
-    return [Section(name, title, tuple(show_pivots.tables(rows, name)) if rows else ()) for name, title in TITLES.items()]
+    return [_family(name, title, rows) for name, title in TITLES.items() if rows]
+
+
+def _family(name: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Section:
+    tables = tuple(show_pivots.tables(rows, name, detail=False))
+    return Section(name, title, tables, more=tuple(show_pivots.further_tables(rows, name)))
 
 
 def _findings(data: Mapping[str, Any]) -> list[Section]:

@@ -15,7 +15,7 @@ ROWS = 1000  # of one table; the whole is in the JSON and CSV reports
 
 
 def to_html(data: Mapping[str, Any], name: str) -> str:
-    made = sections(data)
+    made = [s for s in sections(data) if s.key != "entities"]  # the tiles say that
     charts = {family: charts_of(data.get("metrics", ()), family) for family in TITLES}
     view = {
         "organisation": data.get("organisation", "Tundish"), "as_of": data.get("as_of", ""), "freshness": data.get("freshness", {}),

@@ -36,7 +36,7 @@ def to_markdown(data: Mapping[str, Any], name: str) -> str:
     for section in sections(data):
         lines += [f"## {section.title}", ""]
         lines += [_md(section.text), ""] if section.text else []
-        for shown in section.tables:
+        for shown in (*section.tables, *section.more):
             lines += [*_markdown_table(shown), ""]
     return "\n".join(lines)
 
