@@ -1,6 +1,6 @@
 """dlt's default way: the `rest_api` source (or a generator of Bulk rows) into DuckDB, merged on the primary key.
 
-    python dlt_default.py hubspot URL FOLDER [LOADER_FORMAT]
+python dlt_default.py hubspot URL FOLDER [LOADER_FORMAT]
 """
 
 from __future__ import annotations
@@ -56,10 +56,12 @@ def salesforce(url: str) -> Any:
 
 
 def main(vendor: str, url: str, folder: str, loader_format: str | None = None) -> None:
-    leg.ready()
     source = {"hubspot": hubspot, "salesforce": salesforce}[vendor](url)
     pipeline = dlt.pipeline(
-        "benchmark", pipelines_dir=f"{folder}/pipelines", destination=dlt.destinations.duckdb(f"{folder}/contacts.duckdb"), dataset_name="crm"
+        "benchmark",
+        pipelines_dir=f"{folder}/pipelines",
+        destination=dlt.destinations.duckdb(f"{folder}/contacts.duckdb"),
+        dataset_name="crm",
     )
     pipeline.run(source, **({"loader_file_format": loader_format} if loader_format else {}))
     with pipeline.sql_client() as client:

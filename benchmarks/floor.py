@@ -33,5 +33,4 @@ def salesforce(url: str) -> int:
 
 
 if __name__ == "__main__":
-    leg.ready()
     leg.done({"hubspot": hubspot, "salesforce": salesforce}[sys.argv[1]](sys.argv[2]))

@@ -1,6 +1,6 @@
 """The hub's leg: one whole sync of the contacts, through the real connector, into a ledger and a lake in FOLDER.
 
-    python hub.py hubspot URL FOLDER      (a second time with the same folder: nothing has changed)
+python hub.py hubspot URL FOLDER      (a second time with the same folder: nothing has changed)
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
 import leg
 
 from core.http import Transport
@@ -22,6 +19,7 @@ from core.ledger import Ledger
 from core.mapping import load_mapping
 from core.pull import pull_account
 
+HERE = Path(__file__).resolve().parent
 RESOURCE = {"hubspot": "contacts", "salesforce": "Contact"}
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 
@@ -38,7 +36,6 @@ def main(vendor: str, url: str, folder: str) -> None:
     unlimited = [replace(bucket, calls=10**9) for bucket in connector.buckets]  # at HubSpot's own limit this would take 105 s, idle
     with Transport(vendor, buckets=unlimited, fault=connector.fault, safe_posts=connector.safe_posts) as transport:
         session = connector.open(settings(vendor, url), transport)
-        leg.ready()
         ledger = Ledger(f"{folder}/ledger.db")
         lake = Lake(f"{folder}/lake", ledger)
         run_id = ledger.start_run("sync", NOW, {})

@@ -13,10 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from connectors.sandbox.hubspot import HubspotEmulator
 from connectors.sandbox.kit import Emulator, Reply, Request, serve

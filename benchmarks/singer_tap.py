@@ -50,6 +50,5 @@ class ContactsTap(Tap):
 
 
 if __name__ == "__main__":
-    leg.ready()
     ContactsTap.cli(standalone_mode=False)
     leg.done(0)

@@ -32,7 +32,6 @@ class SqliteTarget(SQLTarget):
 
 
 if __name__ == "__main__":
-    leg.ready()
     SqliteTarget.cli(standalone_mode=False)
     with sqlite3.connect(os.environ["TARGET_FILE"]) as connection:
         leg.done(connection.execute("SELECT count(*) FROM contacts").fetchone()[0])

@@ -51,7 +51,7 @@ def aliases(nodes: ibis.Table) -> ibis.Table:
 
 def comparable_id(vendor: ibis.Value, vendor_id: ibis.Value) -> ibis.Value:
     """Salesforce shows the same id with 15 and with 18 characters; the first 15 (case counts) are the id."""
-    return ibis.ifelse(vendor == "salesforce", vendor_id.left(15), vendor_id)
+    return ibis.ifelse((vendor == "salesforce") & (vendor_id.length() == 18), vendor_id.left(15), vendor_id)
 
 
 def parsed_links(nodes: ibis.Table) -> ibis.Table:

@@ -197,11 +197,20 @@ class Index:
         order = np.argsort(marks.ids, kind="stable")
         self._tiers.append(_Tier(marks.ids[order], marks.contents[order], marks.flags[order], np.zeros(len(marks), np.uint16)))
         while len(self._tiers) > 1 and len(self._tiers[-2].ids) <= 2 * len(self._tiers[-1].ids):
-            newer, older = self._tiers.pop(), self._tiers.pop()
-            ids = np.concatenate([older.ids, newer.ids])
-            order = np.argsort(ids, kind="stable")
-            rest = (np.concatenate([getattr(older, n), getattr(newer, n)])[order] for n in ("contents", "flags", "seen"))
-            self._tiers.append(_Tier(ids[order], *rest))
+            newer = self._tiers.pop()
+            _merge(self._tiers[-1], newer)
+
+
+def _merge(older: _Tier, newer: _Tier) -> None:
+    """Take `newer` into `older`, one array at a time: nothing is held twice but the array in hand."""
+    places = np.searchsorted(older.ids, newer.ids) + np.arange(len(newer.ids))
+    rest = np.ones(len(older.ids) + len(newer.ids), bool)
+    rest[places] = False
+    for name in ("ids", "contents", "flags", "seen"):
+        old, new = getattr(older, name), getattr(newer, name)
+        both = np.empty(len(rest), old.dtype)
+        both[places], both[rest] = new, old
+        setattr(older, name, both)
 
 
 def _locate(tier: _Tier, ids: Hashes) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:

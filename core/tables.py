@@ -36,7 +36,10 @@ def as_table(rows: pa.Table | ibis.Table) -> ibis.Table:
 
 
 def keep(expression: ibis.Table) -> ibis.Table:
-    """The same rows, computed once (a temporary table of the engine that lives as long as the result)."""
+    """The same rows, computed once: a temporary table that lives as long as the result.
+
+    What stands on literal tables only is kept in Ibis's default engine, so that must be the records' engine (core.pipeline sets it).
+    """
     return expression.cache()
 
 

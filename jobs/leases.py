@@ -22,7 +22,10 @@ def held(ledger: Ledger, name: str, clock: Callable[[], datetime]) -> Iterator[N
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
     if not ledger.take_lease(name, holder, clock(), LEASE_S):
         other = ledger.lease_holder(name, clock()) or "another process"
-        raise UserError(f"{name} is being run by {other}", next_step="wait for it; if it was killed, its lease ends within a minute")
+        if _dead(other):  # killed: what it left undone is taken up by the same command at once
+            ledger.release_lease(name, other)
+        if not _dead(other) or not ledger.take_lease(name, holder, clock(), LEASE_S):
+            raise UserError(f"{name} is being run by {other}", next_step="wait for it; if it was killed, its lease ends within a minute")
     ended = threading.Event()
 
     def renew() -> None:
@@ -37,3 +40,16 @@ def held(ledger: Ledger, name: str, clock: Callable[[], datetime]) -> Iterator[N
         ended.set()
         thread.join()
         ledger.release_lease(name, holder)
+
+
+def _dead(holder: str) -> bool:
+    """True when the holder was a process of this machine that no longer runs."""
+    host, _, rest = holder.partition(":")
+    pid = rest.partition(":")[0]
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except OSError as problem:
+        return isinstance(problem, ProcessLookupError)
+    return False

@@ -112,6 +112,8 @@ class _Service:
         watcher = threading.Thread(target=self._end, name="tundish-stop", daemon=True)
         self.scheduler.add_listener(lambda event: watcher.start(), EVENT_SCHEDULER_STARTED)
         self.scheduler.start()
+        for lock in self.busy.values():  # what is in hand holds its lock; what has not begun will not get it any more
+            lock.acquire()
 
     def _add(self, name: str, line: str) -> None:
         """A job that was never seen owes nothing before now; one that owes a run starts at once."""
@@ -128,7 +130,7 @@ class _Service:
     def _end(self) -> None:
         self.stop.wait()
         log.info("stopping; finishing what is in hand")
-        self.scheduler.shutdown(wait=True)
+        self.scheduler.shutdown(wait=False)  # waiting there would hold a lock that a job in hand may need (_look_again)
 
     def fire(self, name: str) -> None:
         """Run the job if it is owed and nobody else has it in hand."""

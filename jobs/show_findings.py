@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jobs.show_private import masked
+from jobs.show_private import masked, without_people
 from jobs.show_table import Table, table
 
 _JSON = ("records", "values", "fix", "evidence")
@@ -61,7 +61,7 @@ def findings_table(findings: Sequence[Mapping[str, Any]], limit: int) -> Table:
 
 def by_rule(findings: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, int]]:
     """(severity, rule, title, number), most severe first."""
-    counts = Counter((str(f.get("severity") or ""), str(f["rule"]), str(f.get("title") or "")) for f in findings)
+    counts = Counter((str(f.get("severity") or ""), str(f["rule"]), without_people(str(f.get("title") or ""))) for f in findings)
     return [(*key, n) for key, n in sorted(counts.items())]
 
 

@@ -138,16 +138,12 @@ NIGHTLY = {"nightly": Job("0 2 * * *"), "by_hand": Job(None)}
 LAST = at("2026-06-01T02:00")
 
 
-def serving(
-    shared: Shared, run: Callable[[str], int], stop: threading.Event, results: list[tuple[str, datetime, int]], grace: float | None = None
-) -> None:
+def serving(shared: Shared, run: Callable[[str], int], stop: threading.Event, results: list[tuple[str, datetime, int]]) -> None:
     def on_result(job: str, due_at: datetime, code: int) -> None:
         results.append((job, due_at, code))
         stop.set()
 
-    serve(
-        NIGHTLY, run, timezone="UTC", hooks=shared.hooks, stop=stop, on_result=on_result, clock=lambda: NOW, misfire_grace_s=grace, signals=False
-    )  # fmt: skip
+    serve(NIGHTLY, run, timezone="UTC", hooks=shared.hooks, stop=stop, on_result=on_result, clock=lambda: NOW, signals=False)
 
 
 def test_a_missed_run_is_caught_up_once_at_the_start() -> None:
@@ -175,6 +171,7 @@ def test_two_schedulers_on_one_ledger_run_a_job_once() -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
     assert ran == ["nightly"]
     assert len(results) == 1
 
@@ -197,9 +194,12 @@ def test_a_run_owed_for_longer_than_the_grace_is_dropped() -> None:
         stop.set()
 
     hooks = Hooks(shared.last.get, set_due, shared.lease)
-    serve(
-        NIGHTLY, lambda job: ran.append(job) or 0, timezone="UTC", hooks=hooks, stop=stop, clock=lambda: NOW, misfire_grace_s=3600, signals=False
-    )  # fmt: skip
+
+    def run(job: str) -> int:
+        ran.append(job)
+        return 0
+
+    serve(NIGHTLY, run, timezone="UTC", hooks=hooks, stop=stop, clock=lambda: NOW, misfire_grace_s=3600, signals=False)
     assert ran == []
     assert shared.last["nightly"] == at("2026-06-08T02:00")
 

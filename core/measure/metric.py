@@ -97,7 +97,7 @@ def share(name: str, definition: str, dimensions: Mapping[str, Any], part: float
 
 
 def wilson(part: float, whole: float) -> tuple[float | None, float | None]:
-    if not whole:
+    if not whole or part > whole:  # people may skip a step: then the next has more of them, and no share is meant
         return None, None
     p, z2 = part / whole, _Z * _Z
     middle = (p + z2 / (2 * whole)) / (1 + z2 / whole)

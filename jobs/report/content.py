@@ -82,7 +82,8 @@ def _findings(data: Mapping[str, Any]) -> list[Section]:
     if "findings" not in data:
         return []
     findings: Sequence[Mapping[str, Any]] = data["findings"]
-    made = (show_findings.summary_table(findings), findings_table(findings)) if findings else ()
+    summary = () if data.get("truth") else (show_findings.summary_table(findings),)  # the truth's table counts them too
+    made = (*summary, findings_table(findings)) if findings else ()
     out = [Section("findings", "Findings", made, "" if findings else "The systems agree.")]
     if data.get("truth"):
         out.append(Section("truth", "Against the ground truth", (show_findings.truth_table(data["truth"], findings),)))
