@@ -173,7 +173,7 @@ class Ledger:
             query = _insert(c, t.lease).values(name=name, holder=holder, until=until)
             mine = (t.lease.c.holder == holder) | (t.lease.c.until <= now)
             query = query.on_conflict_do_update(index_elements=["name"], set_={"holder": holder, "until": until}, where=mine)
-            return bool(c.execute(query).rowcount == 1)
+            return c.execute(query.returning(t.lease.c.name)).first() is not None
 
     def renew_lease(self, name: str, holder: str, now: datetime, seconds: float) -> bool:
         """False when it was lost to somebody else: stop what you are doing."""

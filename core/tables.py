@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -82,7 +81,3 @@ def further(code: ibis.Value) -> ibis.Value:
 def first_by(column: ibis.Value, rank: ibis.Value) -> ibis.Value:
     """The value of the best-ranked row that has one."""
     return column.argmin(rank, where=column.notnull())
-
-
-def empty(schema: Mapping[str, Any]) -> ibis.Table:
-    return ibis.memtable(ibis.schema(schema).to_pyarrow().empty_table())

@@ -104,7 +104,7 @@ def emit(data: Mapping[str, Any], as_json: bool, text: str = "") -> None:
 def main() -> None:
     """Run the command line; TundishErrors become their message and exit code."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="tundish", standalone_mode=False)
     except TundishError as problem:
         code = _fail(problem)
     except click.exceptions.Abort:

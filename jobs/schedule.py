@@ -50,7 +50,7 @@ def ledger_hooks(ledger: Ledger, clock: Callable[[], datetime]) -> Hooks:
     def lease(job: str) -> Iterator[bool]:
         with ExitStack() as stack:
             try:
-                stack.enter_context(held(ledger, f"job:{job}", clock))
+                stack.enter_context(held(ledger, f"schedule:{job}", clock))
             except UserError:
                 yield False
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -125,13 +126,23 @@ class Said:
         return json.loads(self.out)
 
 
-def tundish(*args: str | Path) -> Said:
-    """Run a command of the command line in this process, as `tundish ...` would."""
+def tundish(*args: str | Path, answer: str = "") -> Said:
+    """Run a command of the command line in this process, as `tundish ...` would; `answer` is what the user types."""
     out, err = io.StringIO(), io.StringIO()
-    with patch.object(sys, "argv", ["tundish", *map(str, args)]), redirect_stdout(out), redirect_stderr(err):
+    typed = patch.object(sys, "stdin", io.StringIO(answer))
+    with patch.object(sys, "argv", ["tundish", *map(str, args)]), typed, redirect_stdout(out), redirect_stderr(err):
         try:
             main()
             code = 0
         except SystemExit as ended:
             code = int(ended.code or 0)
     return Said(code, out.getvalue(), err.getvalue())
+
+
+def tundish_process(words: Sequence[str], said: str) -> None:
+    """What a process of its own runs as its whole life: the command; what it prints goes to the end of a file."""
+    log = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.argv = ["tundish", *words]
+    main()

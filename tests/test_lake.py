@@ -112,7 +112,8 @@ def test_values_come_back_as_they_went_in(shelf: Shelf) -> None:
     shelf.put("person", ["1"], merged_ids=["7", "8"])
     (deal,) = shelf.lake.sql("SELECT amount, close_date, created_at, won, probability, attributes FROM deal").to_pylist()
     assert deal == {
-        "amount": Decimal("12.345678"), "close_date": NOW.date(), "created_at": NOW, "won": True, "probability": 0.5, "attributes": '{"a":1}',
+        "amount": Decimal("12.345678"), "close_date": NOW.date(), "created_at": NOW, "won": True, "probability": 0.5,
+        "attributes": '{"a":1}',
     }  # fmt: skip
     assert shelf.lake.current("person").to_pyarrow()["merged_ids"].to_pylist() == [["7", "8"]]
 

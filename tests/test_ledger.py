@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from core import ledger_tables as t
 from core.errors import UserError
-from core.ledger import Commit, Count, Cursor, Ledger, PageRow, RejectRow, upsert
+from core.ledger import Commit, Count, Cursor, Ledger, PageRow, RejectRow, _engine, upsert
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -39,9 +39,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     found: str = request.getfixturevalue("postgres")
     yield found
-    ledger = Ledger(found)
-    t.metadata.drop_all(ledger.engine)
-    ledger.close()
+    engine = _engine(found)
+    t.metadata.drop_all(engine)
+    engine.dispose()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def _grab(url: str, holder: str, won: Any, start: Any) -> None:
 def test_of_racing_processes_exactly_one_gets_each_lease(url: str) -> None:
     context = multiprocessing.get_context("spawn")
     won, start = context.Queue(), context.Barrier(3)
-    racers = [context.Process(target=_grab, args=(url, f"p{i}", won, start)) for i in range(3)]
+    racers = [context.Process(target=_grab, args=(url, f"p{i}", won, start), daemon=True) for i in range(3)]
     for racer in racers:
         racer.start()
     got = [won.get(timeout=60) for _ in range(20)]
@@ -201,7 +201,7 @@ def test_forgetting_erases_values_and_leaves_a_tombstone(ledger: Ledger) -> None
 def test_two_processes_may_open_a_new_ledger_at_once(url: str) -> None:
     context = multiprocessing.get_context("spawn")
     won, start = context.Queue(), context.Barrier(2)
-    racers = [context.Process(target=_open, args=(url, won, start)) for _ in range(2)]
+    racers = [context.Process(target=_open, args=(url, won, start), daemon=True) for _ in range(2)]
     for racer in racers:
         racer.start()
     assert [won.get(timeout=60) for _ in racers] == ["ok", "ok"]

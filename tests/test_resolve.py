@@ -77,6 +77,15 @@ def test_a_link_field_joins_across_vendors_whatever_the_length_of_the_salesforce
     assert groups(found) == {frozenset({"hubspot:1", "salesforce:003000000000001AAA"})}
 
 
+def test_only_ids_of_salesforces_own_lengths_are_shortened_for_comparing():
+    found = people(
+        row("person", "hubspot", "1", links=["salesforce:Contact:legacy-000000001-A-"]),
+        row("person", "salesforce", "legacy-000000001-A-B"),
+        row("person", "salesforce", "legacy-000000001-C-D"),
+    )
+    assert groups(found) == set()
+
+
 def test_a_link_two_accounts_could_hold_links_to_neither():
     found = people(
         row("person", "mailchimp", "m1", links=["hubspot:contacts:1"]),

@@ -93,12 +93,14 @@ def _findings(data: Mapping[str, Any]) -> list[Section]:
 def findings_table(findings: Sequence[Mapping[str, Any]]) -> Table:
     """Every finding in full (already masked)."""
     f = show_findings
+    columns = ("severity", "rule", "finding", "field", "values", "since", "fix or question", "records", "entity", "status")
     rows = [
-        [r.get("severity"), r.get("rule"), r.get("title"), r.get("entity_id"), r.get("field"), f.values(r), f.day(r.get("since")),
-         f.keys(r), f.remedy(r), r.get("status")]
+        [r.get("severity"), r.get("rule"), r.get("title"), r.get("field"), f.values(r), f.day(r.get("since")), f.remedy(r), f.keys(r),
+         r.get("entity_id"), r.get("status")]
         for r in findings
     ]  # fmt: skip
-    return table(["severity", "rule", "finding", "entity", "field", "values", "since", "records", "fix or question", "status"], rows)
+    last = len(columns) if any(r.get("status") != "open" for r in findings) else -1  # all open goes without saying
+    return table(columns[:last], [row[:last] for row in rows])
 
 
 def _plan(data: Mapping[str, Any]) -> list[Section]:
