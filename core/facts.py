@@ -170,7 +170,11 @@ def _company_facts(
     row = _with_deals(row, deal, deal_company.select(entity_id="company", deal="deal"))
     p = person_company.inner_join(person.select("stage", "stage_at", person="entity_id"), "person")
     p = p.mutate(rung=further(p.stage))
-    best = p.group_by(entity_id="company").agg(persons=p.count(), person_level=p.rung.max(), stage_at=p.stage_at.argmax(p.rung))
-    row = row.left_join(best, "entity_id").drop("entity_id_right").mutate(persons=lambda x: x.persons.fill_null(0))
+    best = p.group_by(entity_id="company").agg(persons=p.count(), person_level=p.rung.max())
+    top = p.inner_join(best.select(company="entity_id", rung="person_level"), ["company", "rung"])
+    dated = top.group_by(entity_id="company").agg(stage_at=top.stage_at.min())  # the first of those who got furthest: no ties
+    for part in (best, dated):
+        row = row.left_join(part, "entity_id").drop("entity_id_right")
+    row = row.mutate(persons=row.persons.fill_null(0))
     level = ibis.greatest(row.lifecycle.fill_null(""), row.deal_level.fill_null(""), row.person_level.fill_null("")).nullif("")
     return row.mutate(stage=level, furthest_stage=level, stage_date=row.stage_at.cast("date"))

@@ -29,6 +29,9 @@ NOW = datetime(2026, 6, 30, tzinfo=UTC)
 VENDORS = sorted(set(all_connectors()) & set(emulator_classes()))
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 RecordKey = tuple[str, str, str, str]  # kind, account, resource, vendor id
+Leaves = dict[tuple[str, ...], Any]  # path in the emulators' dumps → value
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+STAMPS = re.compile(r"modified|changed|updated", re.IGNORECASE)  # what says when and by whom, not what
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,33 @@ def true_records(truth: Mapping[str, Any], vendors: Sequence[str] = VENDORS) -> 
     """The same, as the world's truth has it."""
     rows = [record for group in ("people", "companies", "deals") for thing in truth[group] for record in thing["records"]]
     return {(r[0], r[1], str(r[2])) for r in rows if r[0] in vendors}
+
+
+def state(emulators: Mapping[str, Emulator]) -> Leaves:
+    """All emulators' dumps as path → value. Empty and absent are one; instants and who wrote last are left out."""
+    return {path: value for name, e in emulators.items() for path, value in leaves(e.dump(), (name,))}
+
+
+def leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if not STAMPS.search(str(name)):
+                yield from leaves(value, (*path, str(name)))
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            own = (value.get("id") or value.get("Id")) if isinstance(value, Mapping) else None
+            yield from leaves(value, (*path, str(own or i)))
+    elif node not in (None, "") and not INSTANT.match(str(node)):
+        yield path, node
+
+
+def own_id(vendor_id: str) -> str:
+    """The vendor's own id; ours may have a list's id before it."""
+    return vendor_id.rpartition(":")[2]
+
+
+def differing(one: Leaves, other: Leaves) -> set[tuple[str, ...]]:
+    return {path for path in {*one, *other} if one.get(path) != other.get(path)}
 
 
 @dataclass(frozen=True)

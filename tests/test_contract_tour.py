@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from sandbox_hub import VENDORS, Standing, contents, live_records, standing, true_records, versions
+from sandbox_hub import VENDORS, Standing, contents, live_records, own_id, standing, true_records, versions
 
 from connectors.sandbox.kit import Fault, Reply, Request
 from core.connector import Target, Write
@@ -53,8 +53,8 @@ def written_fields(vendor: str) -> dict[str, str]:
 
 
 def own_ids(records: set[tuple[str, str, str]]) -> set[tuple[str, str]]:
-    """(resource, the vendor's own id): ours may have a list's id before it."""
-    return {(resource, vendor_id.rpartition(":")[2]) for _, resource, vendor_id in records}
+    """(resource, the vendor's own id)."""
+    return {(resource, own_id(vendor_id)) for _, resource, vendor_id in records}
 
 
 def ids_of(sandbox: Standing, resource: str) -> list[str]:
@@ -76,7 +76,8 @@ def sync(sandbox: Standing) -> SyncResult:
 
 
 def reasons(result: SyncResult) -> list[str]:
-    return [f"{c.resource}: {c.status} {c.reason}" for c in result.counts if c.status != "done"] + [str(p) for p in result.problems.values()]
+    unread = [f"{c.resource}: {c.status} {c.reason}" for c in result.counts if c.status != "done"]
+    return unread + [str(problem) for problem in result.problems.values()]
 
 
 # -- the vendor is there ---------------------------------------------------------------------------------------------------

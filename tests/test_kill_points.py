@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_hub import READS, contents, loaded, tundish_process, versions
-from test_line import Leaves, differing, state
+from sandbox_hub import READS, Leaves, contents, differing, loaded, state, tundish_process, versions
 
 from connectors.sandbox.kit import Clock, Emulator, Reply, Request, serve
 from core.pipeline import read_live
@@ -49,7 +48,8 @@ class Vendors:
         self.lose_request = False
         self._lock = threading.Lock()
         for emulator in emulators.values():
-            emulator.limits = False if getattr(emulator, "limits", None) is True else getattr(emulator, "limits", None)  # type: ignore[attr-defined]
+            if getattr(emulator, "limits", None) is True:
+                emulator.limits = False  # type: ignore[attr-defined]
             emulator.handle = self._watched(emulator.handle)  # type: ignore[method-assign]
 
     def _watched(self, handle: Callable[[Request], tuple[Reply, float]]) -> Callable[[Request], tuple[Reply, float]]:
@@ -107,7 +107,7 @@ def lake_of(config: Path) -> tuple[dict[Any, Any], int]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def imported_once() -> Iterator[None]:
+def imported_once() -> None:
     """The processes' common ancestor has the product's modules and nothing of this test's threads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
@@ -115,7 +115,6 @@ def imported_once() -> Iterator[None]:
         first = PROCESSES.Process(target=os.getpid)
         first.start()
         first.join()
-    yield
 
 
 # -- sync ------------------------------------------------------------------------------------------------------------------
@@ -220,12 +219,13 @@ def settled(served: Vendors, config: Path) -> Leaves:
         for emulator in served.emulators.values():
             emulator.clock.advance(60)
         read_live(hub.line.plans.load().changes, hands)
-    holder: Any = served
-    return {path: value for path, value in state(holder).items() if "batches" not in path}
+    return {path: value for path, value in state(served.emulators).items() if "batches" not in path}
 
 
 @pytest.mark.parametrize(("share", "lose_request"), [(0.0, True), (0.3, False), (0.6, True), (0.9, False)])
-def test_an_apply_killed_and_run_again_leaves_the_vendors_the_same(share: float, lose_request: bool, planned: Planned, tmp_path: Path) -> None:
+def test_an_apply_killed_and_run_again_leaves_the_vendors_the_same(
+    share: float, lose_request: bool, planned: Planned, tmp_path: Path
+) -> None:
     with planned.again(tmp_path) as (served, config):
         served.at_change, served.lose_request = 1 + int(planned.changes * share), lose_request
         assert planned.apply(served, config) == -signal.SIGKILL

@@ -66,7 +66,12 @@ def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...
     with open_hub(obj["config"]) as hub:
         found = run_reconcile(hub, as_of=as_of.replace(tzinfo=UTC) if as_of else None)
         rows = [r for r in found.open_findings() if (not rules or r["rule"] in rules) and (not severity or r["severity"] <= severity)]
-        data: dict[str, Any] = {"run": found.run_id, "as_of": found.as_of, "entities": found.entities(), "findings": [_plain(r) for r in rows]}
+        data: dict[str, Any] = {
+            "run": found.run_id,
+            "as_of": found.as_of,
+            "entities": found.entities(),
+            "findings": [_plain(r) for r in rows],
+        }
         emit(data, as_json, "" if as_json else show.entities_text(data["entities"]) + "\n" + show.findings_text(rows, limit))
         return 0
 
