@@ -100,14 +100,14 @@ def measure(leg: Leg, python: str, url: str, folder: Path) -> Used:
                 env=_environment(leg, folder, url, answers[i]),
                 cwd=folder,
             )
+        if source:
+            source.close()  # the children hold it now; or a tap would wait for ever for a target that has died
         source = child.stdout
         children.append(child)
     cpu_s, peak_mb = 0.0, 0.0
     for i, child in enumerate(children):
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        if child.stdout:
-            child.stdout.close()
         if child.returncode:
             raise RuntimeError(f"{leg.scripts[i]} failed:\n{(folder / f'leg-{i}.log').read_text()[-2000:]}")
         cpu_s, peak_mb = cpu_s + usage.ru_utime + usage.ru_stime, peak_mb + usage.ru_maxrss / 1024
@@ -229,14 +229,17 @@ def memory(sizes: Sequence[int]) -> dict[str, Result]:
 def options(args: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", type=int, default=200_000, help="contacts for the hub and the floor")
-    parser.add_argument("--peer-size", type=int, help="contacts for the peers, when they take too long; ratios stay per record")
+    parser.add_argument("--peer-size", type=int, default=50_000, help="contacts for the peers, which are slow; ratios are per record")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--vendors", nargs="*", default=["hubspot", "salesforce"], choices=["hubspot", "salesforce"])
     parser.add_argument("--no-peers", action="store_true", help="only the floor and the hub")
     parser.add_argument("--memory", nargs="*", type=int, metavar="SIZE", help="only the hub, at 100,000 and 1,000,000 or these")
     parser.add_argument("--bench-venv", type=Path, default=ROOT / ".venv-bench", help="the peers' environment; made when missing")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
-    return parser.parse_args(args)
+    chosen = parser.parse_args(args)
+    if min(chosen.size, chosen.peer_size, *(chosen.memory or [MILLION])) <= FEW:
+        parser.error(f"sizes must be above {FEW}: so many contacts are what a leg's start-up is measured with")
+    return chosen
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -245,7 +248,7 @@ def main(args: Sequence[str] | None = None) -> None:
         print(table("The hub's memory by size", memory(chosen.memory or [100_000, MILLION])))
         return
     pythons = {False: sys.executable} | ({} if chosen.no_peers else {True: peers(chosen.bench_venv)})
-    peer_size = chosen.peer_size or chosen.size
+    peer_size = min(chosen.peer_size, chosen.size)
     everything = {}
     for vendor in chosen.vendors:
         legs = [leg for leg in LEGS if leg.vendor == vendor and leg.peer in pythons]
