@@ -6,7 +6,9 @@ may append at once. It must not know vendors, mappings or what the rows mean.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -200,6 +202,7 @@ class Lake:
             if self.local:
                 connection.execute(f"SET allowed_directories = ['{quoted(self.root)}']; SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
+            _only_reads(connection, query)
             return connection.execute(query).to_arrow_table()
         except duckdb.Error as e:
             raise UserError(f"the query does not run: {e}", next_step="views are <kind> and <kind>_versions; try: SHOW TABLES") from e
@@ -309,6 +312,17 @@ class Lake:
         return int(_again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
 
 
+def _only_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Raises: UserError when the query is none, or may write a file (the lake's own folder is open to the engine)."""
+    found = connection.extract_statements(query)
+    kinds = {s.type for s in found}
+    reads = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.CREATE}  # CREATE: a pivot makes its own types
+    explained = duckdb.StatementType.EXPLAIN in kinds and re.search(r"(?i)\b(copy|export)\b", query)
+    if not kinds or kinds - reads or explained:
+        what = "only queries that read are run here" if kinds else "the query is empty"
+        raise UserError(what, next_step="views are <kind> and <kind>_versions; to export: --format csv")
+
+
 def _committed(rows: Any, visible: Visible) -> Any:
     kept = rows.filter(rows.batch_id <= visible.upto)
     return kept.filter(kept.batch_id.notin(visible.hidden)) if visible.hidden else kept
@@ -369,6 +383,11 @@ _HANGS_ON = {"touch": ("person_id",), "stage_change": ("record_id",), "associati
 
 def _belongs(kind: str, account: str, keys: Sequence[tuple[str, str]]) -> str:
     """SQL condition of the rows of `kind` that are one of the keys, or tell something about one. "": none can be."""
+    if kind == "link":
+        names = ", ".join(f"'{quoted(f'{account}:{r}:{v}')}'" for r, v in keys)
+        return f"left_key IN ({names}) OR right_key IN ({names})"
+    if kind == "finding":  # computed anew by the next run, without them
+        return " OR ".join(f"strpos(records, '{quoted(json.dumps([account, r, v], separators=(',', ':')))}') > 0" for r, v in keys)
     own = " OR ".join(f"(resource = '{quoted(r)}' AND vendor_id = '{quoted(v)}')" for r, v in keys)
     ids = ", ".join(f"'{quoted(v)}'" for _, v in keys)
     conditions = [own] if kind in KINDS or kind == "member" else []

@@ -328,10 +328,10 @@ class Ledger:
         with self.write() as c:
             upsert(c, t.tombstone, [{"account": a, "resource": r, "vendor_id": v, "at": now, "why": why} for a, r, v in keys])
 
-    def tombstones(self, account: str, resource: str) -> set[str]:
+    def tombstones(self, account: str, resource: str = "") -> set[str]:
         with self.read() as c:
-            query = select(t.tombstone.c.vendor_id).where(t.tombstone.c.account == account, t.tombstone.c.resource == resource)
-            return set(c.execute(query).scalars())
+            mine = [t.tombstone.c.account == account, *([t.tombstone.c.resource == resource] if resource else [])]
+            return set(c.execute(select(t.tombstone.c.vendor_id).where(*mine)).scalars())
 
     def schedule(self, job: str) -> tuple[datetime | None, datetime | None]:
         """When the job was last due, and when it last ran."""

@@ -116,8 +116,8 @@ class Reading:
     @cached_property
     def store(self) -> Store:
         place = self.place
-        tombstones = place.ledger.tombstones(place.account, self.resource.name)
-        store = Store(place.lake, place.account, self.resource.name, self.compiled.kinds, tombstones)
+        own, all_ = place.ledger.tombstones(place.account, self.resource.name), place.ledger.tombstones(place.account)
+        store = Store(place.lake, place.account, self.resource.name, self.compiled.kinds, own, all_)
         if self._open:
             for row in self._earlier_pages():
                 store.index.see(Marks.unpacked(row.marks).ids, _EARLIER)

@@ -20,7 +20,12 @@ from core.lake_schema import BATCH_SHIFT, SYSTEM, record_schema
 
 ENGINE_MEMORY = "192MB"
 PART_ROWS = 250_000  # so many versions are grouped at once when the index is loaded: memory stays flat
-_HANGS_ON = {"touch": ("person_id",), "stage_change": ("record_id",), "association": ("from_id", "to_id")}
+# Column that says which record a row tells something about, and the one that says of which kind that is (None: a person).
+_HANGS_ON: dict[str, dict[str, str | None]] = {
+    "touch": {"person_id": None},
+    "stage_change": {"record_id": "record_kind"},
+    "association": {"from_id": "from_kind", "to_id": "to_kind"},
+}
 
 
 @dataclass
@@ -44,10 +49,13 @@ class Fresh:
 class Store:
     """The lake's side of one resource of one account."""
 
-    def __init__(self, lake: Lake, account: str, resource: str, kinds: Iterable[str], tombstones: set[str]) -> None:
+    def __init__(
+        self, lake: Lake, account: str, resource: str, kinds: Iterable[str], tombstones: set[str], people: Iterable[str] = ()
+    ) -> None:
         self.lake, self.account, self.resource, self.kinds = lake, account, resource, tuple(kinds)
         self._connection = lake.connect(memory=ENGINE_MEMORY, threads=1)
-        self._tombstones = pa.array(sorted(tombstones), pa.string()) if tombstones else None
+        self._tombstones = pa.array(sorted(tombstones), pa.string())
+        self._forgotten = pa.array(sorted(people), pa.string())  # of any resource of this account
         self.index = Index(Marks.joined([self._held(kind) for kind in self.kinds]))
 
     def close(self) -> None:
@@ -113,10 +121,14 @@ class Store:
 
     def _allowed(self, kind: str, table: pa.Table) -> NDArray[np.bool_]:
         allowed = np.ones(table.num_rows, bool)
-        if self._tombstones is not None:
-            for name in ("vendor_id", *_HANGS_ON.get(kind, ())):
-                if name in table.column_names:
-                    allowed &= ~pc.is_in(table[name], self._tombstones).to_numpy(zero_copy_only=False)
+        if len(self._tombstones):
+            allowed &= ~pc.is_in(table["vendor_id"], self._tombstones).to_numpy()
+        for name, kind_column in _HANGS_ON.get(kind, {}).items() if len(self._forgotten) else ():
+            if name in table.column_names:
+                hangs = pc.is_in(table[name], self._forgotten).to_numpy()
+                if kind_column in table.column_names:
+                    hangs &= pc.fill_null(pc.equal(table[kind_column], "person"), False).to_numpy()
+                allowed &= ~hangs
         return allowed
 
     def _mark_merged(self, kind: str, chosen: pa.Table, fresh: Fresh) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from core.errors import TundishError
+from core.errors import TundishError, UserError
 
 # name → (module in jobs.commands, one line of help shown without importing it)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -111,11 +111,17 @@ def main() -> None:
         click.echo("stopped", err=True)
         code = 130
     except click.ClickException as problem:
-        problem.show()
-        code = problem.exit_code
+        code = _wrong_call(problem)
     except BrokenPipeError:
         sys.stderr.close()
         code = 0
+    except OSError as problem:
+        if not problem.filename:
+            code = _bug(problem)
+        else:
+            code = _fail(UserError(f"{problem.filename}: {problem.strerror}", next_step="check the path, its rights and the space left"))
+    except Exception as problem:
+        code = _bug(problem)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -125,6 +131,25 @@ def _fail(problem: TundishError) -> int:
     else:
         click.echo(f"error: {problem}", err=True)
     return problem.exit_code
+
+
+def _wrong_call(problem: click.ClickException) -> int:
+    """A mistyped command line: click's own words for a person, one object for --json."""
+    if "--json" not in sys.argv:
+        problem.show()
+        return problem.exit_code
+    path = problem.ctx.command_path if isinstance(problem, click.UsageError) and problem.ctx else "tundish"
+    return _fail(UserError(problem.format_message(), next_step=f"{path} --help"))
+
+
+def _bug(problem: Exception) -> int:
+    """What nobody foresaw: the traceback for a report, without secrets and addresses."""
+    import traceback
+
+    from core.redaction import redact
+
+    click.echo(redact("".join(traceback.format_exception(problem))), err=True)
+    return _fail(TundishError(redact(f"{type(problem).__name__}: {problem}"), next_step="this is a bug; report it with the traceback"))
 
 
 if __name__ == "__main__":

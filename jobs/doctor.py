@@ -58,7 +58,9 @@ def _fields(hub: Hub, name: str, live: Live) -> list[Check]:
 
 def _stages(hub: Hub, name: str, live: Live) -> list[Check]:
     tables = hub.setup.mappings[name].stages
-    checks = []
+    checks: list[Check] = []
+    if not tables:  # what this vendor calls stages is not mapped as stages (a mailing list's statuses are consent)
+        return checks
     for stage in live.stages:
         if not any(table.find(stage.pipeline_id or None, stage.stage_id) for table in tables.values()):
             key = f"{stage.pipeline_id}/{stage.stage_id}" if stage.pipeline_id else stage.stage_id

@@ -41,7 +41,7 @@ class SyncResult:
         return 0 if self.status == "done" else 3
 
     def to_json(self) -> dict[str, Any]:
-        problems = {name: {"error": p.message, "next": p.next_step} for name, p in self.problems.items()}
+        problems = {name: {"error": p.message, "where": p.where, "next": p.next_step} for name, p in self.problems.items()}
         return {
             "run": self.run_id,
             "status": self.status,
@@ -107,6 +107,16 @@ def _check_resources(hub: Hub, names: Sequence[str], resources: Sequence[str]) -
     for resource in resources:
         if resource not in known:
             raise UserError(f"no resource {resource!r}{did_you_mean(resource, known)}", next_step=f"one of: {', '.join(sorted(known))}")
+
+
+def check_rules(rules: Sequence[str]) -> None:
+    """Raises: UserError for a rule that does not exist."""
+    from core.rules import RULES
+    from core.yaml_positions import did_you_mean
+
+    for rule in rules:
+        if rule not in RULES:
+            raise UserError(f"no rule {rule!r}{did_you_mean(rule, RULES)}", next_step=f"one of: {', '.join(RULES)}")
 
 
 def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:

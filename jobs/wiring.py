@@ -23,6 +23,7 @@ from core.lake import Lake
 from core.ledger import Ledger
 from core.pipeline import Line
 from core.plan import Limits
+from core.redaction import redact
 
 
 @cache
@@ -55,7 +56,10 @@ class Hub:
         self.config = setup.config
         self.clock = clock or (lambda: datetime.now(UTC))
         self.connectors = {name: all_connectors()[a.vendor] for name, a in setup.config.accounts.items()}
-        self.ledger = Ledger(self._ledger_url())
+        if setup.config.engine != "duckdb":
+            problem = f"engine {setup.config.engine!r} is not available yet"
+            raise UserError(problem, where=str(setup.config.path), next_step="engine: duckdb")
+        self.ledger = self._open_ledger(self._ledger_url())
         self.lake = Lake(_lake_place(setup), self.ledger)
         limits = setup.config.limits
         self.line = Line(
@@ -68,6 +72,19 @@ class Hub:
         if url.startswith("sqlite:///"):
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return url
+
+    def _open_ledger(self, url: str) -> Ledger:
+        """Raises: UserError when there is no such database, or nothing that can speak with it."""
+        from sqlalchemy.exc import ArgumentError, OperationalError
+
+        if "://" in url and not url.startswith(("sqlite:", "postgres")):
+            raise UserError("the ledger is an SQLite file or a postgresql:// URL", where=str(self.config.path))
+        try:
+            return Ledger(url)
+        except (OperationalError, ArgumentError, ImportError) as problem:
+            reason = redact(str(getattr(problem, "orig", None) or problem)).strip().splitlines()[0]
+            step = "install tundish[postgres]" if isinstance(problem, ImportError) else "check `ledger:`"
+            raise UserError(f"cannot open the ledger: {reason}", where=str(self.config.path), next_step=step) from problem
 
     def close(self) -> None:
         self.lake.close()

@@ -203,5 +203,8 @@ def test_sql_sees_the_lake_and_nothing_else(shelf: Shelf, tmp_path: Path) -> Non
         shelf.lake.sql(f"SELECT * FROM read_csv('{tmp_path}/secret.csv')")
     with pytest.raises(UserError, match="does not run"):
         shelf.lake.sql("SELECT nonsense FROM person")
-    with pytest.raises(UserError, match="does not run"):
-        shelf.lake.sql("SET enable_external_access = true")
+    for writes in ("SET enable_external_access = true", f"COPY person TO '{tmp_path}/out.csv'", "DELETE FROM person", "ATTACH 'x.db'"):
+        with pytest.raises(UserError, match="only queries that read"):
+            shelf.lake.sql(writes)
+    with pytest.raises(UserError, match="empty"):
+        shelf.lake.sql("  ")

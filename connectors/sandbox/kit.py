@@ -16,7 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
@@ -88,6 +88,9 @@ class Route:
         parts = re.split(r"(\{\w+\})", self.pattern)
         names = [f"(?P<{p[1:-1]}>{'.+' if p[1:-1].endswith('path') else '[^/]+'})" if p.startswith("{") else re.escape(p) for p in parts]
         return re.compile("".join(names) + r"/?$")
+
+
+FAULT_KINDS = ("throttle", "error", "cut", "slow", "expire", "lag", "move")
 
 
 @dataclass
@@ -231,7 +234,12 @@ class Emulator:
 def parse_faults(text: str) -> Fault:
     """`throttle,match=search,times=5,retry_after=1` → a Fault (the form of `tundish sandbox --fault`)."""
     kind, *rest = text.split(",")
-    values: dict[str, Any] = dict(part.split("=", 1) for part in rest)
+    if kind not in FAULT_KINDS:
+        raise ValueError(f"no kind {kind!r}; known: {', '.join(FAULT_KINDS)}")
+    values: dict[str, Any] = dict(part.partition("=")[::2] for part in rest)
+    if unknown := set(values) - {f.name for f in fields(Fault)} - {"kind"}:
+        raise ValueError(f"{text!r}: no option {min(unknown)!r}")
+    re.compile(values.get("match", ""))
     for key, cast in (("times", int), ("after", int), ("status", int), ("seconds", float)):
         if key in values:
             values[key] = cast(values[key])

@@ -13,7 +13,7 @@ import click
 
 
 @click.command()
-@click.option("--size", default=60, show_default=True, help="People in the fictional company.")
+@click.option("--size", type=click.IntRange(min=1), default=60, show_default=True, help="People in the fictional company.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same company.")
 @click.option(
     "--home", default=".tundish/demo", show_default=True, help="Where the demo keeps its lake, ledger and report (emptied first)."
@@ -32,12 +32,21 @@ def demo(size: int, seed: int, home: str, limit: int, as_json: bool) -> int:
     from jobs.play import playground
 
     place = Path(home)
-    shutil.rmtree(place, ignore_errors=True)
+    _empty(place)
     with playground(place, size=size, seed=seed) as play:
         result = _Demo(place, play, as_json, limit).run()
     if as_json:
         click.echo(json.dumps(result, default=str))
     return 0 if result["ok"] else 3
+
+
+def _empty(place: Path) -> None:
+    """Remove an earlier demo. Raises: UserError for a folder that holds anything else."""
+    from core.errors import UserError
+
+    if place.exists() and any(place.iterdir()) and not (place / "truth.json").exists():
+        raise UserError(f"{place} is not a demo's folder; it would be emptied", next_step="give --home a new folder")
+    shutil.rmtree(place, ignore_errors=True)
 
 
 class _Demo:

@@ -59,12 +59,12 @@ def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...
       tundish reconcile --severity S1
       tundish reconcile --as-of 2026-06-01 --rule D-01
     """
-    from jobs import show
-    from jobs.steps import run_reconcile
+    from jobs import show, steps
     from jobs.wiring import open_hub
 
+    steps.check_rules(rules)
     with open_hub(obj["config"]) as hub:
-        found = run_reconcile(hub, as_of=as_of.replace(tzinfo=UTC) if as_of else None)
+        found = steps.run_reconcile(hub, as_of=as_of.replace(tzinfo=UTC) if as_of else None)
         rows = [r for r in found.open_findings() if (not rules or r["rule"] in rules) and (not severity or r["severity"] <= severity)]
         data: dict[str, Any] = {
             "run": found.run_id,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from core.change import Change
+from core.errors import UserError
 from jobs.cli import emit
 
 ALLOW = {"large": "more changes than the limits say", "shrunk": "a source lost many rows", "partial": "the last sync was incomplete"}
@@ -31,9 +33,10 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
     """
     from jobs import show
     from jobs.report import render
-    from jobs.steps import run_plan
+    from jobs.steps import check_rules, run_plan
     from jobs.wiring import open_hub
 
+    check_rules(rules)
     with open_hub(obj["config"]) as hub:
         if listing:
             rows = hub.line.plans.plans()
@@ -50,14 +53,19 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
         return 4 if made.refusals else 0
 
 
-def _wanted(only: tuple[str, ...]) -> Any:
-    """A filter on changes: each word is an account, target, field, rule, vendor id or change id; any match is enough."""
+def _wanted(only: tuple[str, ...], changes: Iterable[Change]) -> Any:
+    """A filter on changes: each word is an account, target, field, rule, vendor id or change id; any match is enough.
+
+    Raises: UserError when it leaves none of the changes.
+    """
     if not only:
         return None
 
     def keep(change: Change) -> bool:
         return bool({change.account, change.target, change.field, change.rule, change.vendor_id, change.change_id} & set(only))
 
+    if not any(map(keep, changes)):
+        raise UserError(f"--only {' '.join(only)} matches no change", next_step="see `tundish plan --show latest --format csv`")
     return keep
 
 
@@ -95,10 +103,12 @@ def apply(
     allow = frozenset(w for w, on in (("large", allow_large), ("shrunk", allow_shrunk), ("partial", allow_partial)) if on)
     with open_hub(obj["config"]) as hub:
         made = hub.line.plans.load(plan_id)
+        wanted = _wanted(only, made.changes)
         if not yes and not as_json:
             click.echo(show.plan_text(made, 20))
-            click.confirm(f"Write {len(made.changes)} changes to {len({c.account for c in made.changes})} accounts?", abort=True)
-        result = run_apply(hub, made, allow=allow, only=_wanted(only), quiet=as_json)
+            chosen = [c for c in made.changes if wanted is None or wanted(c)]
+            click.confirm(f"Write {len(chosen)} changes to {len({c.account for c in chosen})} accounts?", abort=True)
+        result = run_apply(hub, made, allow=allow, only=wanted, quiet=as_json)
         emit(result.to_json(), as_json, result.text())
         return result.exit_code
 
@@ -129,8 +139,10 @@ def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listi
             emit({"runs": runs}, as_json, text or "nothing was applied yet")
             return 0
         hub.line.plans.plan_of(apply_id)
+        wanted = _wanted(only, [change for change, _ in hub.line.plans.applied(apply_id)])
         if not yes and not as_json:
-            click.confirm(f"Take back {len(hub.line.plans.applied(apply_id))} changes of {apply_id}?", abort=True)
-        result = run_undo(hub, apply_id, only=_wanted(only))
+            chosen = [c for c, _ in hub.line.plans.applied(apply_id) if wanted is None or wanted(c)]
+            click.confirm(f"Take back {len(chosen)} changes of {apply_id}?", abort=True)
+        result = run_undo(hub, apply_id, only=wanted)
         emit(result.to_json(), as_json, result.text())
         return result.exit_code

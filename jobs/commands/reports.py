@@ -74,12 +74,15 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, a
     Examples:
       tundish explain per_1f0c9a
       tundish explain hubspot:contacts:151
-      tundish explain win_rate_count
+      tundish explain win_rate
     """
+    from core.errors import UserError
     from jobs.explain import explain_entity, explain_metric
     from jobs.steps import run_reconcile
     from jobs.wiring import open_hub
 
+    if wrong := [d for d in dims if "=" not in d]:
+        raise UserError(f"--dim {wrong[0]}: not NAME=VALUE", next_step="for example --dim currency=EUR")
     with open_hub(obj["config"]) as hub:
         found = run_reconcile(hub)
         if what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:

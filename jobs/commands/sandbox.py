@@ -9,7 +9,7 @@ import click
 
 
 @click.command()
-@click.option("--size", default=60, show_default=True, help="People in the fictional company.")
+@click.option("--size", type=click.IntRange(min=1), default=60, show_default=True, help="People in the fictional company.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same company.")
 @click.option("--fault", "faults", multiple=True, help="What goes wrong: KIND[,match=REGEX][,times=N][,retry_after=S]... (repeatable).")
 @click.option("--home", default=".tundish/sandbox", show_default=True, help="Where config, keys and truth are written.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +40,7 @@ def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, a
             table = hub.lake.sql(query, as_of.replace(tzinfo=UTC) if as_of else None)
         except duckdb.Error as problem:
             raise UserError(str(problem), next_step="`tundish sql 'show tables'` lists what there is") from problem
-        rows = table.to_pylist()
+        rows = [{k: _json_number(v) for k, v in row.items()} for row in table.to_pylist()]
         if as_json or format_ == "json":
             emit({"columns": table.column_names, "rows": rows}, True)
         elif format_ == "csv":
@@ -49,6 +50,11 @@ def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, a
         else:
             click.echo(show.table_text(table.column_names, [list(row.values()) for row in rows]))
         return 0
+
+
+def _json_number(value: Any) -> Any:
+    """NaN and infinity are no JSON."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @click.command()
