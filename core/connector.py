@@ -72,7 +72,9 @@ class Ask:
 
     `state` is what the last committed page of an earlier read left (None: never read). `full` asks for everything
     again. `since` limits a first read. `now` is the run's start. `known_ids(resource)` yields lists of live vendor
-    ids already in the lake, for resources that are read by id.
+    ids already in the lake, for resources that are read by id. `linked_ids(name)` yields lists of distinct ids I that
+    live persons, companies and deals of any account carry as a link "<this vendor>:<name>:I", for what is read by a
+    visitor's id that only a CRM knows.
     """
 
     resource: str
@@ -82,6 +84,7 @@ class Ask:
     full: bool = False
     since: datetime | None = None
     known_ids: Callable[[str], Iterator[Sequence[str]]] = lambda resource: iter(())
+    linked_ids: Callable[[str], Iterator[Sequence[str]]] = lambda name: iter(())
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -127,6 +130,7 @@ class Write:
     """New values for one vendor record. A value of None clears the field; a field not named is left alone.
 
     `key` is our own id of this write, echoed in the result. A field "tag:PREFIX" stands for the one tag that begins so.
+    To a target of kind "events" it is one event of the visitor `vendor_id` (see `Target`).
     """
 
     key: str
@@ -149,17 +153,31 @@ class Target:
 
     `read_back(session, vendor_ids, fields)` → {vendor_id: {field: value}}; a record that is gone is left out.
     `ensure(session, fields)` creates missing hub-owned fields and returns the names it created.
+
+    A target of kind "events" takes things that happened instead of fields. Its `resource` names the vendor's visitors
+    (as in links "vendor:resource:id"), pulled or not, and nothing is read back. A write's `values` are "event" (the
+    name), "id" (UUID text, the same for the same event for ever), "occurred_at" (ISO 8601 instant in UTC), "value"
+    (decimal text or None), "currency" (ISO 4217 or None), and the mapping's params by name (texts). `max_age_s`: how old
+    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again.
     """
 
     name: str
     resource: str
     batch_size: int
     write: Callable[[Any, Sequence[Write]], Iterable[WriteResult]]
-    read_back: Callable[[Any, Sequence[str], Sequence[str]], Mapping[str, Mapping[str, Any]]]
+    read_back: Callable[[Any, Sequence[str], Sequence[str]], Mapping[str, Mapping[str, Any]]] | None = None  # None: events only
     match_key: str = "id"
     partial_failure: str = ""
     idempotent: bool = True
     ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
+    kind: Literal["fields", "events"] = "fields"
+    max_age_s: float | None = None
+
+    def current(self, session: Any, vendor_ids: Sequence[str], fields: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What `read_back` gives. Raises: TypeError for a target that has none."""
+        if self.read_back is None:
+            raise TypeError(f"target {self.name!r} of kind {self.kind!r} reads nothing back")
+        return self.read_back(session, vendor_ids, fields)
 
 
 @dataclass(frozen=True)

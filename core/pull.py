@@ -17,11 +17,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from core.connector import Ask, Connector, Page, Resource
 from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
 from core.lake import Lake
+from core.lake_links import linked_ids
 from core.ledger import Count, Ledger
 from core.pull_resource import Place, Reading
 
@@ -102,7 +104,10 @@ def pull_account(
     place = Place(
         ledger, lake, run_id, account, connector.name, lambda: now + timedelta(seconds=elapsed() - began), batch_rows, prove_twice
     )
-    ask = Ask("", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account), options=dict(options or {}))
+    ask = Ask(
+        "", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account),
+        linked_ids=partial(linked_ids, lake, connector.name), options=dict(options or {}),
+    )  # fmt: skip
     run = _AccountRun(place, session, mapping, ask, on_progress, stop or threading.Event())
     with _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
         if ledger.abandon_batches(account):
