@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from core import schemas
-from core.connector import Connector
+from core.connector import Connector, Target
 from jobs.play import emulator_classes
 from jobs.wiring import all_connectors
 
@@ -38,10 +38,11 @@ def _section(c: Connector) -> str:
         )
     parts += ["\n### Targets\n"]
     if c.targets:
-        parts += ["| target | batch | match key | idempotent | partial failure | creates fields |", "|---|---|---|---|---|---|"]
+        parts += ["| target | takes | batch | match key | idempotent | partial failure | creates fields |", "|---|---|---|---|---|---|---|"]
     for t in c.targets:
         parts.append(
-            f"| `{t.name}` | {t.batch_size} | {t.match_key} | {_yes(t.idempotent)} | {t.partial_failure} | {_yes(t.ensure is not None)} |"
+            f"| `{t.name}` | {_takes(t)} | {t.batch_size} | {t.match_key} | {_yes(t.idempotent)} | {t.partial_failure} "
+            f"| {_yes(t.ensure is not None)} |"
         )
     if not c.targets:
         parts.append("None.")
@@ -53,6 +54,10 @@ def _section(c: Connector) -> str:
     if c.cannot:
         parts += ["\n### What it cannot do\n", *(f"- {text}" for text in c.cannot)]
     return "\n".join(parts) + "\n"
+
+
+def _takes(target: Target) -> str:
+    return target.kind if target.max_age_s is None else f"{target.kind} of at most {target.max_age_s / 3600:g} h"
 
 
 def _yes(value: bool) -> str:
