@@ -26,7 +26,9 @@ CONNECTOR = Connector(
     settings=(
         Setting("token", "API token: app.vwo.com → Developers → Tokens; belongs to one workspace", secret=True),
         Setting("workspace_id", "Number of the workspace; by default the token's own", required=False, default="current"),
-        Setting("base_url", "Address of the REST API; also https://app.wingify.com/api/v2", required=False, default="https://app.vwo.com/api/v2"),
+        Setting(
+            "base_url", "Address of the REST API; also https://app.wingify.com/api/v2", required=False, default="https://app.vwo.com/api/v2"
+        ),
         Setting("events_url", "Address of the event collection", required=False, default="https://dev.visualwebsiteoptimizer.com"),
     ),
     # One request a second per token, and a refusal costs a minute: a tenth of a second is left for the way there.

@@ -57,7 +57,7 @@ class _Round:
         key = str(item["id"])
         if key in self.done:
             return False
-        return self.whole or self.known.get(key) != digest or item["id"] in told or item.get("status") in MOVING
+        return self.whole or self.known.get(key) != digest or item["id"] in told or _moves(item)
 
     def take(self, item: Row, digest: str) -> State:
         self.known[str(item["id"])] = digest
@@ -67,6 +67,10 @@ class _Round:
     def state(self, *, ended: bool = False) -> State:
         found: State = {"v": 1, "whole_at": self.whole_at, "known": dict(self.known)}
         return found if ended else found | {"whole": self.whole, "listing": self.listing, "done": list(self.done)}
+
+
+def _moves(item: Row) -> bool:
+    return item.get("type") in TESTS and item.get("status") in MOVING
 
 
 def _digest(item: Row) -> str:

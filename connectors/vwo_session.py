@@ -135,7 +135,9 @@ def refuse_hidden_error(body: bytes) -> None:
     answer = orjson.loads(body)
     if isinstance(answer, dict) and ("API_ERROR" in answer or answer.get("_errors")):
         message = str(answer.get("API_ERROR_DESCRIPTION") or _first_error(answer)[1] or "an error without an explanation")
-        raise VendorError(f"VWO says, although with status 200: {message}", next_step="check base_url: this version may be retired", code="api_error")
+        raise VendorError(
+            f"VWO says, although with status 200: {message}", next_step="check base_url: this version may be retired", code="api_error"
+        )
 
 
 def fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:

@@ -111,7 +111,9 @@ class VwoEmulator(Emulator):
             Route("GET", at, self._workspace),  # https://developers.vwo.com/reference/get-specific-sub-account
             Route("GET", f"{at}/campaigns", self._list),  # https://developers.vwo.com/reference/get-the-campaigns-of-an-account
             Route("GET", f"{at}/campaigns/{{id}}", self._detail),  # https://developers.vwo.com/reference/get-details-of-a-specific-campaign
-            Route("GET", f"{at}/campaigns/{{id}}/goals", self._goals),  # https://developers.vwo.com/reference/get-all-the-goals-of-a-campaign
+            Route(
+                "GET", f"{at}/campaigns/{{id}}/goals", self._goals
+            ),  # https://developers.vwo.com/reference/get-all-the-goals-of-a-campaign
             Route("GET", f"{at}/campaigns/{{id}}/variations", self._variations),  # https://developers.vwo.com/reference/get-variations
             Route("GET", f"{at}/feeds", self._feeds),  # https://developers.vwo.com/reference/get-feeds
             Route("GET", f"{at}/users", self._users),  # https://developers.vwo.com/reference/get-the-users-of-an-account

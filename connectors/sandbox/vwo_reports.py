@@ -28,7 +28,7 @@ class Campaigns:
     # -- what happens on the site --------------------------------------------------------------------------------------
     def visitor(self) -> str:
         """Somebody in a running test."""
-        return next(visitor for c in self.by_id.values() if c["status"] == "RUNNING" for visitor in c["seen"])
+        return str(next(visitor for c in self.by_id.values() if c["status"] == "RUNNING" for visitor in c["seen"]))
 
     def expose(self, campaign: str, visitor: str, variation: int, at: int) -> None:
         self.by_id[campaign]["seen"].setdefault(visitor, (variation, at))

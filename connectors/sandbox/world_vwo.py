@@ -70,7 +70,9 @@ def _test(draft: Draft, id: int, trial: Trial) -> dict[str, Any]:
     shown = [v for v in draft.web.visitors if trial.key in v.variants]
     ended = draft.now - (trial.ended or 0) * DAY
     status = "RUNNING" if trial.ended is None else "STOPPED"
-    row = _campaign(id, trial.name, "ab", status, draft.now - (trial.began + 3) * DAY, page=trial.page, labels=[{"id": 2, "name": "conversion"}])
+    row = _campaign(
+        id, trial.name, "ab", status, draft.now - (trial.began + 3) * DAY, page=trial.page, labels=[{"id": 2, "name": "conversion"}]
+    )
     return row | {
         "variations": _variations(trial.variants, trial.shares),
         "goals": [dict(g) for g in GOALS],
@@ -103,7 +105,8 @@ def _others(now: int, first: int) -> list[dict[str, Any]]:
 
 def _heat_maps(now: int, first: int) -> list[dict[str, Any]]:
     return [
-        _campaign(first + i, f"Heat map {MONTHS - i} months ago", "heatmap", "STOPPED", now - (MONTHS - i) * 30 * DAY) for i in range(MONTHS)
+        _campaign(first + i, f"Heat map {MONTHS - i} months ago", "heatmap", "STOPPED", now - (MONTHS - i) * 30 * DAY)
+        for i in range(MONTHS)
     ]
 
 
