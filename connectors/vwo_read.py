@@ -130,17 +130,17 @@ def campaigns(session: Session, ask: Ask) -> Iterator[Page]:
     shown: dict[str, Any] = {"total": total, "present": True} if turn.listing else {}
     plain = [(i, d) for i, d in lines if i.get("type") not in TESTS and turn.wants(i, d, session.told)]
     if plain:
-        rows = [_campaign(item, {}, put_away) for item, _ in plain]
+        rows = [_campaign(item, {}, put_away, None) for item, _ in plain]
         state = [turn.take(*line) for line in plain][-1]
         yield Page(orjson.dumps(rows), "", state, **shown)
     for item, digest in lines:
         if item.get("type") in TESTS and turn.wants(item, digest, session.told):
-            row = _campaign(item, _detail(session, ask.now, item), put_away)
+            row = _campaign(item, _detail(session, ask.now, item), put_away, _zone(session, ask.now))
             yield Page(orjson.dumps([row]), "", turn.take(item, digest), **shown)
     yield Page(b"[]", "", turn.state(ended=True), **shown)
 
 
-def _campaign(item: Row, detail: Row, put_away: set[int]) -> Row:
+def _campaign(item: Row, detail: Row, put_away: set[int], zone: ZoneInfo | None) -> Row:
     setup = {k: v for k, v in detail.items() if k not in REPORT}
     goals = [{k: v for k, v in goal.items() if k not in GOAL_REPORT} for goal in rows_or_none(detail.get("goals"))]
     span = fields_or_none(detail.get("dataIntervalRange"))
@@ -150,6 +150,7 @@ def _campaign(item: Row, detail: Row, put_away: set[int]) -> Row:
         "variants": [str(v.get("name")) for v in rows_or_none(detail.get("variations"))],
         "archived": item["id"] in put_away,
         "began": span.get("limitingStartTime"),
+        "first_day": _day(span.get("limitingStartTime"), zone),
         "ended": None if item.get("status") in MOVING else span.get("limitingEndTime"),
     }
 
@@ -158,12 +159,11 @@ def _campaign(item: Row, detail: Row, put_away: set[int]) -> Row:
 def results(session: Session, ask: Ask) -> Iterator[Page]:
     """One row per variation and goal of each test, with both names beside the numbers and the day beside each interval."""
     items, _ = listed(session, ask.now)
-    zone = ZoneInfo(thing(session.once(ask.now, ""), "the workspace").get("timezone") or "UTC")
     turn = _Round.begin(ask)
     for item in items:
         digest = _digest(item)
         if item.get("type") in TESTS and item.get("status") != "NOT_STARTED" and turn.wants(item, digest, session.told):
-            rows = _reported(_detail(session, ask.now, item), zone)
+            rows = _reported(_detail(session, ask.now, item), _zone(session, ask.now))
             session.forget(f"/campaigns/{item['id']}")
             yield Page(orjson.dumps(rows), "", turn.take(item, digest), context={"campaign_id": str(item["id"])})
     yield Page(b"[]", "", turn.state(ended=True), context={"campaign_id": ""})
@@ -178,11 +178,19 @@ def _reported(detail: Row, zone: ZoneInfo) -> list[Row]:
             **row,
             "variation": _named(variations, row["variation"], "name", "isControl"),
             "goal": _named(goals, row["goal"], "name", "type", "isPrimary"),
-            "until": None if end is None else str(datetime.fromtimestamp(int(end), zone).date()),
+            "last_day": _day(end, zone),
             "intervalWise": [{**each, "day": str(day_of(each["interval"], zone))} for each in rows_or_none(row.get("intervalWise"))],
         }
         for row in rows_or_none(detail.get("variationGoalData"))
     ]
+
+
+def _zone(session: Session, now: datetime) -> ZoneInfo:
+    return ZoneInfo(thing(session.once(now, ""), "the workspace").get("timezone") or "UTC")
+
+
+def _day(moment: Any, zone: ZoneInfo | None) -> str | None:
+    return None if moment is None or zone is None else str(datetime.fromtimestamp(int(moment), zone).date())
 
 
 def _named(known: dict[Any, Row], id_: Any, *names: str) -> Row:

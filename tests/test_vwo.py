@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def test_a_campaign_becomes_an_experiment_with_its_variants_and_where_it_stands(
     stopped = campaign(3, status="STOPPED", archived=True, seen=SEEN, reached=REACHED)
     with workspace(seed(campaign(1, seen=SEEN), campaign(2), stopped, campaign(4, "heatmap"))) as place:
         place.emulator.remove(2)
-        found = {r["vendor_id"]: r for r in records("campaigns", place.read("campaigns"))}
+        found = {r["vendor_id"]: r for r in records("campaigns", place.read("campaigns")) if r["kind"] == "experiment"}
     assert set(found) == {"1", "2", "3"}
     assert found["1"]["variants"] == ("control", "blue; or not")
     assert (found["1"]["status"], found["1"]["started_at"], found["1"]["ended_at"]) == (
@@ -97,7 +97,7 @@ def test_a_campaign_becomes_an_experiment_with_its_variants_and_where_it_stands(
     assert (found["3"]["status"], found["3"]["ended_at"]) == ("ended", datetime(2026, 6, 13, 21, 59, 59, tzinfo=UTC))
     assert [found[i]["deleted"] for i in "123"] == [False, True, False]
     own = json.loads(found["3"]["attributes"])
-    assert (own["archived"], [v["percentSplit"] for v in own["variations"]]) == (True, [50, 50])
+    assert (own["archived"], [g["name"] for g in own["goals"]]) == (True, ["Lead", "Sale"])
     assert "aggregatedData" not in found["3"]["attributes"]
 
 
@@ -154,21 +154,38 @@ def test_a_test_that_is_gone_between_list_and_look_has_no_setup() -> None:
 
 
 # -- results -----------------------------------------------------------------------------------------------------------------------
+def told(found: list[dict[str, Any]]) -> dict[tuple[Any, ...], float]:
+    """(measure, variant, goal, day) → value, of everything that is not 0."""
+    own = [(r, json.loads(r["attributes"])) for r in found]
+    return {(r["measure"], a["variant"], a.get("metric"), str(r["day"])): r["value"] for r, a in own if r["value"]}
+
+
 def test_results_come_by_variation_goal_and_day_with_visitors_counted_once() -> None:
     with workspace(seed(campaign(1, seen=SEEN, reached=REACHED))) as place:
         found = records("results", place.read("campaigns", "results"))
-    numbers = {
-        (r["measure"], json.loads(r["attributes"])["variant"], json.loads(r["attributes"]).get("goal"), r["day"]): r["value"] for r in found
+    assert told(found) == {
+        ("experiment_visitors", "control", None, "2026-06-13"): 1.0,
+        ("experiment_visitors", "blue; or not", None, "2026-06-13"): 1.0,
+        ("experiment_conversions", "blue; or not", "Lead", "2026-06-13"): 1.0,
+        ("experiment_conversions", "blue; or not", "Sale", "2026-06-13"): 1.0,
+        ("experiment_revenue", "blue; or not", "Sale", "2026-06-13"): 1200.5,
+        ("experiment_visitors_daily", "control", None, "2026-06-11"): 1.0,
+        ("experiment_visitors_daily", "blue; or not", None, "2026-06-12"): 1.0,
+        ("experiment_conversions_daily", "blue; or not", "Lead", "2026-06-12"): 1.0,
+        ("experiment_conversions_daily", "blue; or not", "Sale", "2026-06-13"): 1.0,
     }
-    daily = {key: value for key, value in numbers.items() if value and not key[0].endswith("to_date")}
-    assert daily == {
-        ("experiment_visitors", "control", None, date(2026, 6, 11)): 1.0,
-        ("experiment_visitors", "blue; or not", None, date(2026, 6, 12)): 1.0,
-        ("experiment_conversions", "blue; or not", "Lead", date(2026, 6, 12)): 1.0,
-        ("experiment_conversions", "blue; or not", "Sale", date(2026, 6, 13)): 1.0,
-    }
-    assert numbers["experiment_revenue_to_date", "blue; or not", "Sale", date(2026, 6, 13)] == 1200.5
     assert len({r["vendor_id"] for r in found}) == len(found)
+
+
+def test_the_planned_shares_come_with_the_campaign() -> None:
+    with workspace(seed(campaign(1, seen=SEEN), campaign(2, status="NOT_STARTED"), campaign(3, "heatmap"))) as place:
+        found = records("campaigns", place.read("campaigns"))
+    shares = {
+        (json.loads(r["attributes"])["experiment_id"], json.loads(r["attributes"])["variant"]): (r["value"], str(r["day"]))
+        for r in found
+        if r["kind"] == "tally"
+    }
+    assert shares == {(i, v): (0.5, day) for i, day in (("1", "2026-06-11"), ("2", "None")) for v in ("control", "blue; or not")}
 
 
 def test_what_was_read_for_the_campaigns_is_not_asked_again_for_their_results() -> None:
@@ -279,7 +296,7 @@ def test_an_event_arrives_as_the_vendors_own_clients_send_it_and_without_the_tok
         report = {
             json.loads(r["attributes"])["variant"]: r
             for r in records("results", place.read("results"))
-            if r["measure"] == "experiment_revenue_to_date"
+            if r["measure"] == "experiment_revenue"
         }
     request = next(r for r in heard if r.method == "POST")
     sent = request.json()["d"]

@@ -33,7 +33,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "labels": [{"id": 1, "name": "web"}, {"id": 2, "name": "conversion"}],
         "campaigns": [*tests, *others],
         "feeds": _feeds([*tests, *others], draft.now),
-        "events": {"tundish_sale": sale},
+        "events": {"tundish_sale": sale, "tundish_sql": []},
     }
 
 
