@@ -9,11 +9,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 import pytest
 from hotjar_site import CSAT, NPS, START, Site, ids, question, response, rows, seed, site, survey
-from sandbox_hub import standing, tundish
+from sandbox_hub import Standing, standing, tundish
 
 from connectors.hotjar import CONNECTOR
 from connectors.hotjar_session import warnings
@@ -21,6 +22,7 @@ from connectors.sandbox.kit import Fault
 from core.errors import CredentialsError, UserError, VendorError
 from core.http import ReadOnlyError
 from core.mapping import load_mapping
+from core.pipeline import understand
 
 MAPPING = load_mapping(Path("mappings/hotjar.yaml"), CONNECTOR, timezone="Europe/Berlin", currency="EUR")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -284,3 +286,37 @@ def test_check_shows_the_warning_and_stays_green(tmp_path: Path) -> None:
     assert (quiet.code, [c["text"] for c in quiet.json["checks"] if c["level"] == "warning"]) == (0, [])
     [warning] = [c for c in warned.json["checks"] if c["level"] == "warning"]
     assert (warned.code, warning["account"], "cannot be prolonged" in warning["text"]) == (0, "hotjar", True)
+
+
+# -- the sandbox's company -----------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    with standing(tmp_path_factory.mktemp("company"), size=60, vendors=["hotjar", "hubspot"]) as sandbox:
+        assert tundish("--config", sandbox.config, "sync", "--json").code == 0
+        yield sandbox
+
+
+def test_answers_of_known_people_are_theirs_by_address_or_by_the_analytics_id_they_carry(company: Standing) -> None:
+    found = understand(company.hub.line, "none", company.clock.utc(), store=False)
+    members = {(m["account"], m["resource"], m["vendor_id"]): m["entity_id"] for m in found.members.to_pylist()}
+    entity = {p["person"]: members[tuple(r)] for p in company.truth["people"] for r in p["records"] if r[:2] == ["hubspot", "contacts"]}
+    given = {row["id"]: (s, row) for s, rows_ in company.emulators["hotjar"].responses.items() for row in rows_.values()}
+    told = {}
+    for web in company.truth["web"]:  # who is known by what he wrote, or by what the site had told Hotjar
+        for survey_id in company.emulators["hotjar"].surveys:
+            _, row = given.get(str(uuid5(NAMESPACE_URL, f"{survey_id}/{web['client_id']}")), (None, None))
+            if row and web["person"] in entity and (row["user_attributes"] or any("@" in (a["answer"] or "") for a in row["answers"])):
+                told[row["id"]] = entity[web["person"]]
+    touches = found.facts["touches"].filter(lambda t: t.account == "hotjar").select("entity_id", "vendor_id").to_pyarrow().to_pylist()
+    assert len(told) > 5
+    assert {t["vendor_id"]: t["entity_id"] for t in touches} == told
+
+
+def test_the_shipped_mapping_fits_and_the_world_fills_all_of_it(company: Standing) -> None:
+    for kind, resource in (("campaign", "surveys"), ("touch", "responses")):
+        table = company.hub.lake.current(kind)
+        kept = table.filter(table.account == "hotjar", table.resource == resource).to_pyarrow()
+        mapped = load_mapping(Path("mappings/hotjar.yaml"), CONNECTOR, timezone="UTC", currency="EUR").resource(resource).json.outputs[0]
+        assert kept.num_rows == company.emulators["hotjar"].rows()[resource]
+        assert [name for name in mapped.fields if kept[name].null_count == kept.num_rows] == []
+        assert any(kept["links"].to_pylist()) == (resource == "responses")
