@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -262,6 +262,7 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+    warnings: Callable[[Mapping[str, str], date], Iterable[tuple[str, str]]] | None = None  # settings, today → (what, next step)
 
     def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:
         """The resources that can be read: the vendor's own, and those a mapping makes from its templates."""
