@@ -134,6 +134,7 @@ class Resource:
     stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
     traps: tuple[str, ...] = ()
     template: type[BaseModel] | None = None
+    linked: str = ""  # reads by `Ask.linked_ids` of this name: its account is pulled after those whose records carry them
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from core.errors import CredentialsError, UserError, VendorError, VendorUnavaila
 from core.fingerprints import Index, Marks, marks_of
 from core.ledger import Ledger
 from core.normalise import Batch
-from core.pull import Source, in_order, one_ahead, pull
+from core.pull import Source, in_order, in_waves, one_ahead, pull
 
 LATER = NOW + timedelta(days=1)
 
@@ -223,6 +223,11 @@ def test_a_wrong_credential_stops_the_account_only(place: Place) -> None:
     results = pull(sources, place.ledger, place.lake, run_id, now=NOW, threads=2)
     assert [(r.account, r.status) for r in results] == [("a", "failed"), ("b", "done")]
     assert isinstance(results[0].error, CredentialsError)
+
+
+def test_an_account_that_reads_by_the_ids_of_others_comes_after_them() -> None:
+    vendors = {"web": connector(linked="visitors"), "crm": connector(), "mail": connector()}
+    assert in_waves(["web", "crm", "mail"], vendors.__getitem__) == [["crm", "mail"], ["web"]]
 
 
 def test_a_vendor_that_never_answers_is_said_to_be_unavailable(place: Place) -> None:
