@@ -228,7 +228,7 @@ class OptimizelyEmulator(Emulator):
         experiments = list(self.store.kinds["experiments"].values())
         return {
             "experiments": len(experiments),
-            "variations": sum(len(e["variations"]) for e in experiments),
+            "variations": sum(len(e["variations"]) for e in experiments if e["status"] != "archived"),
             "rules": len(self.store.kinds["rules"]),
             "campaigns": len(self.store.kinds["campaigns"]),
             "changes": len(self.store.changes),

@@ -103,9 +103,10 @@ def _visitor_problems(visitor: Any) -> Iterator[str]:
 
 
 def _decision_problems(decision: Any) -> Iterator[str]:
+    """Ids are texts; null stands for "not in any" in personalization, but must be there."""
     for name in ("campaign_id", "experiment_id", "variation_id"):
-        value = decision.get(name) if isinstance(decision, dict) else 0
-        if name not in (decision if isinstance(decision, dict) else {}) or not (value is None or (_text(value) and value.isdecimal())):
+        value = decision.get(name, 0) if isinstance(decision, dict) else 0
+        if value is not None and not (isinstance(value, str) and value.isdecimal()):
             yield f"decisions: {name} must be an id as a text"
 
 

@@ -92,7 +92,7 @@ class Store:
         self.version += 1
 
     def create(self, kind: str, row: Row) -> Row:
-        made = {"id": max(self.kinds[kind], default=1) + 2, "created": stamp(self.now()), "last_modified": stamp(self.now())} | row
+        made: Row = {"id": max(self.kinds[kind], default=1) + 2, "created": stamp(self.now()), "last_modified": stamp(self.now())} | row
         self.kinds[kind][made["id"]] = made
         self._changed("create", kind.removesuffix("s"), made, self.now())
         return made
