@@ -11,7 +11,8 @@ from connectors.sandbox.kit import Reply, Request
 from connectors.sandbox.optimizely_store import Done, Seen, Store
 from connectors.sandbox.optimizely_wire import Row
 
-ACTIVATED = "campaign_activated"  # an event that tells of decisions rather than of something done
+# An event that tells of decisions rather than of something done: by its type as documented, by its key as the vendor's SDKs send it.
+ACTIVATED = "campaign_activated"
 INT64 = 2**63
 
 
@@ -47,7 +48,7 @@ class Logx:
             given = [d for d in snapshot.get("decisions") or () if d.get("experiment_id") and d.get("variation_id")]
             for event in snapshot["events"]:
                 seen = tuple(_seen(d, event["timestamp"]) for d in given)
-                if event.get("type") == ACTIVATED:
+                if ACTIVATED in (event.get("type"), event.get("key")):
                     for one in seen:
                         self.store.decide(visitor["visitor_id"], one)
                 else:
