@@ -216,9 +216,13 @@ def exposures(session: Session, ask: Ask) -> Iterator[Page]:
 
 
 def _history(session: Session, visitor: str) -> list[Row]:
-    """The visitor's decisions, each with the visitor and what the variation is called."""
+    """The visitor's decisions, each with the visitor and what the variation is called.
+
+    The id comes from a CRM's field, where anything may stand: one that the vendor cannot make sense of has no history.
+    """
     path = f"/v2/attribution/{session.account_id()}/visitor/{quote(visitor, safe='')}"
-    rows = orjson.loads(session.get(path).data).get("bucketing_history") or []
+    reply = session.get(path, 400, 404)
+    rows = (orjson.loads(reply.data).get("bucketing_history") if reply.status == 200 else None) or []
     return [{**row, "visitor_id": visitor, "variant": _variant(session, row)} for row in rows]
 
 
