@@ -99,6 +99,8 @@ class Page:
     `total` is the vendor's own count for the whole pass this page belongs to, None when it does not say.
     `context` are constants every row of the page gets beside its own keys (under "context.<name>" in mappings).
     `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones).
+    `unfinished`: why the read is not at its end although no page follows now (the vendor still computes; no more calls in
+    one run), as a sentence without a full stop. The run is partial for that reason; the next one goes on from `state`.
     """
 
     body: bytes
@@ -109,6 +111,7 @@ class Page:
     pass_name: str = "main"
     context: Mapping[str, str] = field(default_factory=dict)
     present: bool = False
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class Resource:
     stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
     traps: tuple[str, ...] = ()
     template: type[BaseModel] | None = None
+    linked: str = ""  # reads by `Ask.linked_ids` of this name: its account is pulled after those whose records carry them
 
 
 @dataclass(frozen=True)
