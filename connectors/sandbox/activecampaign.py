@@ -6,7 +6,6 @@ deals and imports have rules of their own in the neighbouring modules.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -38,7 +37,7 @@ class ActiveCampaignEmulator(Emulator):
         self.deals = Deals(self._now)
         self.imports = Imports(self.contacts, self.clock.now)
         self.others = Others(lambda: [row["account"] for row in self.deals.rows.values()])
-        self._recent: deque[float] = deque()
+        self._recent: list[float] = []
         self.edits = self._edits()
         if seed is not None:
             self.load(seed)
@@ -65,8 +64,7 @@ class ActiveCampaignEmulator(Emulator):
 
     def limit(self, request: Request) -> Reply | None:
         now = self.clock.now()
-        while self._recent and now - self._recent[0] >= WINDOW_S:
-            self._recent.popleft()
+        self._recent = [t for t in self._recent if 0 <= now - t < WINDOW_S]  # a clock that was put back has no calls ahead of it
         if len(self._recent) >= CALLS:
             return self.throttled("1")
         self._recent.append(now)
@@ -247,8 +245,8 @@ class ActiveCampaignEmulator(Emulator):
     # -- what the sandbox and the tour ask -----------------------------------------------------------------------------
     def rows(self) -> Mapping[str, int]:
         c, d = self.contacts, self.deals
-        own = {"tags": len(c.tags), "contactTags": len(c.tagged), "lists": len(c.lists), "contactDeals": len(d.more_contacts)}
-        same = ("users", "accountContacts", "campaigns", "messages", "automations", "contactAutomations")
+        own = {"contactTags": len(c.tagged), "contactDeals": len(d.more_contacts), "dealGroups": len(d.groups)}
+        same = ("users", "accountContacts", "campaigns", "automations", "contactAutomations")
         return own | {name: len(self.others.rows[name]) for name in same}
 
     def _edits(self) -> dict[str, Callable[..., Any]]:

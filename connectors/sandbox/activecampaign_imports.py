@@ -7,7 +7,6 @@ imports a minute is a 400.
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ class Imports:
     def __init__(self, contacts: Contacts, now: Callable[[], float]) -> None:
         self.contacts, self.now = contacts, now
         self.batches: dict[str, Row] = {}
-        self.recent: deque[float] = deque()
+        self.recent: list[float] = []
         self.step_s = 3.0
         self.refused: set[str] = set()  # addresses the import does not take although they look good
 
@@ -46,8 +45,7 @@ class Imports:
 
     def _throttle(self) -> None:
         now = self.now()
-        while self.recent and now - self.recent[0] >= 60:
-            self.recent.popleft()
+        self.recent = [t for t in self.recent if 0 <= now - t < 60]
         if len(self.recent) >= PER_MINUTE:
             why = f"Up to {PER_MINUTE} imports may be requested per minute. Batch contacts into larger requests, or retry in a minute."
             raise _failed("Rate limit exceeded.", [why])

@@ -83,6 +83,7 @@ def _deal(d: Deal) -> dict[str, Any]:
         "group": PIPELINE[0],
         "owner": str(d.owner + 1),
         "contact": d.people[0].ac_id,
+        "contacts": [p.ac_id for p in d.people[1:]],
         "account": d.company.ac_id,
         "path": [[place, iso(at)] for place, at in d.path_ac],
         "fields": {"1": f"Reseller {1 + d.number % 7}", "2": str((d.cents or 0) // 10)},

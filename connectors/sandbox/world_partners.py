@@ -12,9 +12,10 @@ from connectors.sandbox.world_people import settle
 from connectors.sandbox.world_plants_people import someone
 
 SHARE = 3  # every third person of the clean world
-PIPELINE = ("3", "Partner deals")
+PIPELINE = ("7003", "Partner deals")
 STAGES = (
-    ("11", "Referred", "Prospecting"), ("12", "In talks", "Qualifying"), ("13", "Offer out", "Proposing"), ("14", "Verbal yes", "Closing"),
+    ("7011", "Referred", "Prospecting"), ("7012", "In talks", "Qualifying"), ("7013", "Offer out", "Proposing"),
+    ("7014", "Verbal yes", "Closing"),
 )  # fmt: skip
 ACTIVE, UNSUBSCRIBED, BOUNCED = 1, 2, 3
 
@@ -34,7 +35,7 @@ def join(draft: Draft) -> None:
             person.company.in_activecampaign = True
 
 
-def partner_deal(draft: Draft, at: int, *, days: float, outcome: str = "open") -> Deal:
+def partner_deal(draft: Draft, at: int, *, days: float, outcome: str = "open", people: int = 1) -> Deal:
     """A partner's deal that came as far as stage `at` (0 to 3); it entered it, or was won or lost, so many days ago."""
     last = draft.now - int(days * DAY)
     steps = [(STAGES[i][0], last - (at - i) * 9 * DAY) for i in range(at + 1)]
@@ -42,11 +43,11 @@ def partner_deal(draft: Draft, at: int, *, days: float, outcome: str = "open") -
         steps = [(stage, t - 6 * DAY) for stage, t in steps] + [(outcome, last)]
     company = draft.company(steps[0][1] - 40 * DAY)
     company.in_hubspot, company.in_activecampaign = False, True
-    person = draft.person(company, steps[0][1] - 30 * DAY)
-    person.in_hubspot, person.in_activecampaign = False, True
     deal = _deal(draft, company, steps, STAGES[at][2] if outcome == "open" else outcome.title(), outcome)
-    person.deals = company.deals
-    settle(person)
+    for _ in range(people):
+        person = draft.person(company, steps[0][1] - 30 * DAY)
+        person.in_hubspot, person.in_activecampaign, person.deals = False, True, company.deals
+        settle(person)
     return deal
 
 
@@ -71,7 +72,7 @@ def deals(draft: Draft, n: int) -> None:
     draft.decoy("D-06", "an open partner deal: no close date is kept there", partner_deal(draft, 2, days=5 + n % 10))
     draft.decoy("S-09", "lost out of the second stage: losing skips nothing", partner_deal(draft, 1, days=12 + n % 50, outcome="lost"))
     draft.decoy("E-01", "won through a partner, by a visitor nobody knows", partner_deal(draft, 3, days=15 + n % 50, outcome="won"))
-    draft.decoy("S-07", "every stage in its order, up to the last", partner_deal(draft, 3, days=4))
+    draft.decoy("S-07", "every stage in its order, up to the last", partner_deal(draft, 3, days=4, people=2))
 
 
 def known_there(person: Person, status: int) -> Person:
