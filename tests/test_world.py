@@ -34,7 +34,7 @@ def at(text: str) -> datetime:
 
 
 class Seen:
-    """The CRMs' and letters' seeds by id, and the catalogue's rules written out naively over them: a second opinion, not the product's code."""
+    """The seeds by id, and the catalogue's rules written out naively over them: a second opinion, not the product's code."""
 
     def __init__(self, world: World) -> None:
         hub, force, chimp = (world.seeds[v] for v in ("hubspot", "salesforce", "mailchimp"))
