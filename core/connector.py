@@ -7,11 +7,13 @@ Retries, budgets, redaction, time-outs and the read-only rule live in `core.http
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from core.http import Transport
 
 State = dict[str, Any]  # JSON-able; versioned by the key "v"
@@ -86,6 +88,7 @@ class Ask:
     known_ids: Callable[[str], Iterator[Sequence[str]]] = lambda resource: iter(())
     linked_ids: Callable[[str], Iterator[Sequence[str]]] = lambda name: iter(())
     options: Mapping[str, str] = field(default_factory=dict)
+    reads: Any = None  # of a resource made from a template: its options, an instance of `Resource.template`
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Resource:
-    """Something pulled. `read` yields pages lazily, one request each; the core iterates one page ahead."""
+    """Something pulled. `read` yields pages lazily, one request each; the core iterates one page ahead.
+
+    A resource with a `template` is a pattern: it is not read itself, but a mapping's `reads` makes resources like it, with
+    options of that shape (a pydantic model; a field `key` replaces this `key`). A report, or a table of a folder.
+    """
 
     name: str
     read: Callable[[Any, Ask], Iterator[Page]]
@@ -123,6 +130,7 @@ class Resource:
     completeness: str = ""  # what the counts are compared with, in words
     stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
     traps: tuple[str, ...] = ()
+    template: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +231,18 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A resource of the user's own making: like which template, with which options (an instance of its model)."""
+
+    like: str
+    options: Any
+
+
+def _made(template: Resource, name: str, options: Any) -> Resource:
+    return replace(template, name=name, template=None, key=getattr(options, "key", None) or template.key)
+
+
+@dataclass(frozen=True)
 class Connector:
     """A vendor. `open(settings, transport)` builds the vendor's official client over our transport."""
 
@@ -241,6 +261,11 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+
+    def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:
+        """The resources that can be read: the vendor's own, and those a mapping makes from its templates."""
+        own = tuple(r for r in self.resources if r.template is None)
+        return own + tuple(_made(self.resource(made.like), name, made.options) for name, made in reads.items())
 
     def resource(self, name: str) -> Resource:
         return next(r for r in self.resources if r.name == name)

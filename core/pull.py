@@ -112,7 +112,7 @@ def pull_account(
     with _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
         if ledger.abandon_batches(account):
             lake.sweep_orphans()
-        for resource in in_order(connector.resources, mapping.resources, only):
+        for resource in in_order(connector.readable(mapping.reads), mapping.resources, only):
             run.resource(resource)
     return run.result()
 
@@ -173,6 +173,8 @@ class _AccountRun:
     def _read(self, resource: Resource, reading: Reading) -> Count:
         self.place.ledger.set_count(reading.count)
         ask = replace(self.ask, resource=resource.name, fields=tuple(reading.compiled.fields_asked), state=reading.state, full=reading.full)
+        if made := self.mapping.reads.get(resource.name):
+            ask = replace(ask, reads=made.options)
         for page in one_ahead(resource.read(self.session, ask), self.ahead):
             rows = reading.page(page)
             self.on_progress(self.place.account, resource.name, rows, page.total)
