@@ -139,8 +139,8 @@ class Listed:
 def _total(said: Row) -> int | None:
     """Text in most lists, a number in some, absent in others."""
     meta = said.get("meta")
-    total = meta.get("total") if isinstance(meta, dict) else None
-    return int(total) if str(total or "").isdecimal() or total == 0 else None
+    total = str(meta.get("total", "")) if isinstance(meta, dict) else ""
+    return int(total) if total.isdecimal() else None
 
 
 def open_session(settings: Mapping[str, str], transport: Transport) -> Session:

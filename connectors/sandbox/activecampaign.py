@@ -113,7 +113,7 @@ class ActiveCampaignEmulator(Emulator):
         table: list[tuple[str, str, Callable[[Request], Reply]]] = [
             ("GET", "users/me", x.me),  # /get-user-loggedin
             ("GET", "users", x.users),  # /list-all-users
-            ("GET", "contacts", c.list),  # /list-all-contacts
+            ("GET", "contacts", c.index),  # /list-all-contacts
             ("POST", "contacts", c.create),  # /create-a-new-contact
             ("POST", "contact/sync", c.sync),  # /sync-a-contacts-data
             ("GET", "contacts/{id}", c.get),  # /get-contact
@@ -142,7 +142,7 @@ class ActiveCampaignEmulator(Emulator):
             ("POST", "import/bulk_import", i.start),  # /bulk-import-contacts
             ("GET", "import/bulk_import", i.totals),  # /bulk-import-status-list
             ("GET", "import/info", i.info),  # /bulk-import-status-info
-            ("GET", "deals", d.list),  # /list-all-deals
+            ("GET", "deals", d.index),  # /list-all-deals
             ("POST", "deals", d.create),  # /create-a-deal-new
             ("GET", "deals/{id}", d.get),  # /retrieve-a-deal
             ("PUT", "deals/{id}", d.update),  # /update-a-deal-new

@@ -68,8 +68,8 @@ class Contacts:
         for tag in row.get("tags", ()):
             self._add("tagged", self.tagged, key, {"tag": int(tag), "made": made})
 
-    def _add(self, kind: str, table: dict[int, Row], contact: int, row: Row, key: Any = None) -> int:
-        key = int(key) if key is not None else self.last[kind] + 1
+    def _add(self, kind: str, table: dict[int, Row], contact: int, row: Row, given: str | None = None) -> int:
+        key = self.last[kind] + 1 if given is None else int(given)
         self.last[kind] = max(self.last[kind], key)
         table[key] = row | {"contact": contact}
         self.of[kind].setdefault(contact, []).append(key)
@@ -96,7 +96,7 @@ class Contacts:
             "links": wire.linked(f"contacts/{key}", *LINKS), "id": str(key), "organization": None,
         }  # fmt: skip
 
-    def list(self, request: Request) -> Reply:
+    def index(self, request: Request) -> Reply:
         after = request.q("id_greater") or ""
         start = bisect_right(self.order, int(after)) if after.isdecimal() else 0
         keys: Iterable[int] = self.order[start:]
@@ -258,7 +258,7 @@ class Contacts:
         if key not in self.fields:
             raise Refusal(403, {"message": "Forbidden"})
         self.fields[key]["related"] = True
-        made = {"field": key, "relid": int(body.get("relid") or 0), "cdate": stamp(self.now()), "links": [], "id": str(key)}
+        made: Row = {"field": key, "relid": int(body.get("relid") or 0), "cdate": stamp(self.now()), "links": [], "id": str(key)}
         return Reply({"fieldRel": made}, 201)
 
     # -- tags and lists ------------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ class Deals:
             "id": str(key), "isDisabled": False,
         }  # fmt: skip
 
-    def list(self, request: Request) -> Reply:
+    def index(self, request: Request) -> Reply:
         found = [row | {"id": key} for key, row in self.rows.items()]
         found = wire.kept(request, found, FILTERS)
         for name, column, later in (("updated_after", "changed", True), ("updated_before", "changed", False),
@@ -241,7 +241,7 @@ class Deals:
         return wire.page(request, "dealStages", [self.shown_stage(row["id"]) for row in found])
 
     def list_more_contacts(self, request: Request) -> Reply:
-        rows = [{"deal": str(r["deal"]), "contact": str(r["contact"]), "cdate": stamp(r["at"]), "links": [], "id": str(k)}
+        rows: list[Row] = [{"deal": str(r["deal"]), "contact": str(r["contact"]), "cdate": stamp(r["at"]), "links": [], "id": str(k)}
                 for k, r in self.more_contacts.items()]  # fmt: skip
         return wire.page(request, "contactDeals", rows)
 
