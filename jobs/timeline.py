@@ -95,7 +95,8 @@ def _said(row: Row, name: str | None) -> str:
     about = name or row["campaign_id"]
     if row["kind"] == "exposure":
         return f"saw variant {row['event']} of experiment {about}"
-    words = "answered survey" if row["kind"] == "response" else row["kind"] or row["event"] or "touch"
+    surveyed = row["kind"] == "response" and "survey" in f"{row['resource']} {row['event']} {row['channel']}".lower()
+    words = "answered survey" if surveyed else row["kind"] or row["event"] or "touch"
     if row["kind"] == "conversion" and row["event"]:
         words = f"conversion {row['event']}"
     source = " / ".join(str(row[n]) for n in ("source", "channel") if row[n])
