@@ -65,7 +65,7 @@ def rules(session: Session, ask: Ask) -> Iterator[Page]:
     """
     for project in session.projects(flags=True):
         for body, total in linked_pages(session, f"/projects/{project['id']}/rules"):
-            rows = [row | _rule_variants(row) for row in orjson.loads(body)["items"]]
+            rows = [row | {"project_id": project["id"]} | _rule_variants(row) for row in orjson.loads(body)["items"]]
             yield Page(orjson.dumps(rows), "", {"v": 1}, total=total, pass_name=f"project {project['id']}", present=True)
 
 

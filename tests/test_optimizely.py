@@ -551,3 +551,5 @@ def test_the_account_lists_its_custom_events(web: Account) -> None:
     assert CONNECTOR.discover is not None
     live = CONNECTOR.discover(web.session)
     assert {f.path for f in live.fields if f.resource == "events"} == {*EVENTS, "dosed"}
+    for name in ("experiments", "rules"):
+        assert set(MAPPING.resource(name).fields_asked) <= {f.path for f in live.fields if f.resource == name}
