@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ class Target:
     (as in links "vendor:resource:id"), pulled or not, and nothing is read back. A write's `values` are "event" (the
     name), "id" (UUID text, the same for the same event for ever), "occurred_at" (ISO 8601 instant in UTC), "value"
     (decimal text or None), "currency" (ISO 4217 or None), and the mapping's params by name (texts). `max_age_s`: how old
-    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again.
+    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again. `write` yields
+    each result as its reply arrives: what has none when it raises was not sent, or is the one whose reply was lost.
     """
 
     name: str
@@ -265,6 +266,7 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+    warnings: Callable[[Mapping[str, str], date], Iterable[tuple[str, str]]] | None = None  # settings, today → (what, next step)
 
     def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:
         """The resources that can be read: the vendor's own, and those a mapping makes from its templates."""

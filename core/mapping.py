@@ -56,8 +56,8 @@ class Mapping:
     stages: AnyMapping[str, StageTable]
     push: tuple[Push, ...]
     stage_uses: tuple[tuple[str, str, str], ...] = ()  # (resource, kind, table)
-    reads: AnyMapping[str, Made] = dataclasses.field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    reads: AnyMapping[str, Made] = dataclasses.field(default_factory=dict)
 
     def resource(self, name: str) -> Compiled:
         return self.resources[name]
@@ -103,7 +103,7 @@ def _compiled(document: Document, connector: Connector, timezone: str, currency:
     }
     uses = tuple((name, o.kind, o.stage.table) for name, outputs in written.resources.items() for o in outputs if o.stage)
     return Mapping(
-        written.vendor, document.name, resources, tables, tuple(_pushes(document, written)), uses, reads, tuple(events(document, written))
+        written.vendor, document.name, resources, tables, tuple(_pushes(document, written)), uses, tuple(events(document, written)), reads
     )
 
 

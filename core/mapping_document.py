@@ -185,15 +185,6 @@ class PushSpec(Written):
     """For `type: tags`: what the tags start with. `values` says which value becomes which tag; no other tag is ever touched."""
 
 
-class ReadSpec(Written):
-    """A resource of your own making, where the vendor lets you say what is read: a report, or files of a folder."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
-
-    like: str
-    """Which of the connector's templates it follows; the other keys are that template's options (docs/connectors.md)."""
-
-
 def _as_param(value: Any) -> Any:
     return {"from": value} if isinstance(value, str) else value
 
@@ -228,6 +219,15 @@ class EventSpec(Written):
     in the parameter `original_timestamp`."""
     max_age_days: float = Field(default=30, gt=0)
     """Older events are history and never told, whatever the vendor accepts."""
+
+
+class ReadSpec(Written):
+    """A resource of your own making, where the vendor lets you say what is read: a report, or files of a folder."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    like: str
+    """Which of the connector's templates it follows; the other keys are that template's options (docs/connectors.md)."""
 
 
 class MappingDocument(Written):
