@@ -54,7 +54,7 @@ def _pages(session: Session, ask: Ask) -> Iterator[tuple[list[Row], State, int |
     query = [("orders[cdate]", "ASC"), *([("filters[updated_after]", since)] if since else [])]
     for listed, offset, last in session.offsets("deals", "deals", query, int(now.get("offset", 0))):
         now = now | {"offset": offset, "newest": newest(listed.rows, "mdate", now["newest"])}
-        state: State = finished(since, now) if last else {"v": 1, "since": since, "open": now}
+        state: State = finished(since, now, listed) if last else {"v": 1, "since": since, "open": now}
         yield listed.rows, state, listed.total, since is None and not listed.nothing
 
 
@@ -123,7 +123,7 @@ def activities(session: Session, ask: Ask) -> Iterator[Page]:
             body = orjson.dumps({"dealActivities": rows})
             yield Page(body, "dealActivities", {"v": 1, "since": since, "open": now}, present=since is None)
         now = ahead
-        state: State = finished(since, now) if last else {"v": 1, "since": since, "open": now}
+        state: State = finished(since, now, listed) if last else {"v": 1, "since": since, "open": now}
         yield Page(b'{"dealActivities":[]}', "dealActivities", state, present=since is None and not listed.nothing)
 
 

@@ -41,9 +41,12 @@ def begin(ask: Ask) -> tuple[str | None, Row]:
     return since, dict(state.get("open") or {"began": text(ask.now), "newest": "", "total": None, "read": 0})
 
 
-def finished(since: str | None, now: Row) -> State:
-    """From when the next pass must look. Never after this one began: what changed since may stand behind pages read already."""
-    if since and not now["newest"]:
+def finished(since: str | None, now: Row, last: Listed) -> State:
+    """From when the next pass must look. Never after this one began: what changed since may stand behind pages read already.
+
+    A pass that ends with an answer that says nothing proves nothing: the next one looks from where this one did.
+    """
+    if last.nothing or (since and not now["newest"]):
         return {"v": 1, "since": since}
     latest = min(now["newest"] or now["began"], now["began"])
     return {"v": 1, "since": text(datetime.fromisoformat(latest) - timedelta(seconds=OVERLAP_S))}
@@ -95,7 +98,7 @@ def _walk(session: Session, since: str | None, now: Row, query: Query, dress: Dr
         if done and now["total"] is not None and now["read"] < now["total"] and not listed.nothing:
             again = session.page("contacts", "contacts", [("limit", "1"), *filters]).total
             now["total"] = min(now["total"], now["total"] if again is None else again)
-        state: State = finished(since, now) if done else {"v": 1, "since": since, "open": now}
+        state: State = finished(since, now, listed) if done else {"v": 1, "since": since, "open": now}
         yield Page(dress(listed), "contacts", state, total=now["total"], present=present and not (done and listed.nothing))
         if done:
             return
