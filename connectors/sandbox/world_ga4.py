@@ -23,6 +23,10 @@ STREAM = "2718281828"
 MEASUREMENT_ID = "G-LUMENLOOM1"
 HOST = "www.lumen-loom.example"
 KEY_EVENTS = ("generate_lead", "close_convert_lead")
+COLUMNS = (
+    "at", "name", "client", "session", "first", "engaged", "source", "medium", "campaign", "group", "first_source", "first_medium",
+    "first_campaign", "first_group", "landing", "page", "country", "device", "browser", "variant", "value", "currency",
+)  # fmt: skip
 UNKNOWN = Channel("(not set)", "(not set)", "(not set)", "Unassigned")
 _ZONE = ZoneInfo(TIMEZONE)
 _TRIAL = {trial.key: trial for trial in TRIALS}
@@ -61,8 +65,18 @@ def seed(draft: Draft) -> dict[str, Any]:
         "timezone": TIMEZONE,
         "currency": "EUR",
         "key_events": list(KEY_EVENTS),
-        "hits": list(hits(draft)),
+        "columns": COLUMNS,
+        "hits": [_flat(hit) for hit in hits(draft)],
     }
+
+
+def _flat(hit: Hit) -> list[Any]:
+    channel, origin = hit.channel, hit.origin
+    return [
+        hit.at, hit.name, hit.client, hit.session, hit.first, hit.engaged, channel.source, channel.medium, channel.campaign, channel.group,
+        origin.source, origin.medium, origin.campaign, origin.group, hit.landing, hit.page, hit.country, hit.device, hit.browser,
+        hit.variant, None if hit.cents is None else hit.cents / 100, hit.currency,
+    ]  # fmt: skip
 
 
 def hits(draft: Draft) -> Iterator[Hit]:
