@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ class Page:
     `total` is the vendor's own count for the whole pass this page belongs to, None when it does not say.
     `context` are constants every row of the page gets beside its own keys (under "context.<name>" in mappings).
     `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones).
+    `covers` are the first and last day, both included, whose tallies the read lists whole: what the lake has of these days
+    and the read does not list again is marked deleted when it ends. So a restated day is replaced, never added to.
     """
 
     body: bytes
@@ -109,6 +111,7 @@ class Page:
     pass_name: str = "main"
     context: Mapping[str, str] = field(default_factory=dict)
     present: bool = False
+    covers: tuple[date, date] | None = None
 
 
 @dataclass(frozen=True)
