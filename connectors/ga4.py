@@ -9,7 +9,7 @@ from __future__ import annotations
 from connectors.ga4_auth import TOKEN_URI
 from connectors.ga4_funnel import Funnel, read_funnel
 from connectors.ga4_ingest import BATCH, ingest
-from connectors.ga4_read import Report, read_report
+from connectors.ga4_read import ONE_NUMBER, Report, read_report
 from connectors.ga4_session import ADMIN_URL, COLLECT_URL, DATA_MANAGER_URL, DATA_URL, Session, fault, open_session
 from connectors.ga4_write import collect
 from core.connector import Bucket, Connector, Live, LiveField, Resource, Setting, Target

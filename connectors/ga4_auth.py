@@ -59,7 +59,7 @@ def credentials(settings: Mapping[str, str], transport: Transport, scopes: list[
     from google.oauth2.credentials import Credentials
 
     token_uri = settings.get("token_uri") or TOKEN_URI
-    google = Credentials(None, token_uri=token_uri, **grant)  # type: ignore[no-untyped-call]
+    google = Credentials(None, token_uri=token_uri, **grant)
     return GoogleToken(google, transport.send, (grant["client_secret"], grant["refresh_token"], *also))
 
 
@@ -71,7 +71,7 @@ def _service_account(key: str, account: str, scopes: list[str]) -> tuple[Any, di
         info = json.loads(key)
         if not isinstance(info, dict) or any(not info.get(name) for name in KEY_FIELDS):
             raise ValueError
-        return Credentials.from_service_account_info(info, scopes=scopes), info  # type: ignore[no-untyped-call]
+        return Credentials.from_service_account_info(info, scopes=scopes), info
     except (ValueError, GoogleAuthError):  # the library's own words may hold parts of the key
         raise CredentialsError(
             "the setting `service_account` is not the JSON key of a service account",

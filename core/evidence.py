@@ -23,12 +23,18 @@ _FREE_MAIL = (
 _NO_EDGES = {"l": "int64", "r": "int64", "evidence": "string", "detail": "string"}
 
 
-def edges(kind: str, nodes: ibis.Table, associations: ibis.Table, *, shared_mailbox: int, free_mail: Sequence[str] = ()) -> ibis.Table:
-    """All evidence for one kind. An address with more than `shared_mailbox` records in one list or object glues nobody."""
+def edges(
+    kind: str, nodes: ibis.Table, associations: ibis.Table, *, shared_mailbox: int, shared_web_id: int, free_mail: Sequence[str] = ()
+) -> ibis.Table:
+    """All evidence for one kind. An address with more than `shared_mailbox` records in one list or object glues nobody.
+
+    The same holds for a visitor's id with more than `shared_web_id` records: many people use that device.
+    """
     known = aliases(nodes)
-    found = [_by_links(nodes, known), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
+    matched = matched_links(nodes, known)
+    found = [_by_links(matched), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
     if kind == "person":
-        found += [_by_conversion(nodes), _by_email(nodes, shared_mailbox)]
+        found += [_by_conversion(nodes), _by_email(nodes, shared_mailbox), _by_web_id(nodes, matched, shared_web_id)]
     if kind == "company":
         found.append(_by_domain(nodes, free_mail or _FREE_MAIL))
     return ibis.union(*found)
@@ -82,8 +88,7 @@ def matched_links(nodes: ibis.Table, known: ibis.Table) -> ibis.Table:
     return grouped.mutate(to=ibis.ifelse(grouped.found == 1, grouped.only, ibis.null("int64"))).drop("only")
 
 
-def _by_links(nodes: ibis.Table, known: ibis.Table) -> ibis.Table:
-    matched = matched_links(nodes, known)
+def _by_links(matched: ibis.Table) -> ibis.Table:
     return _edge(matched.filter(matched.to.notnull()), "i", "to", "link", matched.link)
 
 
@@ -141,6 +146,14 @@ def _by_email(nodes: ibis.Table, shared_mailbox: int) -> ibis.Table:
     every = every.filter(every.address.notnull()).mutate(address=email_key(every.address))
     every = every.filter(every.address.contains("@"), every.address.re_extract(r"^([^@]*)@", 1).notin(_ROLE_ADDRESSES))
     return _stars(every, shared_mailbox)
+
+
+def _by_web_id(nodes: ibis.Table, matched: ibis.Table, shared_web_id: int) -> ibis.Table:
+    """Live records that carry one id of another vendor under which no record was pulled: a visitor of its web pages."""
+    t = matched.filter(matched.found == 0).select("i", address=matched.to_vendor.concat(":", matched.to_resource, ":", matched.nid))
+    own = nodes.select("i", "account", "vendor", "resource", "live", list_id=nodes.list_id.fill_null(""))
+    t = t.inner_join(own, "i").filter(lambda x: x.live & ~x.address.startswith(x.vendor.concat(":")))
+    return _stars(t.mutate(evidence=ibis.literal("web_id")), shared_web_id)
 
 
 def _by_domain(nodes: ibis.Table, free_mail: Sequence[str]) -> ibis.Table:
