@@ -183,6 +183,7 @@ class Target:
     ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
     kind: Literal["fields", "events"] = "fields"
     max_age_s: float | None = None
+    needs: tuple[str, ...] = ()  # settings without which the target is left out of plans (optional ones of the account)
 
     def current(self, session: Any, vendor_ids: Sequence[str], fields: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """What `read_back` gives. Raises: TypeError for a target that has none."""
