@@ -107,7 +107,7 @@ CONNECTOR = Connector(
         Setting("api_secret", "To send events: a Measurement Protocol API secret of that stream", secret=True, required=False),
         Setting("stream_id", "Number of that stream (saves a request when the secret is checked)", required=False),
         Setting("collect_url", "Where events go; in the EU: https://region1.google-analytics.com", required=False, default=COLLECT_URL),
-        Setting("datamanager", "on: events may go through the Data Manager API (target ingest)", required=False, default="off"),
+        Setting("datamanager", "on: events may go through the Data Manager API (target ingest)", required=False),
         Setting("data_url", "Address of the Data API", required=False, default=DATA_URL),
         Setting("admin_url", "Address of the Admin API", required=False, default=ADMIN_URL),
         Setting("datamanager_url", "Address of the Data Manager API", required=False, default=DATA_MANAGER_URL),
@@ -160,10 +160,11 @@ CONNECTOR = Connector(
     targets=(
         Target(
             "collect", "clients", 1, collect, kind="events", idempotent=False, max_age_s=LATEST_S, partial_failure="one event a request",
+            needs=("measurement_id", "api_secret"),
         ),
         Target(
             "ingest", "clients", BATCH, ingest, kind="events", idempotent=False, max_age_s=LATEST_S,
-            partial_failure="asked for by request id: reasons with the places of the events",
+            partial_failure="asked for by request id: reasons with the places of the events", needs=("measurement_id", "datamanager"),
         ),
     ),
     discover=discover,
