@@ -18,7 +18,7 @@ from core.connector import Connector, Target
 from core.errors import UserError
 from core.mapping import Mapping as VendorMapping
 from core.mapping_events import ORIGINAL_TIME, Event
-from core.tables import instant
+from core.tables import instant, keep
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tundish:event")
 TOO_LATE = "older than the vendor accepts; `late: now` in the mapping would send it with the current time"
@@ -64,7 +64,7 @@ def events(
         if not named:
             continue
         known = told(target)
-        visitors = {"person": _persons(facts, connector.name, target.resource).cache()}
+        visitors = {"person": keep(_persons(facts, connector.name, target.resource))}
         visitors["deal"] = _deals(facts, connector.name, target.resource, visitors["person"])
         for event in named:
             for row in _due(facts, visitors[event.of], event, now):

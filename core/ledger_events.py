@@ -50,3 +50,14 @@ def _row(change: Change, state: str, now: datetime) -> dict[str, Any]:
     return {
         "account": change.account, "resource": change.target, "vendor_id": change.vendor_id, "field": name, "value_hash": state, "at": now,
     }  # fmt: skip
+
+
+def history(ledger: Ledger, entities: Sequence[str]) -> list[dict[str, Any]]:
+    """Events of these entities that were sent: account, target, vendor_id, field, values, status, at (when)."""
+    ch, o = t.change.c, t.outcome.c
+    columns = (ch.account, ch.target, ch.vendor_id, ch.field, ch.after, ch.detail, ch.change_id, o.status, o.at)
+    query = select(*columns).join_from(t.change, t.outcome, ch.change_id == o.change_id)
+    with ledger.read() as c:
+        rows = [dict(row) for row in c.execute(query.where(ch.entity_id.in_(entities), o.status.in_(_TAKEN))).mappings()]
+    sent = {row["change_id"]: row for row in rows if (row["detail"] or {}).get("type") == EVENT}  # a change may stand in several plans
+    return [{**row, "values": event_values(row["after"])} for row in sent.values()]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import ibis
 
-from core.evidence import comparable_id, email_key
+from core.evidence import comparable_link, email_key
 from core.tables import records, refs
 
 
@@ -36,18 +36,12 @@ def _by_link(t: ibis.Table, people: ibis.Table) -> ibis.Table:
     carried = people.select("entity_id", link="links").unnest("link")
     named = people.select("entity_id", link=people.vendor.concat(":", people.resource, ":", people.vendor_id))
     index = ibis.union(carried, named)
-    index = index.mutate(link=_spelled(index.link))
+    index = index.mutate(link=comparable_link(index.link))
     index = index.group_by("link").agg(entity_id=index.entity_id.min(), persons=index.entity_id.nunique())
     index = index.filter(index.persons == 1).select("link", "entity_id")
-    found = linked.mutate(link=_spelled(linked.link)).inner_join(index, "link")
+    found = linked.mutate(link=comparable_link(linked.link)).inner_join(index, "link")
     found = found.group_by("account", "resource", "vendor_id").agg(by_link=found.entity_id.min(), persons=found.entity_id.nunique())
     return found.filter(found.persons == 1).drop("persons")
-
-
-def _spelled(link: ibis.Value) -> ibis.Value:
-    """The link with its id as compared between systems."""
-    vendor, id_ = link.re_extract(r"^([^:]*):", 1), link.re_extract(r"([^:]*)$", 1)
-    return link.substr(0, link.length() - id_.length()).concat(comparable_id(vendor, id_))
 
 
 def _addresses(people: ibis.Table) -> ibis.Table:
