@@ -56,8 +56,8 @@ class Mapping:
     stages: AnyMapping[str, StageTable]
     push: tuple[Push, ...]
     stage_uses: tuple[tuple[str, str, str], ...] = ()  # (resource, kind, table)
-    reads: AnyMapping[str, Made] = dataclasses.field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    reads: AnyMapping[str, Made] = dataclasses.field(default_factory=dict)
 
     def resource(self, name: str) -> Compiled:
         return self.resources[name]
@@ -102,8 +102,9 @@ def _compiled(document: Document, connector: Connector, timezone: str, currency:
         for name, outputs in written.resources.items()
     }
     uses = tuple((name, o.kind, o.stage.table) for name, outputs in written.resources.items() for o in outputs if o.stage)
-    pushes, told = tuple(_pushes(document, written)), tuple(events(document, written))
-    return Mapping(written.vendor, document.name, resources, tables, pushes, uses, reads, told)
+    return Mapping(
+        written.vendor, document.name, resources, tables, tuple(_pushes(document, written)), uses, tuple(events(document, written)), reads
+    )
 
 
 def _pushes(document: Document, written: MappingDocument) -> Iterator[Push]:

@@ -65,8 +65,9 @@ def _section(c: Connector, emulator: type[Emulator] | None) -> str:
     if c.targets:
         parts += ["| target | takes | batch | match key | idempotent | partial failure | creates fields |", "|---|---|---|---|---|---|---|"]
     for t in c.targets:
+        what = f"{t.kind} of {t.resource}{_age(t)}"
         yes = _yes(t.idempotent), _yes(t.ensure is not None)
-        parts.append(f"| `{t.name}` | {_takes(t)} | {t.batch_size} | {t.match_key} | {yes[0]} | {t.partial_failure} | {yes[1]} |")
+        parts.append(f"| `{t.name}` | {what} | {t.batch_size} | {t.match_key} | {yes[0]} | {t.partial_failure} | {yes[1]} |")
     if not c.targets:
         parts.append("None.")
     parts += ["\n### Limits\n", "| bucket | calls | window (s) | at once |", "|---|---|---|---|"]
@@ -95,9 +96,8 @@ def _template(r: Resource) -> list[str]:
     return [f"\n`reads: {{NAME: {{like: {r.name}, …}}}}`: {facts}\n", "| option | required | what |", "|---|---|---|", *rows]
 
 
-def _takes(target: Target) -> str:
-    what = f"{target.kind} of {target.resource}"
-    return what if target.max_age_s is None else f"{what} of at most {target.max_age_s / 3600:g} h"
+def _age(target: Target) -> str:
+    return "" if target.max_age_s is None else f", at most {target.max_age_s / 3600:g} h old"
 
 
 def _yes(value: bool) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import ibis
 import pytest
 from test_resolve import groups, people
 from unified_rows import NOW, moment, row, tables
 
+from core import relations
 from core.facts import facts
 from core.reconcile import reconcile
 from core.resolve import resolve
+from core.touches import touches
 
 VISITOR = ["ga4:clients:1.2"]
 
@@ -81,14 +84,15 @@ PERSONS = [
 FUNNEL = {"thresholds": {"shared_web_id_records": 0}}
 
 
-def attached(*touches: dict[str, Any]) -> dict[str, str]:
+def attached(*rows: dict[str, Any]) -> dict[str, str]:
     """touch id → vendor id of a record of the person it belongs to"""
-    known = tables(person=PERSONS, touch=list(touches))
+    known = tables(person=PERSONS, touch=list(rows))
     members = resolve(known, FUNNEL).members
     names: dict[str, str] = {}
     for m in members.to_pylist():
         names.setdefault(m["entity_id"], m["vendor_id"])
-    found = facts(known, members, FUNNEL, NOW)["touches"].select("vendor_id", "entity_id").to_pyarrow().to_pylist()
+    table = ibis.memtable(members)
+    found = touches(known, table, relations.people(known, table)).select("vendor_id", "entity_id").to_pyarrow().to_pylist()
     assert len(found) == len({t["vendor_id"] for t in found})
     return {t["vendor_id"]: names[t["entity_id"]] for t in found}
 
