@@ -99,6 +99,8 @@ class Page:
     `total` is the vendor's own count for the whole pass this page belongs to, None when it does not say.
     `context` are constants every row of the page gets beside its own keys (under "context.<name>" in mappings).
     `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones).
+    `covers` are the first and last day, both included, whose tallies the read lists whole: what the lake has of these days
+    and the read does not list again is marked deleted when it ends. So a restated day is replaced, never added to.
     `unfinished`: why the read is not at its end although no page follows now (the vendor still computes; no more calls in
     one run), as a sentence without a full stop. The run is partial for that reason; the next one goes on from `state`.
     """
@@ -111,6 +113,7 @@ class Page:
     pass_name: str = "main"
     context: Mapping[str, str] = field(default_factory=dict)
     present: bool = False
+    covers: tuple[date, date] | None = None
     unfinished: str = ""
 
 
@@ -185,6 +188,7 @@ class Target:
     ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
     kind: Literal["fields", "events"] = "fields"
     max_age_s: float | None = None
+    needs: tuple[str, ...] = ()  # settings without which the target is left out of plans (optional ones of the account)
 
     def current(self, session: Any, vendor_ids: Sequence[str], fields: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """What `read_back` gives. Raises: TypeError for a target that has none."""
