@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Page:
     `place(i)` says where row i stands ("leads.csv:17"), for the reasons of rejects. `rejects` are (place, reason) of rows
     the connector itself could not make out. `left` says what had to be left out of this read, and why: the run is partial
     until a later one brings it. `note` is worth knowing and nothing is missing.
+    `covers` are the first and last day, both included, whose tallies the read lists whole: what the lake has of these days
+    and the read does not list again is marked deleted when it ends. So a restated day is replaced, never added to.
     """
 
     body: bytes
@@ -121,6 +123,7 @@ class Page:
     rejects: Sequence[tuple[str, str]] = ()
     left: str = ""
     note: str = ""
+    covers: tuple[date, date] | None = None
 
 
 @dataclass(frozen=True)
