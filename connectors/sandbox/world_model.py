@@ -74,6 +74,7 @@ class Person:
     lead_id: str = ""
     contact_id: str = ""
     hs_lead_id: str = ""
+    badge: str = ""  # of the trade fair, in its list of leads
 
     @property
     def mail(self) -> str:
@@ -92,6 +93,8 @@ class Person:
             found.append(["salesforce", "Contact", self.contact_id])
         if self.memberships:
             found.append(["mailchimp", "members", member_id(self.mail)])
+        if self.badge:
+            found.append(["files", "leads", self.badge])
         return found
 
 
@@ -126,6 +129,7 @@ class Deal:
     with_people: bool = True
     event: bool = False  # the web conversion event of a won deal exists
     disputed: bool = False  # planted so that no system alone has the truth
+    registration: str = ""  # the partner's number of it, in his report
 
     def refs(self) -> list[Ref]:
         found: list[Ref] = []
@@ -133,6 +137,8 @@ class Deal:
             found.append(["hubspot", "deals", self.hs_id])
         if self.in_salesforce:
             found.append(["salesforce", "Opportunity", self.sf_id])
+        if self.registration:
+            found.append(["files", "deals", self.registration])
         return found
 
 
