@@ -254,6 +254,8 @@ def test_everything_in_the_truth_exists_in_the_seeds(small: World) -> None:
     known = {("hubspot", kind, row["id"]) for kind, rows in hub["objects"].items() for row in rows}
     known |= {("salesforce", kind, row["Id"]) for kind, rows in force["objects"].items() for row in rows}
     known |= {("mailchimp", "members", member_id(m["email_address"])) for rows in chimp["members"].values() for m in rows}
+    known |= {("files", "leads", row["badge"]) for row in small.seeds["files"]["leads"]}
+    known |= {("files", "deals", row["registration"]) for row in small.seeds["files"]["deals"]}
     truth = small.truth
     named = [r for part in ("people", "companies", "deals", "planted", "decoys") for row in truth[part] for r in row["records"]]
     assert {tuple(r) for r in named} <= known
