@@ -1,4 +1,4 @@
-"""JSON rows: lines of objects, or one list of them; and Parquet rows, which become the same. One page of rows at a time.
+"""JSON rows: lines of objects, or one list of them. One page of rows at a time.
 
 Untouched where nothing is to be changed: the bytes go on as they came.
 """
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
@@ -23,7 +22,7 @@ from connectors.files_values import BadCell, Convert
 
 PAGE_BYTES = 4 * 1024 * 1024
 _SPACE = " \t\r\n"
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
 class Chunk(NamedTuple):
@@ -138,7 +137,7 @@ def _chunk(rows: list[tuple[int, bytes]], problems: list[tuple[int, str]], chang
             except orjson.JSONDecodeError:
                 problems.append((number, "the line is not JSON"))
                 continue
-            _take(number, row, line, change, good, problems)
+            take(number, row, line, change, good, problems)
     return Chunk(b"[" + b",".join(line for _, line in good) + b"]", [number for number, _ in good], sorted(problems), end)
 
 
@@ -151,13 +150,13 @@ def _all_objects(rows: Sequence[bytes]) -> bool:
     return len(found) == len(rows) and all(type(row) is dict and row and "_key" not in row for row in found)
 
 
-def _take(number: int, row: Any, raw: bytes, change: Change, good: list[tuple[int, bytes]], problems: list[tuple[int, str]]) -> None:
+def take(number: int, row: Any, raw: bytes, change: Change, good: list[tuple[int, bytes]], problems: list[tuple[int, str]]) -> None:
     if not isinstance(row, dict):
         problems.append((number, "not an object with names"))
         return
     try:
         row["_key"] = row_key(raw)
-        good.append((number, orjson.dumps(change.row(row), default=str, option=_OPTIONS)))
+        good.append((number, orjson.dumps(change.row(row), default=str, option=OPTIONS)))
     except BadCell as problem:
         problems.append((number, str(problem)))
 
@@ -174,8 +173,8 @@ def items(stream: BinaryIO, encoding: str | None, change: Change, size: int) -> 
     problems: list[tuple[int, str]] = []
     number = held = 0
     for number, row in enumerate(_list_items(text), 1):
-        raw = orjson.dumps(row, default=str, option=_OPTIONS)
-        _take(number, row, raw, change, good, problems)
+        raw = orjson.dumps(row, default=str, option=OPTIONS)
+        take(number, row, raw, change, good, problems)
         held += len(raw)
         if len(good) >= size or held >= PAGE_BYTES:
             yield Chunk(b"[" + b",".join(line for _, line in good) + b"]", [n for n, _ in good], problems, number)
@@ -206,26 +205,3 @@ def _list_items(text: io.TextIOBase | Any) -> Iterator[Any]:
         if not more or len(buffer) - at > LINE_CHARS:
             raise Unreadable("the list breaks off: the file is damaged or not complete")
         buffer, at, want = buffer[at:] + more, 0, want * 2
-
-
-def parquet(path: Path, columns: Sequence[str], change: Change, size: int) -> Iterator[Chunk]:
-    """Pages of a Parquet file, of the wanted columns only; places are row numbers. Raises: Unreadable."""
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with ParquetFile(path) as file:
-            there = file.schema_arrow.names
-            wanted = [name for name in there if name in columns or any(c.startswith(f"{name}.") for c in columns)] if change.key else there
-            number = 0
-            for batch in file.iter_batches(batch_size=size, columns=wanted):
-                good: list[tuple[int, bytes]] = []
-                problems: list[tuple[int, str]] = []
-                for number, row in enumerate(batch.to_pylist(), number + 1):  # noqa: B020 - it goes on over the batches
-                    raw = b"" if change.key else orjson.dumps(row, default=str, option=_OPTIONS)
-                    _take(number, row, raw, change, good, problems)
-                yield Chunk(b"[" + b",".join(line for _, line in good) + b"]", [n for n, _ in good], problems, number)
-            if number != file.metadata.num_rows:
-                raise Unreadable(f"the file says {file.metadata.num_rows} rows and gives {number}")
-    except (pa.ArrowException, OSError) as problem:
-        raise Unreadable("the Parquet file is damaged or not complete") from problem

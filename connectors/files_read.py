@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from connectors import files_json, files_table
+from connectors import files_json, files_parquet, files_table
 from connectors.files_folder import Part, Seen, digest, look, parts
 from connectors.files_json import Change
 from connectors.files_options import Table
@@ -224,8 +224,8 @@ def _objects(part: Part, options: Table, ask: Ask, start: int) -> Iterator[Piece
     )
     if part.kind == "parquet":
         columns = [*(f for f in ask.fields if f != KEY), *options.key_columns, *options.pairs]
-        for chunk in files_json.parquet(part.path, columns, change, PAGE_ROWS):
-            yield Piece(chunk.body, "json", part.name, chunk.places, chunk.problems, growth=False)
+        for rows in files_parquet.pages(part.path, columns, change, ask.types, options.timezone or ask.timezone, PAGE_ROWS):
+            yield Piece(rows.body, rows.format, part.name, rows.places, rows.problems, growth=False)
         return
     with part.open() as stream:
         if part.kind == "json":

@@ -70,9 +70,10 @@ class Header:
         self.width = len(self.names)
         self.missing = [name for name in wanted.fields if name not in self.names]
         if lost := [name for name in options.key_columns if name not in self.names]:
-            near = get_close_matches(lost[0], self.names, 1)
-            guess = f"; did you mean {near[0]!r}?" if near else ""
-            raise Unreadable(f"no column {lost[0]!r}{guess}; it has {', '.join(map(repr, self.names[:20]))}")
+            spelled = {name.lower(): name for name in self.names}
+            near = get_close_matches(lost[0].lower(), spelled, 1)
+            guess = f"; did you mean {spelled[near[0]]!r}?" if near else ""
+            raise Unreadable(f"no column {lost[0]!r}{guess or ';'} it has {', '.join(map(repr, self.names[:20]))}")
         self.fields = [name for name in wanted.fields if name in self.names]
         self.places = [self.names.index(name) for name in self.fields]
         self.key = [self.names.index(name) for name in options.key_columns]

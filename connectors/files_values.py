@@ -21,7 +21,7 @@ _EVEN = re.compile(r"[.,][-–—]{1,2}$")  # 5,- is an even five
 _SERIAL = re.compile(r"\d{5}(?:\.\d+)?")  # 10000 is May 1927, 99999 is October 2173
 _COMPACT = re.compile(r"\d+")
 _DAY_ZERO = datetime(1899, 12, 30)  # noqa: DTZ001  # Excel's day 0, its invented 29 February 1900 allowed for
-_BLANKS = str.maketrans("", "", "   \u2009\t'’")
+_BLANKS = str.maketrans("", "", " \u00a0\u202f\u2009\t'’")
 _KEPT = 20_000  # texts whose conversion is remembered: dates repeat
 
 
@@ -65,9 +65,15 @@ def _numbers(decimal: str | None, thousands: str) -> Convert:
     written = re.compile(rf"([+-]?)({grouped}\d+)(?:{point}(\d*))?")
     how = f"a decimal {decimal!r}" if decimal else "a decimal point and no thousands separators"
 
+    def joined(sign: str, whole: str, rest: str | None, *, negative: bool) -> str:
+        whole = whole.replace(thousands, "") if thousands else whole
+        return ("-" if negative != (sign == "-") else "") + whole + (f".{rest}" if rest else "")
+
     def number(text: str) -> str:
         if type(text) is Plain or (decimal != "," and _PLAIN.fullmatch(text)):
             return text
+        if found := written.fullmatch(text):
+            return joined(*found.groups(), negative=False)
         if text.lower() in _NOTHING:
             return ""
         bare = text.replace("\u2212", "-").strip()
@@ -81,9 +87,7 @@ def _numbers(decimal: str | None, thousands: str) -> Convert:
         found = written.fullmatch(bare)
         if found is None:
             raise BadCell(f"not a number with {how}; see `decimal` and `thousands`")
-        sign, whole, rest = found.groups()
-        whole = whole.replace(thousands, "") if thousands else whole
-        return ("-" if negative != (sign == "-") else "") + whole + (f".{rest}" if rest else "")
+        return joined(*found.groups(), negative=negative)
 
     return number
 
