@@ -181,7 +181,8 @@ class Target:
     (as in links "vendor:resource:id"), pulled or not, and nothing is read back. A write's `values` are "event" (the
     name), "id" (UUID text, the same for the same event for ever), "occurred_at" (ISO 8601 instant in UTC), "value"
     (decimal text or None), "currency" (ISO 4217 or None), and the mapping's params by name (texts). `max_age_s`: how old
-    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again.
+    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again. `write` yields
+    each result as its reply arrives: what has none when it raises was not sent, or is the one whose reply was lost.
     """
 
     name: str

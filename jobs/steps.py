@@ -19,6 +19,7 @@ from core.pull import AccountResult, pull_account
 from jobs import show
 from jobs.wiring import Hub
 
+_WANTING = frozenset({"failed", "rejected", "uncertain", "late"})
 STOP = threading.Event()  # set by a signal: finish the page in hand, then end
 
 
@@ -175,7 +176,7 @@ class Done:
 
     @property
     def exit_code(self) -> int:
-        return 3 if len(self.outcomes) < self.expected or any(o.status in ("failed", "rejected") for o in self.outcomes) else 0
+        return 3 if len(self.outcomes) < self.expected or any(o.status in _WANTING for o in self.outcomes) else 0
 
     def to_json(self) -> dict[str, Any]:
         return {
