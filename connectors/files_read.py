@@ -1,6 +1,6 @@
 """Files of a folder → pages. What was read is remembered by each file's identity, so that only new and changed files are read.
 
-A page is held back until its file has been seen unchanged to its end; what is still being written waits for the next run.
+The last page of a file is held back until the file has been seen unchanged; what is still being written waits for the next run.
 """
 
 from __future__ import annotations
