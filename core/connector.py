@@ -108,6 +108,8 @@ class Page:
     until a later one brings it. `note` is worth knowing and nothing is missing.
     `covers` are the first and last day, both included, whose tallies the read lists whole: what the lake has of these days
     and the read does not list again is marked deleted when it ends. So a restated day is replaced, never added to.
+    `unfinished`: why the read is not at its end although no page follows now (the vendor still computes; no more calls in
+    one run), as a sentence without a full stop. The run is partial for that reason; the next one goes on from `state`.
     """
 
     body: bytes
@@ -124,6 +126,7 @@ class Page:
     left: str = ""
     note: str = ""
     covers: tuple[date, date] | None = None
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class Resource:
     stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
     traps: tuple[str, ...] = ()
     template: type[BaseModel] | None = None
+    linked: str = ""  # reads by `Ask.linked_ids` of this name: its account is pulled after those whose records carry them
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,7 @@ class Target:
     ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
     kind: Literal["fields", "events"] = "fields"
     max_age_s: float | None = None
+    needs: tuple[str, ...] = ()  # settings without which the target is left out of plans (optional ones of the account)
 
     def current(self, session: Any, vendor_ids: Sequence[str], fields: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """What `read_back` gives. Raises: TypeError for a target that has none."""
@@ -277,6 +282,7 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+    warnings: Callable[[Mapping[str, str], date], Iterable[tuple[str, str]]] | None = None  # settings, today → (what, next step)
 
     def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:
         """The resources that can be read: the vendor's own, and those a mapping makes from its templates."""

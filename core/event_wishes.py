@@ -5,6 +5,7 @@ Each person's or deal's event is wished once, for one visitor; what the ledger s
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -128,9 +129,26 @@ def _due(facts: Mapping[str, ibis.Table], visitors: ibis.Table, event: Event, no
         entity = entity.filter(entity.outcome == event.outcome)
     wanted = _columns(entity, event)
     rows = m.select("entity_id", at="reached_at").inner_join(visitors, "entity_id")
-    rows = rows.inner_join(entity.select("entity_id", **wanted), "entity_id").order_by("at", "entity_id")
+    rows = rows.inner_join(entity.select("entity_id", **wanted), "entity_id").anti_join(_told_by_others(facts, event), "entity_id")
+    rows = rows.order_by("at", "entity_id")
     found: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
     return found
+
+
+def _told_by_others(facts: Mapping[str, ibis.Table], event: Event) -> ibis.Table:
+    """Whose conversion of this name some system has already: the site or a server told it, and twice would count double."""
+    t = facts["touches"]
+    t = t.filter(t.kind == "conversion", t.event.re_search(f"(^|[^A-Za-z]){re.escape(event.name)}$"))
+    if event.of == "person":
+        return t.select("entity_id").distinct()
+    deals = facts["deals"].select("account", deal_id="vendor_id", deal="entity_id")
+    return (
+        t.filter(t.deal_id.notnull())
+        .select("account", "deal_id")
+        .inner_join(deals, ["account", "deal_id"])
+        .select(entity_id="deal")
+        .distinct()
+    )
 
 
 def _columns(entity: ibis.Table, event: Event) -> dict[str, ibis.Value]:

@@ -25,7 +25,7 @@ _TAG_SOURCES = CODES | {"flags", "worst_issue", "consent", "lead_status", "sourc
 _SUITS: dict[str, tuple[str, ...]] = {
     "text": ("text", "email", "currency", "id18", "domain", "decimal_text"),
     "integer": ("integer",),
-    "number": ("number", "percent", "integer"),
+    "number": ("number", "percent", "basis_points", "integer"),
     "boolean": ("boolean",),
     "decimal": ("decimal", "money"),
     "date": ("date",),

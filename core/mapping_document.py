@@ -17,7 +17,7 @@ from core.model import KINDS, Kind
 Scalar = str | bool | int | float | None
 ReadName = Literal[
     "text", "email", "integer", "number", "decimal", "money", "currency", "boolean", "date", "datetime",
-    "midnight", "epoch_s", "epoch_ms", "epoch_us", "percent", "domain", "decimal_text", "list", "id18", "json",
+    "midnight", "epoch_s", "epoch_ms", "epoch_us", "percent", "basis_points", "domain", "decimal_text", "list", "id18", "json",
 ]  # fmt: skip
 Policy = Literal[
     "derived", "source_of_truth", "prefer_unless_blank", "most_recent", "furthest_stage", "never_regress",
@@ -72,7 +72,8 @@ class FieldSpec(Written):
     """A value that is the same for every row."""
     read: ReadName | None = None
     """How the value is read; by default what the unified field is (text, date, …). "" is empty for every read.
-    midnight: a plain date where an instant is wanted. percent: 0 to 100 becomes 0 to 1. id18: Salesforce ids of 15 characters become 18.
+    midnight: a plain date where an instant is wanted. percent: 0 to 100 becomes 0 to 1; it also
+    turns hundredths into units. basis_points: 0 to 10,000 becomes 0 to 1. id18: Salesforce ids of 15 characters become 18.
     decimal_text: a number as text, in one spelling."""
     separator: str = ";"
     """For `read: list`: what stands between the items."""

@@ -154,7 +154,7 @@ def _events(line: Line, found: Understanding, hands: Mapping[str, Hand], now: da
         known = partial(_told, line, account)
         due = events(account, line.connectors[account], line.mappings[account], found.facts, known, now)
         wishes += [w for w in due.wishes if w.target in hand.targets]
-        late += due.held
+        late += [h for h in due.held if h.target in hand.targets]
     return wishes, late
 
 

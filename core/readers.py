@@ -54,6 +54,7 @@ SCHEMAS: dict[str, CoreSchema] = {
     "epoch_ms": cs.float_schema(ge=_EPOCH_MIN * 1000, le=_EPOCH_MAX * 1000),
     "epoch_us": cs.float_schema(ge=_EPOCH_MIN * 1_000_000, le=_EPOCH_MAX * 1_000_000),
     "percent": _NUMBER,
+    "basis_points": _NUMBER,
     "list": cs.union_schema([_text(), cs.list_schema(_WORD)], mode="left_to_right"),
     "id18": _text(),
     "domain": _text(),
@@ -149,6 +150,10 @@ def _finish_percent(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else v / 100 for v in column]
 
 
+def _finish_basis_points(column: Column, spec: FieldSpec, around: Around) -> Column:
+    return [None if v is None else v / 10_000 for v in column]
+
+
 def _finish_id18(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else salesforce_id18(v) for v in column]
 
@@ -162,6 +167,7 @@ _FINISH: dict[str, Callable[[Column, FieldSpec, Around], Column]] = {
     "epoch_ms": _finish_epoch_ms,
     "epoch_us": _finish_epoch_us,
     "percent": _finish_percent,
+    "basis_points": _finish_basis_points,
     "midnight": _finish_midnight,
     "domain": _finish_domain,
     "decimal_text": _finish_decimal_text,

@@ -77,6 +77,20 @@ def test_an_implied_rung_and_one_of_the_future_are_not_told() -> None:
     assert wished(person=[person("1"), person("2", links=["ga4:clients:2"])], stage_change=changes).wishes == []
 
 
+def test_what_the_site_or_a_server_has_told_is_not_told_again() -> None:
+    people = [person("1"), person("2", links=["ga4:clients:2"])]
+    deals = [row("deal", "hubspot", i, person_id=i, outcome="won", stage="M80", amount="100", currency="EUR") for i in ("1", "2")]
+    changes = [reached(i, "M30", "2026-06-29T10:00") for i in ("1", "2")] + [reached(i, "M80", "2026-06-29", "deal") for i in ("1", "2")]
+    touches = [
+        row("touch", "hubspot", "t1", kind="conversion", event="pe1_qualify_lead", person_id="1", occurred_at="2026-06-01"),
+        row("touch", "hubspot", "t2", kind="conversion", event="close_convert_lead", person_id="2", deal_id="2", occurred_at="2026-06-29"),
+        row("touch", "hubspot", "t3", kind="conversion", event="requalify_lead", person_id="2", occurred_at="2026-06-29"),
+        row("touch", "hubspot", "t4", kind="visit", event="qualify_lead", person_id="2", occurred_at="2026-06-29"),
+    ]
+    found = wished(person=people, deal=deals, stage_change=changes, touch=touches)
+    assert {(w.vendor_id, w.field) for w in found.wishes} == {("2", "qualify_lead"), ("11.22", "close_convert_lead")}
+
+
 def test_several_records_of_one_person_make_one_event_for_the_visitor_of_the_oldest() -> None:
     people = [
         person("1", email="ada@example.org", created_at="2026-02-01", links=["ga4:clients:new"]),
