@@ -5,8 +5,10 @@ The only module that knows the stages' order. Pulling is `core.pull`; who is cal
 
 from __future__ import annotations
 
+import gc
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -18,11 +20,13 @@ import pyarrow.compute as pc
 
 from core.apply import Hand, apply, check, undo
 from core.change import Change, Desired, Held, Key, Outcome, Plan
+from core.compiled import Compiled, fingerprint
 from core.connector import Connector
 from core.errors import UserError
 from core.facts import facts as make_facts
 from core.lake import Lake
 from core.ledger import Ledger
+from core.ledger_memo import recall, remember
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
@@ -75,15 +79,31 @@ class Understanding:
 
 def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None = None, store: bool = True) -> Understanding:
     """Resolve, reconcile and measure the lake as it is, or as it was known at `as_of` (then nothing is stored)."""
+    with _rare_collections():
+        return _understand(line, run_id, now, as_of, store and as_of is None)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Expressions are hundreds of thousands of small objects that live until the end: looking for garbage among them costs a fifth."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, store: bool) -> Understanding:
     at = as_of or now
-    store = store and as_of is None
     ibis.set_backend(line.lake.engine)  # literal tables and kept results live where the lake's tables do
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     resolution: Resolution = resolve(tables, line.funnel, previous)
     members = ibis.memtable(resolution.members)
     known = make_facts(tables, members, line.funnel, at)
-    findings = find(tables, members, known, line.funnel, at, _stored(line, "finding", as_of))
+    with _compiled(line, tables, known, now) as compiled:
+        findings = find(tables, members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
     metrics = make_metrics(tables, members, known, line.funnel, at)
     if store:
         line.lake.append_derived("member", [resolution.members], run_id, now)
@@ -91,6 +111,18 @@ def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
     return Understanding(run_id, at, tables, resolution.members, with_issues(known, _for_people(findings)), findings, metrics)
+
+
+@contextmanager
+def _compiled(line: Line, tables: Mapping[str, ibis.Table], known: Mapping[str, ibis.Table], now: datetime) -> Iterator[Compiled]:
+    """The rules' queries as earlier runs compiled them; what had to be compiled is kept for the next."""
+    named = {f"record.{k}": t for k, t in tables.items()} | {f"fact.{k}": t for k, t in known.items()}
+    key = fingerprint(named, line.funnel)
+    before = recall(line.ledger, key)
+    compiled = Compiled(line.lake.engine, named, before)
+    yield compiled
+    if compiled.fresh:
+        remember(line.ledger, key, before | compiled.fresh, now)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:
