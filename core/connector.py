@@ -174,7 +174,11 @@ class PushField:
 
 @dataclass(frozen=True)
 class LiveField:
-    """A field the live account has: what `discover` prints and `check` compares a mapping with."""
+    """A field the live account has: what `discover` prints, `check` compares a mapping with, and a plan's values must fit.
+
+    `length` is the most characters it takes (0: the vendor does not say), `restricted` that it takes its options only,
+    `scope` what the ids of the records begin with that this definition is for ("" for all).
+    """
 
     resource: str
     path: str
@@ -183,6 +187,10 @@ class LiveField:
     options: tuple[str, ...] = ()
     writable: bool = True
     calculated: bool = False
+    required: bool = False
+    restricted: bool = True
+    length: int = 0
+    scope: str = ""
 
 
 @dataclass(frozen=True)

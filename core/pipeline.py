@@ -6,6 +6,7 @@ The only module that knows the stages' order. Pulling is `core.pull`; who is cal
 from __future__ import annotations
 
 import gc
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,8 +23,9 @@ from core.apply import Hand, apply, check, undo
 from core.change import Change, Desired, Held, Key, Outcome, Plan
 from core.compiled import Compiled, fingerprint
 from core.connector import Connector
-from core.errors import UserError
+from core.errors import UserError, VendorError
 from core.facts import facts as make_facts
+from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
 from core.ledger_memo import recall, remember
@@ -36,6 +38,8 @@ from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
 from core.wishes import Book, derived, fixes
+
+log = logging.getLogger("tundish.pipeline")
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ def make_plan(
     live = read_live(wishes, hands)
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
+    plan = _fitting(plan, line, hands)
     plan = guard(replace(plan, held=(*plan.held, *held)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
@@ -190,6 +195,23 @@ def _parked(plan: Plan, refused: Mapping[str, str]) -> Plan:
         if c.change_id in refused
     ]
     return without(plan, frozenset(refused), held) if held else plan
+
+
+def _fitting(plan: Plan, line: Line, hands: Mapping[str, Hand]) -> Plan:
+    """The plan without changes that the vendors' live field definitions rule out; those are held with the reason."""
+    live = {}
+    for account in {c.account for c in plan.changes}:
+        discover = line.connectors[account].discover
+        if discover is not None:
+            try:
+                live[account] = definitions(discover(hands[account].session).fields)
+            except VendorError as problem:  # a key without the right to see definitions: the vendor will judge when it is written
+                log.warning("%s: field definitions could not be read: %s", account, problem.message)
+    resources = {(account, t.name): t.resource for account, hand in hands.items() for t in hand.targets.values()}
+    held = misfits(plan.changes, resources, live)
+    gone = {(h.account, h.target, h.vendor_id, h.field) for h in held}
+    ids = frozenset(c.change_id for c in plan.changes if (c.account, c.target, c.vendor_id, c.field) in gone)
+    return without(plan, ids, held) if held else plan
 
 
 def read_live(wishes: Iterable[Desired], hands: Mapping[str, Hand]) -> dict[Key, Mapping[str, Any]]:
