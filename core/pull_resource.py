@@ -6,6 +6,7 @@ number, the cursor, the pages and the counts. Killed anywhere, nothing is lost a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -110,6 +111,7 @@ class Reading:
         self._pending: list[_Pending] = []
         self._rejects: list[RejectRow] = []
         self._since_flush = 0
+        self._unread: Counter[str] = Counter()
         self._cache: dict[bytes, PageRow] = {}
 
     # -- what is known, loaded when the first row comes ------------------------------------------------------------------------
@@ -148,6 +150,7 @@ class Reading:
             read = self._batch.add(self.compiled, page)
             rows, rejected = read.rows, len(read.rejects)
             self._note(read.rejects)
+            self._warn(read.unread)
             self._pending.append(_Pending(digest, self._seq, page.pass_name, rows, rejected, dict(self._batch.sizes)))
         counts.kept, counts.rejected = counts.kept + rows, counts.rejected + rejected
         self._count(kept=rows, rejected=rejected, pages=1)
@@ -185,6 +188,16 @@ class Reading:
         self._rejects += [RejectRow(r.vendor_id, r.place, r.reason) for r in rejects[:room]]
         if rejects:
             self._blind |= not self.store.list_rejects([r.vendor_id for r in rejects], _EARLIER)
+
+    def _warn(self, unread: Sequence[tuple[str, Rejected]]) -> None:
+        """Values that count as empty are told beside the rejects, and counted by field in the resource's reason."""
+        self._unread.update(label for label, _ in unread)
+        room = max(0, REJECTS_KEPT - self.count.rejected - len(self._rejects))
+        self._rejects += [RejectRow(r.vendor_id, r.place, r.reason) for _, r in unread[:room]]
+
+    def _unread_note(self) -> str:
+        fields = ", ".join(f"{label} {n}" for label, n in sorted(self._unread.items()))
+        return f"{self._unread.total()} values could not be read and count as empty ({fields})" if fields else ""
 
     def _count(self, **more: int) -> None:
         self.count = replace(self.count, **{name: getattr(self.count, name) + n for name, n in more.items()})
@@ -270,6 +283,7 @@ class Reading:
             reason = f"the vendor counts {sum(totals)}, {named} did not come; the next run reads them again"
             return self.close_with("partial", reason, state=self.started_from)
         notes = ["the mapping changed: read whole"] if self.remapped else []
+        notes.append(self._unread_note())
         if self.whole and self.present:
             notes.append(self._sweep())
         counted = self.close_with("done", "; ".join(filter(None, notes)), state=self.state)
