@@ -76,7 +76,8 @@ class Ask:
     again. `since` limits a first read. `now` is the run's start. `known_ids(resource)` yields lists of live vendor
     ids already in the lake, for resources that are read by id. `linked_ids(name)` yields lists of distinct ids I that
     live persons, companies and deals of any account carry as a link "<this vendor>:<name>:I", for what is read by a
-    visitor's id that only a CRM knows.
+    visitor's id that only a CRM knows. `extra_overlap_s` is what the user wants read again before the cursor, on top of the
+    resource's own overlap.
     """
 
     resource: str
@@ -88,6 +89,7 @@ class Ask:
     known_ids: Callable[[str], Iterator[Sequence[str]]] = lambda resource: iter(())
     linked_ids: Callable[[str], Iterator[Sequence[str]]] = lambda name: iter(())
     options: Mapping[str, str] = field(default_factory=dict)
+    extra_overlap_s: float = 0.0
     reads: Any = None  # of a resource made from a template: its options, an instance of `Resource.template`
 
 

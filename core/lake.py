@@ -295,7 +295,7 @@ class Lake:
         ids = self.ledger.orphans()
         if not ids:
             return 0
-        return sum(self._delete(kind, f"batch_id IN ({', '.join(map(str, ids))})") for kind in self.kinds())
+        return sum(self.remove(kind, f"batch_id IN ({', '.join(map(str, ids))})") for kind in self.kinds())
 
     def forget(self, keys: Sequence[tuple[str, str, str]], now: datetime, why: str = "") -> int:
         """Erase every version of these (account, resource, vendor_id) records and of what hangs on them; returns rows erased.
@@ -307,15 +307,25 @@ class Lake:
         for kind in self.kinds():
             for account, group in by_account(keys).items():
                 if where := belongs(kind, account, group):
-                    removed += self._delete(kind, where)
+                    removed += self.remove(kind, where)
         self.vacuum(0)
         return removed
 
-    def _delete(self, kind: str, where: str) -> int:
+    def remove(self, kind: str, where: str) -> int:
+        """Remove the rows of an SQL condition from the table's present; returns how many. Old files stay until `vacuum`."""
         table = self._fresh(kind)
         if table is None:
             return 0
         return int(_again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
+
+    def remove_versions(self, kind: str, versions: pa.Table) -> int:
+        """The same for any number of versions (one column, `version`), in one pass over the table."""
+        table = self._fresh(kind)
+        if table is None:
+            return 0
+        merge = "lake.version = gone.version"
+        done = _again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
+        return int(done.get("num_target_rows_deleted") or 0)
 
 
 def _only_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:

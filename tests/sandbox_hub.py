@@ -118,7 +118,7 @@ def true_records(truth: Mapping[str, Any], vendors: Sequence[str] = VENDORS) -> 
 
 
 def state(emulators: Mapping[str, Emulator]) -> Leaves:
-    """All emulators' dumps as path → value. Empty and absent are one, as are 18000 and "18000.00"; instants and who wrote last are left out."""
+    """All emulators' dumps as path → value, without instants and who wrote last. Empty and absent are one, as are 18000 and "18000.00"."""
     return {path: value for name, e in emulators.items() for path, value in leaves(e.dump(), (name,))}
 
 
