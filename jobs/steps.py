@@ -124,6 +124,10 @@ def check_rules(rules: Sequence[str]) -> None:
 def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
     """Resolve, reconcile and measure what the lake holds."""
     now = hub.clock()
+    if as_of is not None and as_of > now:  # nothing is known of it, but every open deal would be "past its close date" there
+        raise UserError(
+            f"--as-of {as_of:%Y-%m-%d %H:%M} UTC lies in the future", next_step="give an instant that is over, or leave it out for now"
+        )
     run_id = hub.ledger.start_run("reconcile", now, {"as_of": (as_of or now).isoformat()})
     try:
         found = understand(hub.line, run_id, now, as_of=as_of)
