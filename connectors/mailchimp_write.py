@@ -289,7 +289,7 @@ def _answered(key: str, answer: Answer | None) -> WriteResult:
 
 def _carry(session: Session, vendor_id: str, tags: Mapping[str, bool]) -> None:
     """Mailchimp shows accepted tags a little later; until then they count."""
-    session.tags_sent[vendor_id] = session.tags_sent.get(vendor_id, {}) | tags
+    session.tags_sent[vendor_id] = session.tags_sent.get(vendor_id, {}) | dict(tags)
     now = session.carried.setdefault(vendor_id, set())
     now.update(name for name, on in tags.items() if on)
     now.difference_update(name for name, on in tags.items() if not on)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class Page:
     `total` is the vendor's own count for the whole pass this page belongs to, None when it does not say.
     `context` are constants every row of the page gets beside its own keys (under "context.<name>" in mappings).
     `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones).
+    `unfinished`: why the read is not at its end although no page follows now (the vendor still computes; no more calls in
+    one run), as a sentence without a full stop. The run is partial for that reason; the next one goes on from `state`.
     """
 
     body: bytes
@@ -111,6 +113,7 @@ class Page:
     pass_name: str = "main"
     context: Mapping[str, str] = field(default_factory=dict)
     present: bool = False
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class Resource:
     stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
     traps: tuple[str, ...] = ()
     template: type[BaseModel] | None = None
+    linked: str = ""  # reads by `Ask.linked_ids` of this name: its account is pulled after those whose records carry them
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,8 @@ class Target:
     (as in links "vendor:resource:id"), pulled or not, and nothing is read back. A write's `values` are "event" (the
     name), "id" (UUID text, the same for the same event for ever), "occurred_at" (ISO 8601 instant in UTC), "value"
     (decimal text or None), "currency" (ISO 4217 or None), and the mapping's params by name (texts). `max_age_s`: how old
-    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again.
+    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again. `write` yields
+    each result as its reply arrives: what has none when it raises was not sent, or is the one whose reply was lost.
     """
 
     name: str
@@ -271,6 +276,7 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+    warnings: Callable[[Mapping[str, str], date], Iterable[tuple[str, str]]] | None = None  # settings, today → (what, next step)
 
     def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:
         """The resources that can be read: the vendor's own, and those a mapping makes from its templates."""

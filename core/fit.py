@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 
-from core.change import Change, Held
+from core.change import EVENT, Change, Held
 from core.connector import LiveField
 
 NUMBERS = frozenset({"number", "double", "currency", "percent", "int", "integer", "decimal", "long"})
@@ -39,7 +39,7 @@ def misfits(changes: Iterable[Change], resources: Mapping[tuple[str, str], str],
     held = []
     for change in changes:
         resource, known = resources[(change.account, change.target)], live.get(change.account, {})
-        if change.field.startswith(("tag:", "+tag:", "-tag:")) or all(listed != resource for listed, _ in known):
+        if change.type == EVENT or change.field.startswith(("tag:", "+tag:", "-tag:")) or all(listed != resource for listed, _ in known):
             continue
         found = _definition(change, known.get((resource, change.field), ()))
         if found is None and change.policy != "derived":

@@ -105,6 +105,7 @@ class Reading:
         self.passes: dict[str, PassCount] = {}
         self.count = Count(place.run_id, place.account, resource.name)
         self.present = False
+        self.unfinished: dict[str, None] = {}  # why, in the order of the pages
         self._blind = bool(self._open and self._open["blind"])  # rows that could not be read may be records we know
         self._seq = int(self._open["seq"]) if self._open else 0
         self._batch = Batch(place.account, place.vendor, resource.name)
@@ -155,6 +156,8 @@ class Reading:
         counts.kept, counts.rejected = counts.kept + rows, counts.rejected + rejected
         self._count(kept=rows, rejected=rejected, pages=1)
         self.state, self.present, self._seq = page.state, self.present or page.present, self._seq + 1
+        if page.unfinished:
+            self.unfinished[page.unfinished] = None
         self._since_flush += rows + rejected
         if len(self._batch) >= self.place.batch_rows or self._since_flush >= self.place.batch_rows:
             self.flush()
@@ -278,6 +281,8 @@ class Reading:
         place, missing = self.place, {name: c.missing() for name, c in self.passes.items() if c.missing()}
         totals = [max(c.totals) for c in self.passes.values() if c.totals]
         self.count = replace(self.count, vendor_total=sum(totals) if totals else None)
+        if self.unfinished:
+            return self.stop("partial", "; ".join([*self.unfinished, "the next run goes on from here"]))
         if missing:
             named = ", ".join(f"{n} rows of {name!r}" if name != "main" else f"{n} rows" for name, n in missing.items())
             reason = f"the vendor counts {sum(totals)}, {named} did not come; the next run reads them again"

@@ -86,7 +86,7 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, a
     with open_hub(obj["config"]) as hub:
         found = run_reconcile(hub)
         if what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
-            data, text = explain_entity(hub, found, what)
+            data, text = explain_entity(hub, found, what, limit)
         else:
             data, text = explain_metric(found, what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
         emit(data, as_json, text)
