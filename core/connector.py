@@ -77,7 +77,8 @@ class Ask:
     again. `since` limits a first read. `now` is the run's start. `known_ids(resource)` yields lists of live vendor
     ids already in the lake, for resources that are read by id. `linked_ids(name)` yields lists of distinct ids I that
     live persons, companies and deals of any account carry as a link "<this vendor>:<name>:I", for what is read by a
-    visitor's id that only a CRM knows.
+    visitor's id that only a CRM knows. `extra_overlap_s` is what the user wants read again before the cursor, on top of the
+    resource's own overlap.
     """
 
     resource: str
@@ -89,6 +90,7 @@ class Ask:
     known_ids: Callable[[str], Iterator[Sequence[str]]] = lambda resource: iter(())
     linked_ids: Callable[[str], Iterator[Sequence[str]]] = lambda name: iter(())
     options: Mapping[str, str] = field(default_factory=dict)
+    extra_overlap_s: float = 0.0
     reads: Any = None  # of a resource made from a template: its options, an instance of `Resource.template`
     types: Mapping[str, str] = field(default_factory=dict)  # vendor path → how the mapping reads it (money, date, …), where that is no text
     timezone: str = "UTC"  # the organisation's, for times written without one
@@ -221,7 +223,11 @@ class PushField:
 
 @dataclass(frozen=True)
 class LiveField:
-    """A field the live account has: what `discover` prints and `check` compares a mapping with."""
+    """A field the live account has: what `discover` prints, `check` compares a mapping with, and a plan's values must fit.
+
+    `length` is the most characters it takes (0: the vendor does not say), `restricted` that it takes its options only,
+    `scope` what the ids of the records begin with that this definition is for ("" for all).
+    """
 
     resource: str
     path: str
@@ -230,6 +236,10 @@ class LiveField:
     options: tuple[str, ...] = ()
     writable: bool = True
     calculated: bool = False
+    required: bool = False
+    restricted: bool = True
+    length: int = 0
+    scope: str = ""
 
 
 @dataclass(frozen=True)

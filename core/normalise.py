@@ -29,6 +29,8 @@ class Parsed(Protocol):
     def rows(self) -> list[Any]: ...
     @property
     def rejects(self) -> list[Any]: ...
+    @property
+    def unread(self) -> list[Any]: ...
 
 
 class Compiled(Protocol):
@@ -53,10 +55,11 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Read:
-    """One page, validated: how many rows fit, and the ones that do not."""
+    """One page, validated: how many rows fit, the ones that do not, and the values that count as empty, by field."""
 
     rows: int
     rejects: tuple[Rejected, ...]
+    unread: tuple[tuple[str, Rejected], ...] = ()
 
 
 @dataclass
@@ -83,7 +86,8 @@ class Batch:
         rejects += tuple(Rejected(None, place, reason) for place, reason in page.rejects)
         for kind, columns in compiled.columns(parsed.rows, page.context) if parsed.rows else ():
             self._extend(kind, columns, len(columns["vendor_id"]))
-        return Read(len(parsed.rows), rejects)
+        unread = tuple((u.label, Rejected(u.vendor_id, u.place, u.reason)) for u in parsed.unread)
+        return Read(len(parsed.rows), rejects, unread)
 
     def _extend(self, kind: str, columns: Columns, n: int) -> None:
         mine, before = self._columns.setdefault(kind, {}), self._waiting.get(kind, 0)

@@ -101,6 +101,7 @@ def pull_account(
     prove_twice: bool = True,
     stop: threading.Event | None = None,
     options: Mapping[str, str] | None = None,
+    extra_overlap_s: float = 0.0,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> AccountResult:
     """Read every mapped resource of one account (or those named in `only`) and commit what changed.
@@ -116,6 +117,7 @@ def pull_account(
     ask = Ask(
         "", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account),
         linked_ids=partial(linked_ids, lake, connector.name), options=dict(options or {}),
+        extra_overlap_s=extra_overlap_s,
     )  # fmt: skip
     run = _AccountRun(place, session, mapping, ask, on_progress, stop or threading.Event())
     with _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:

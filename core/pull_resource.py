@@ -6,6 +6,7 @@ number, the cursor, the pages and the counts. Killed anywhere, nothing is lost a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -115,6 +116,7 @@ class Reading:
         self._pending: list[_Pending] = []
         self._rejects: list[RejectRow] = []
         self._since_flush = 0
+        self._unread: Counter[str] = Counter()
         self._cache: dict[bytes, PageRow] = {}
 
     # -- what is known, loaded when the first row comes ------------------------------------------------------------------------
@@ -153,6 +155,7 @@ class Reading:
             read = self._batch.add(self.compiled, page)
             rows, rejected = read.rows, len(read.rejects)
             self._note(read.rejects)
+            self._warn(read.unread)
             self._pending.append(_Pending(digest, self._seq, page.pass_name, rows, rejected, dict(self._batch.sizes)))
         counts.kept, counts.rejected = counts.kept + rows, counts.rejected + rejected
         self._count(kept=rows, rejected=rejected, pages=1)
@@ -196,6 +199,16 @@ class Reading:
         self._rejects += [RejectRow(r.vendor_id, r.place, r.reason) for r in rejects[:room]]
         if rejects:
             self._blind |= not self.store.list_rejects([r.vendor_id for r in rejects], _EARLIER)
+
+    def _warn(self, unread: Sequence[tuple[str, Rejected]]) -> None:
+        """Values that count as empty are told beside the rejects, and counted by field in the resource's reason."""
+        self._unread.update(label for label, _ in unread)
+        room = max(0, REJECTS_KEPT - self.count.rejected - len(self._rejects))
+        self._rejects += [RejectRow(r.vendor_id, r.place, r.reason) for _, r in unread[:room]]
+
+    def _unread_note(self) -> str:
+        fields = ", ".join(f"{label} {n}" for label, n in sorted(self._unread.items()))
+        return f"{self._unread.total()} values could not be read and count as empty ({fields})" if fields else ""
 
     def _count(self, **more: int) -> None:
         self.count = replace(self.count, **{name: getattr(self.count, name) + n for name, n in more.items()})
@@ -286,6 +299,7 @@ class Reading:
         if self._left:
             return self.close_with("partial", "; ".join(self._left), state=self.state)
         notes = (["the mapping changed: read whole"] if self.remapped else []) + self._notes
+        notes.append(self._unread_note())
         if self.whole and self.present:
             notes.append(self._sweep())
         elif self._covered:

@@ -64,8 +64,18 @@ SCHEMAS: dict[str, CoreSchema] = {
 }
 
 
-def schema_for(read: str, spec: FieldSpec | None = None, *, required: bool = False) -> CoreSchema:
-    """The schema of one value: null and "" give None and an absent key too, unless `required`."""
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A value that its read cannot make sense of. It stands in a validated row until `Compiled.parse` has counted it."""
+
+    raw: Any
+
+
+def schema_for(read: str, spec: FieldSpec | None = None, *, required: bool = False, unread: list[Unread] | None = None) -> CoreSchema:
+    """The schema of one value: null and "" give None and an absent key too, unless `required`.
+
+    With `unread`, a value that does not fit becomes an `Unread` and is noted there; without, it fails its row.
+    """
     inner = SCHEMAS[read]
     if required:
         return inner
@@ -73,7 +83,15 @@ def schema_for(read: str, spec: FieldSpec | None = None, *, required: bool = Fal
         inner = cs.literal_schema(_table_keys(spec.values))
     if read == "json":
         return cs.with_default_schema(inner, default=None)
-    return cs.with_default_schema(cs.nullable_schema(cs.union_schema([inner, _EMPTY], mode="left_to_right")), default=None)
+    choices: list[CoreSchema] = [inner, _EMPTY]
+    if unread is not None:
+
+        def note(raw: Any) -> Unread:
+            unread.append(Unread(raw))
+            return unread[-1]
+
+        choices.append(cs.no_info_plain_validator_function(note))  # only called when the others failed: good values pay nothing
+    return cs.with_default_schema(cs.nullable_schema(cs.union_schema(list(choices), mode="left_to_right")), default=None)
 
 
 @dataclass(frozen=True)

@@ -172,8 +172,18 @@ def test_a_read_that_says_it_is_not_at_its_end_is_partial_and_goes_on_from_there
     assert sorted(place.people()) == [str(i) for i in range(1, 9)]
 
 
-def test_a_bad_row_is_parked_with_its_place_and_the_rest_is_kept(place: Place) -> None:
+def test_a_value_that_cannot_be_read_is_told_and_counted_by_field_and_its_record_is_kept(place: Place) -> None:
     place.toy.people[2]["email"] = "no address"
+    result = place.pull()
+    assert (result.status, result.counts[0].kept, result.counts[0].rejected) == ("done", 8, 0)
+    assert result.counts[0].reason == "1 values could not be read and count as empty (email 1)"
+    (told,) = place.ledger.rejects(place.run_id)
+    assert (told.vendor_id, told.reason) == ("3", "email: not a value of type email; read as empty")
+    assert told.place.startswith("mapping.yaml:")
+
+
+def test_a_bad_row_is_parked_with_its_place_and_the_rest_is_kept(place: Place) -> None:
+    place.toy.people[2]["gone"] = "perhaps"
     result = place.pull()
     assert (result.status, result.counts[0].kept, result.counts[0].rejected) == ("done", 7, 1)
     (reject,) = place.ledger.rejects(place.run_id)
@@ -271,7 +281,7 @@ def test_a_resource_that_is_swept_believes_one_pass_unless_most_records_vanish(p
 def test_a_known_record_whose_row_cannot_be_read_is_not_taken_for_gone(place: Place) -> None:
     swept = connector(deletes="sweep")
     place.pull(connector=swept)
-    place.toy.people[2]["email"] = "no address"
+    place.toy.people[2]["gone"] = "perhaps"
     result = place.pull(now=LATER, connector=swept)
     assert (result.counts[0].rejected, result.counts[0].deleted) == (1, 0)
     assert "3" in place.people()

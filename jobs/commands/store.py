@@ -62,15 +62,13 @@ def _json_number(value: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def compact(obj: dict[str, Any], vacuum_hours: int, as_json: bool) -> int:
-    """Compact the lake's files, remove rows of batches that were never committed, drop unused files."""
+    """Compact the lake's files, leave out what is past its retention (funnel.yaml), drop unused files."""
+    from jobs import steps
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
-        orphans = hub.lake.sweep_orphans()
-        files = hub.lake.compact()
-        dropped = hub.lake.vacuum(vacuum_hours)
-        text = f"{orphans} orphan rows removed, {sum(files.values())} files rewritten, {dropped} old files dropped"
-        emit({"orphan_rows": orphans, "rewritten": files, "dropped_files": dropped}, as_json, text)
+        done = steps.run_compact(hub, vacuum_hours)
+        emit(done, as_json, steps.compact_text(done))
         return 0
 
 
