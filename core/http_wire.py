@@ -12,7 +12,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from http.client import HTTPException
 from urllib.parse import quote, urljoin, urlsplit
 
 import certifi
@@ -112,7 +111,7 @@ class Wire:
                 status, found, data = self._through_proxy(method, address, headers, body)
             encoding = found.get("content-encoding")
             return Response(status, found, _decoded(data, encoding) if encoding and data else data), len(data)
-        except (ConnectFailed, HTTPError, HTTPException, OSError, Damaged) as error:
+        except (ConnectFailed, HTTPError, OSError, Damaged) as error:
             return _broken(error, address, self.timeout_s)
 
     def close(self) -> None:

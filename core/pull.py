@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from core.collector import long_lived
 from core.connector import Ask, Connector, Page, Resource
 from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
 from core.lake import Lake
@@ -104,7 +105,7 @@ def pull_account(
     )
     ask = Ask("", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account), options=dict(options or {}))
     run = _AccountRun(place, session, mapping, ask, on_progress, stop or threading.Event())
-    with _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
+    with long_lived(), _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
         if ledger.abandon_batches(account):
             lake.sweep_orphans()
         for resource in in_order(connector.resources, mapping.resources, only):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 from pulled import MAPPING, NOW, Place, Toy, connector, mapping, person
 
+from core.collector import long_lived
 from core.errors import CredentialsError, UserError, VendorError, VendorUnavailable
 from core.fingerprints import Index, Marks, marks_of
 from core.ledger import Ledger
@@ -378,3 +380,12 @@ def test_a_batch_keeps_columns_equally_long_when_pages_map_different_ones() -> N
 
 KNOWN_ID = 9512911734743177430
 KNOWN_CONTENTS = [2055328841485059276, 13067075729743137391]
+
+
+def test_the_collector_is_itself_again_after_the_last_pull_is_out() -> None:
+    before = gc.get_threshold()
+    with long_lived():
+        with long_lived():
+            pass
+        assert gc.get_threshold() == (before[0], before[1], 1000)
+    assert gc.get_threshold() == before
