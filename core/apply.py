@@ -132,7 +132,7 @@ def _write_batch(session: Any, target: Target, batch: Sequence[Change], book: Bo
 def _read(session: Any, target: Target, changes: Sequence[Change]) -> Mapping[str, Mapping[str, Any]]:
     ids = list(dict.fromkeys(c.vendor_id for c in changes))
     fields = list(dict.fromkeys(c.field for c in changes))
-    return target.read_back(session, ids, fields)
+    return target.current(session, ids, fields)
 
 
 def _before_write(change: Change, record: Mapping[str, Any] | None, ours: bool) -> Outcome | None:

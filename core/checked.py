@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from core.yaml_positions import Document, did_you_mean
+from core.yaml_positions import Document, Loc, did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,10 +42,21 @@ def check(document: Document, model: type[M]) -> M | None:
     return None
 
 
-def _note(document: Document, model: type[BaseModel], error: ErrorDetails, loc: Sequence[str | int]) -> None:
+def check_part(document: Document, model: type[M], data: Any, at: Loc) -> M | None:
+    """The model of `data`, which stands at `at` of the document; None, and its mistakes noted there, when it has any."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as e:
+        for error in e.errors(include_url=False):
+            _note(document, model, error, _written_loc(data, error["loc"], error["type"] == "missing"), at)
+        return None
+
+
+def _note(document: Document, model: type[BaseModel], error: ErrorDetails, inner: Sequence[str | int], at: Loc = ()) -> None:
+    loc = (*at, *inner)
     kind, last = error["type"], str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden":
-        known = _keys_at(model, loc[:-1])
+        known = _keys_at(model, inner[:-1])
         document.wrong(loc, f"unknown key {last!r}{did_you_mean(last, known)}", key=True)
     elif kind == "missing":
         document.wrong(loc, f"the key {last!r} is missing", key=True)

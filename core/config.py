@@ -206,8 +206,9 @@ class _Check:
                 continue
             self._settings(name, {key: _text(value) for key, value in account.settings.items()}, connector)
             known = [resource.name for resource in connector.resources]
+            made = any(resource.template for resource in connector.resources)  # then the mapping knows more names
             for i, resource in enumerate(account.resources or []):
-                if resource not in known:
+                if resource not in known and not made:
                     message = f"{connector.name} has no resource {resource!r}{did_you_mean(resource, known)}"
                     self.document.wrong(("accounts", name, "resources", i), message)
         for job, steps in ((job, document.steps) for job, document in written.jobs.items()):

@@ -7,11 +7,13 @@ Retries, budgets, redaction, time-outs and the read-only rule live in `core.http
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from core.http import Transport
 
 State = dict[str, Any]  # JSON-able; versioned by the key "v"
@@ -72,7 +74,9 @@ class Ask:
 
     `state` is what the last committed page of an earlier read left (None: never read). `full` asks for everything
     again. `since` limits a first read. `now` is the run's start. `known_ids(resource)` yields lists of live vendor
-    ids already in the lake, for resources that are read by id.
+    ids already in the lake, for resources that are read by id. `linked_ids(name)` yields lists of distinct ids I that
+    live persons, companies and deals of any account carry as a link "<this vendor>:<name>:I", for what is read by a
+    visitor's id that only a CRM knows.
     """
 
     resource: str
@@ -82,7 +86,9 @@ class Ask:
     full: bool = False
     since: datetime | None = None
     known_ids: Callable[[str], Iterator[Sequence[str]]] = lambda resource: iter(())
+    linked_ids: Callable[[str], Iterator[Sequence[str]]] = lambda name: iter(())
     options: Mapping[str, str] = field(default_factory=dict)
+    reads: Any = None  # of a resource made from a template: its options, an instance of `Resource.template`
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,11 @@ class Page:
 
 @dataclass(frozen=True)
 class Resource:
-    """Something pulled. `read` yields pages lazily, one request each; the core iterates one page ahead."""
+    """Something pulled. `read` yields pages lazily, one request each; the core iterates one page ahead.
+
+    A resource with a `template` is a pattern: it is not read itself, but a mapping's `reads` makes resources like it, with
+    options of that shape (a pydantic model; a field `key` replaces this `key`). A report, or a table of a folder.
+    """
 
     name: str
     read: Callable[[Any, Ask], Iterator[Page]]
@@ -120,6 +130,7 @@ class Resource:
     completeness: str = ""  # what the counts are compared with, in words
     stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
     traps: tuple[str, ...] = ()
+    template: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,7 @@ class Write:
     """New values for one vendor record. A value of None clears the field; a field not named is left alone.
 
     `key` is our own id of this write, echoed in the result. A field "tag:PREFIX" stands for the one tag that begins so.
+    To a target of kind "events" it is one event of the visitor `vendor_id` (see `Target`).
     """
 
     key: str
@@ -149,17 +161,31 @@ class Target:
 
     `read_back(session, vendor_ids, fields)` → {vendor_id: {field: value}}; a record that is gone is left out.
     `ensure(session, fields)` creates missing hub-owned fields and returns the names it created.
+
+    A target of kind "events" takes things that happened instead of fields. Its `resource` names the vendor's visitors
+    (as in links "vendor:resource:id"), pulled or not, and nothing is read back. A write's `values` are "event" (the
+    name), "id" (UUID text, the same for the same event for ever), "occurred_at" (ISO 8601 instant in UTC), "value"
+    (decimal text or None), "currency" (ISO 4217 or None), and the mapping's params by name (texts). `max_age_s`: how old
+    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again.
     """
 
     name: str
     resource: str
     batch_size: int
     write: Callable[[Any, Sequence[Write]], Iterable[WriteResult]]
-    read_back: Callable[[Any, Sequence[str], Sequence[str]], Mapping[str, Mapping[str, Any]]]
+    read_back: Callable[[Any, Sequence[str], Sequence[str]], Mapping[str, Mapping[str, Any]]] | None = None  # None: events only
     match_key: str = "id"
     partial_failure: str = ""
     idempotent: bool = True
     ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
+    kind: Literal["fields", "events"] = "fields"
+    max_age_s: float | None = None
+
+    def current(self, session: Any, vendor_ids: Sequence[str], fields: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What `read_back` gives. Raises: TypeError for a target that has none."""
+        if self.read_back is None:
+            raise TypeError(f"target {self.name!r} of kind {self.kind!r} reads nothing back")
+        return self.read_back(session, vendor_ids, fields)
 
 
 @dataclass(frozen=True)
@@ -205,6 +231,18 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Made:
+    """A resource of the user's own making: like which template, with which options (an instance of its model)."""
+
+    like: str
+    options: Any
+
+
+def _made(template: Resource, name: str, options: Any) -> Resource:
+    return replace(template, name=name, template=None, key=getattr(options, "key", None) or template.key)
+
+
+@dataclass(frozen=True)
 class Connector:
     """A vendor. `open(settings, transport)` builds the vendor's official client over our transport."""
 
@@ -223,6 +261,11 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+
+    def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:
+        """The resources that can be read: the vendor's own, and those a mapping makes from its templates."""
+        own = tuple(r for r in self.resources if r.template is None)
+        return own + tuple(_made(self.resource(made.like), name, made.options) for name, made in reads.items())
 
     def resource(self, name: str) -> Resource:
         return next(r for r in self.resources if r.name == name)

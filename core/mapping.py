@@ -14,8 +14,8 @@ from typing import Any
 
 from core.checked import check
 from core.compile import Compiled, compile_resource
-from core.connector import Connector, PushField
-from core.mapping_check import check_mapping
+from core.connector import Connector, Made, PushField
+from core.mapping_check import check_mapping, check_reads
 from core.mapping_document import PUSH_SOURCES, MappingDocument
 from core.stages import StageTable, stage_table
 from core.yaml_positions import Document, parse_yaml, raise_mistakes, read_yaml
@@ -55,6 +55,7 @@ class Mapping:
     stages: AnyMapping[str, StageTable]
     push: tuple[Push, ...]
     stage_uses: tuple[tuple[str, str, str], ...] = ()  # (resource, kind, table)
+    reads: AnyMapping[str, Made] = dataclasses.field(default_factory=dict)
 
     def resource(self, name: str) -> Compiled:
         return self.resources[name]
@@ -84,18 +85,19 @@ def compile_mapping(
 
 def _compiled(document: Document, connector: Connector, timezone: str, currency: str | None) -> Mapping:
     written = check(document, MappingDocument)
+    reads = check_reads(document, written, connector) if written is not None else {}
     if written is not None:
         check_mapping(document, written, connector)
     raise_mistakes([document])
     assert written is not None  # no mistakes, so there is a document
     tables = {name: stage_table(name, entries) for name, entries in written.stages.items()}
-    keys = {resource.name: resource.key for resource in connector.resources}
+    keys = {resource.name: resource.key for resource in connector.readable(reads)}
     resources = {
         name: compile_resource(name, outputs, keys[name], tables, document, timezone=timezone, currency=currency)
         for name, outputs in written.resources.items()
     }
     uses = tuple((name, o.kind, o.stage.table) for name, outputs in written.resources.items() for o in outputs if o.stage)
-    return Mapping(written.vendor, document.name, resources, tables, tuple(_pushes(document, written)), uses)
+    return Mapping(written.vendor, document.name, resources, tables, tuple(_pushes(document, written)), uses, reads)
 
 
 def _pushes(document: Document, written: MappingDocument) -> Iterator[Push]:

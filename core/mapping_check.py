@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from core.connector import Connector
+from core.checked import check_part
+from core.connector import Connector, Made
 from core.mapping_document import CODES, PUSH_SOURCES, FieldSpec, MappingDocument, Output, PushSpec
 from core.model import KINDS, LADDER, OFF_LADDER
 from core.paths import parse_path
@@ -36,7 +37,7 @@ def check_mapping(document: Document, mapping: MappingDocument, connector: Conne
     """Note every mistake that needs the connector, the model or another part of the file to be seen."""
     if mapping.vendor != connector.name:
         document.wrong(("vendor",), f"this mapping is for {mapping.vendor!r}, the account's vendor is {connector.name!r}")
-    known = [resource.name for resource in connector.resources]
+    known = [*(r.name for r in connector.resources if r.template is None), *mapping.reads]
     for name, outputs in mapping.resources.items():
         if name not in known:
             document.wrong(("resources", name), f"{connector.name} has no resource {name!r}{did_you_mean(name, known)}", key=True)
@@ -45,6 +46,24 @@ def check_mapping(document: Document, mapping: MappingDocument, connector: Conne
             _Check(document, mapping, ("resources", name, i) if written_as_list else ("resources", name)).output(output)
     _check_stages(document, mapping)
     _check_push(document, mapping, connector)
+
+
+def check_reads(document: Document, mapping: MappingDocument, connector: Connector) -> dict[str, Made]:
+    """The resources of the user's own making. Mistakes are noted."""
+    templates = {r.name: r.template for r in connector.resources if r.template is not None}
+    made = {}
+    for name, spec in mapping.reads.items():
+        loc = ("reads", name)
+        if not templates:
+            document.wrong(loc, f"{connector.name} has fixed resources; nothing can be made under `reads`", key=True)
+        elif _known(document, (*loc, "like"), "template", spec.like, templates):
+            options = check_part(document, templates[spec.like], spec.model_extra or {}, loc)
+            made[name] = Made(spec.like, options)
+        if any(r.name == name for r in connector.resources):
+            document.wrong(loc, f"{name!r} is the name of a resource {connector.name} has already", key=True)
+        if name not in mapping.resources:
+            document.wrong(loc, f"nothing is made of it; map {name!r} under `resources`", key=True)
+    return made
 
 
 def _known(document: Document, loc: Loc, what: str, word: str, known: Iterable[str], key: bool = False) -> bool:

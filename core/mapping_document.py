@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from core.checked import Written
 from core.model import KINDS, Kind
@@ -180,6 +180,15 @@ class PushSpec(Written):
     """For `type: tags`: what the tags start with. `values` says which value becomes which tag; no other tag is ever touched."""
 
 
+class ReadSpec(Written):
+    """A resource of your own making, where the vendor lets you say what is read: a report, or files of a folder."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+
+    like: str
+    """Which of the connector's templates it follows; the other keys are that template's options (docs/connectors.md)."""
+
+
 class MappingDocument(Written):
     """Mapping of one vendor's fields and stages to ours, and of our values to its fields."""
 
@@ -187,6 +196,8 @@ class MappingDocument(Written):
     """Name of the connector."""
     version: Literal[1] = 1
     """Version of this file format."""
+    reads: dict[str, ReadSpec] = Field(default_factory=dict)
+    """Resources of your own making, by a name of yours; each is then mapped under `resources`."""
     resources: dict[str, Outputs] = Field(default_factory=dict)
     """What is made from each resource of the vendor."""
     stages: dict[str, dict[str, StageValues]] = Field(default_factory=dict)

@@ -171,6 +171,7 @@ def fingerprint(compiled: Any) -> str:
     document = getattr(compiled, "document", None)
     data = getattr(document, "data", None) or {}
     parts = [data.get("resources", {}).get(compiled.name), data.get("stages")] if data else [repr(compiled)]
+    parts += [read] if (read := data.get("reads", {}).get(compiled.name)) else []
     parts += [getattr(compiled, "timezone", ""), getattr(compiled, "currency", "")]
     return hashlib.blake2b(orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 

@@ -171,7 +171,7 @@ def read_live(wishes: Iterable[Desired], hands: Mapping[str, Hand]) -> dict[Key,
         target = hand.targets[name]
         fields = sorted(set().union(*records.values()))
         for i in range(0, len(ids), target.batch_size):
-            found = target.read_back(hand.session, ids[i : i + target.batch_size], fields)
+            found = target.current(hand.session, ids[i : i + target.batch_size], fields)
             live.update({(account, name, vendor_id): values for vendor_id, values in found.items()})
     return live
 

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -24,6 +25,7 @@ from core.collector import long_lived
 from core.connector import Ask, Connector, Page, Resource
 from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
 from core.lake import Lake
+from core.lake_links import linked_ids
 from core.ledger import Count, Ledger
 from core.pull_resource import Place, Reading
 
@@ -104,12 +106,15 @@ def pull_account(
     place = Place(
         ledger, lake, run_id, account, connector.name, lambda: now + timedelta(seconds=elapsed() - began), batch_rows, prove_twice
     )
-    ask = Ask("", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account), options=dict(options or {}))
+    ask = Ask(
+        "", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account),
+        linked_ids=partial(linked_ids, lake, connector.name), options=dict(options or {}),
+    )  # fmt: skip
     run = _AccountRun(place, session, mapping, ask, on_progress, stop or threading.Event())
     with long_lived(), _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
         if ledger.abandon_batches(account):
             lake.sweep_orphans()
-        for resource in in_order(connector.resources, mapping.resources, only):
+        for resource in in_order(connector.readable(mapping.reads), mapping.resources, only):
             run.resource(resource)
     return run.result()
 
@@ -170,6 +175,8 @@ class _AccountRun:
     def _read(self, resource: Resource, reading: Reading) -> Count:
         self.place.ledger.set_count(reading.count)
         ask = replace(self.ask, resource=resource.name, fields=tuple(reading.compiled.fields_asked), state=reading.state, full=reading.full)
+        if made := self.mapping.reads.get(resource.name):
+            ask = replace(ask, reads=made.options)
         for page in one_ahead(resource.read(self.session, ask), self.ahead):
             rows = reading.page(page)
             self.on_progress(self.place.account, resource.name, rows, page.total)

@@ -10,19 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import connectors.sandbox
 from connectors.sandbox.kit import Clock, Emulator, Fault, serve
 from connectors.sandbox.world import build
-
-# The credentials the emulators accept. They open nothing but the sandbox.
-KEYS: dict[str, dict[str, str]] = {
-    "hubspot": {"token": "pat-na1-sandbox"},
-    "salesforce": {"client_id": "sf-client", "client_secret": "sf-secret", "refresh_token": "sf-refresh"},
-    "mailchimp": {"api_key": "sandbox-us1"},
-}
 
 
 @dataclass(frozen=True)
@@ -34,6 +28,7 @@ class Playground:
     config: Path
 
 
+@cache
 def emulator_classes() -> dict[str, type[Emulator]]:
     """Every emulator in connectors.sandbox, by vendor name; found, not listed."""
     found: dict[str, type[Emulator]] = {}
@@ -71,10 +66,11 @@ def write_config(home: Path, urls: Mapping[str, str]) -> Path:
     lines = ["organisation: {name: Lumen & Loom (sandbox), timezone: Europe/Berlin, currency: EUR}", "accounts:"]
     for name, url in urls.items():
         lines += [f"  {name}:", f"    vendor: {name}", "    settings:"]
-        for key, value in KEYS[name].items():
+        emulator = emulator_classes()[name]
+        for key, value in emulator.secrets(url).items():
             (secrets / f"{name}.{key}").write_text(value)
             lines.append(f"      {key}: file:secrets/{name}.{key}")
-        lines += [f"      {'login_url' if name == 'salesforce' else 'base_url'}: {url}"]
+        lines += [f"      {key}: {json.dumps(value)}" for key, value in emulator.settings(url).items()]
     lines += [
         textwrap.dedent("""\
         lake: state/lake

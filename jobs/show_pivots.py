@@ -39,7 +39,7 @@ _ALL = {"cohort": "all", "mode": "implied"}
 PIVOTS = (
     Pivot("funnel", "Funnel: persons by milestone", "milestone", (
         Column("now here", "stage_count", "stage", {"basis": "current"}),
-        Column("got this far", "stage_count", "stage", {"basis": "furthest"}),
+        Column("furthest here", "stage_count", "stage", {"basis": "furthest"}),
         Column("cohort reached", "reach", "to", _ALL),
         Column("of the step before", "step", "to", _ALL),
         Column("median days", "time_to_next", "to", {"quantile": "median"}),

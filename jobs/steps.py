@@ -103,7 +103,7 @@ def _pull(
 def _check_resources(hub: Hub, names: Sequence[str], resources: Sequence[str]) -> None:
     from core.yaml_positions import did_you_mean
 
-    known = {r.name for name in names for r in hub.connectors[name].resources}
+    known = {r.name for name in names for r in hub.connectors[name].readable(hub.setup.mappings[name].reads)}
     for resource in resources:
         if resource not in known:
             raise UserError(f"no resource {resource!r}{did_you_mean(resource, known)}", next_step=f"one of: {', '.join(sorted(known))}")

@@ -63,7 +63,7 @@ class Standing:
 
 def loaded(size: int, seed: int, now: datetime, clock: Clock, vendors: Sequence[str] = VENDORS) -> tuple[dict[str, Emulator], Any]:
     """Emulators that show a fresh world, and the truth about it. Their limits go by the clock that is handed in."""
-    world = build(size, seed, now=now.isoformat().replace("+00:00", "Z"))
+    world = build(size, seed, now=now.isoformat().replace("+00:00", "Z"), vendors=vendors)
     emulators = {name: emulator_classes()[name](world.seeds[name], clock=clock) for name in vendors}
     for emulator in emulators.values():
         if hasattr(emulator, "ticks"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from ruamel.yaml import YAML
@@ -16,8 +19,9 @@ from sandbox_hub import VENDORS, Standing, contents, live_records, own_id, stand
 
 from connectors.sandbox.kit import Fault, Reply, Request
 from core.connector import Target, Write
-from core.errors import CredentialsError
+from core.errors import CredentialsError, TundishError
 from core.http import ReadOnlyError
+from jobs.contract import exemptions
 from jobs.play import emulator_classes
 from jobs.steps import SyncResult, run_sync
 from jobs.wiring import all_connectors
@@ -26,8 +30,33 @@ Stand = Callable[..., Standing]
 E_MAIL = re.compile(r"[\w.+-]+(@|%40)[\w-]+\.\w+")
 
 
+FIELDS = {v: [t for t in all_connectors()[v].targets if t.kind == "fields"] for v in VENDORS}
+EVENTS = {v: [t for t in all_connectors()[v].targets if t.kind == "events"] for v in VENDORS}
+
+
+def toured_at(level: str) -> list[str]:
+    """The vendors to whom this level of the contract applies."""
+    return [v for v in VENDORS if not exemptions(all_connectors()[v], emulator_classes()[v])[level]]
+
+
 @pytest.fixture(params=VENDORS)
 def vendor(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=toured_at("wire"))
+def wired(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=toured_at("fields"))
+def writable(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=toured_at("events"))
+def told(request: pytest.FixtureRequest) -> str:
+    """A vendor that takes events."""
     return str(request.param)
 
 
@@ -94,8 +123,8 @@ def test_the_probe_is_one_cheap_sentence_about_the_account(vendor: str, toured: 
     assert sandbox.requests() - before <= 2
 
 
-def test_a_wrong_credential_is_told_by_its_setting_and_never_shown(vendor: str, stand: Stand) -> None:
-    sandbox = stand(vendors=[vendor])
+def test_a_wrong_credential_is_told_by_its_setting_and_never_shown(wired: str, stand: Stand) -> None:
+    vendor, sandbox = wired, stand(vendors=[wired])
     secrets = [s.name for s in all_connectors()[vendor].settings if s.secret and (sandbox.home / f"secrets/{vendor}.{s.name}").exists()]
     assert secrets
     for name in secrets:
@@ -118,6 +147,9 @@ def test_every_row_of_every_mapped_resource_arrives_exactly_once(vendor: str, st
     assert own_ids(live_records(sandbox.hub)) == own_ids(true_records(sandbox.truth, [vendor]))
     assert versions(sandbox.hub) == len(contents(sandbox.hub)) == sum(c.appended for c in result.counts)
     assert sum(c.rejected for c in result.counts) == 0
+    kept = {c.resource: c.kept for c in result.counts}
+    rows = sandbox.emulators[vendor].rows()
+    assert {name: kept[name] for name in rows} == rows
 
 
 def test_a_second_sync_appends_nothing(vendor: str, stand: Stand) -> None:
@@ -127,14 +159,14 @@ def test_a_second_sync_appends_nothing(vendor: str, stand: Stand) -> None:
     assert (again.status, {c.resource: c.appended for c in again.counts if c.appended}) == ("done", {})
 
 
-def test_edits_at_the_very_instant_of_the_last_read_are_all_picked_up_and_nothing_else(vendor: str, stand: Stand) -> None:
-    sandbox = stand(vendors=[vendor])
+def test_edits_at_the_very_instant_of_the_last_read_are_all_picked_up_and_nothing_else(writable: str, stand: Stand) -> None:
+    vendor, sandbox = writable, stand(vendors=[writable])
     sync(sandbox)
     instant = sandbox.clock.now()
     known = contents(sandbox.hub)
     for turn in (0, 1):  # the second edit carries the same stamp as the first, which was read already
         edited = set()
-        for target in all_connectors()[vendor].targets:
+        for target in FIELDS[vendor]:
             ids = ids_of(sandbox, target.resource)[turn * 2 : turn * 2 + 2]
             sandbox.clock.advance(instant - sandbox.clock.now())
             edit(sandbox, vendor, target, ids, f"Edited {turn}")
@@ -148,7 +180,25 @@ def test_edits_at_the_very_instant_of_the_last_read_are_all_picked_up_and_nothin
         known = now
 
 
-FAULTS = {
+@pytest.mark.parametrize("vendor", sorted({*VENDORS} - {*toured_at("fields")}))
+def test_what_the_vendors_own_people_change_is_picked_up_and_nothing_else(vendor: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[vendor])
+    sync(sandbox)
+    known = contents(sandbox.hub)
+    for turn in (0, 1):
+        resources = sandbox.emulators[vendor].change_rows(turn)
+        result = sync(sandbox)
+        now = contents(sandbox.hub)
+        changed = {key for key in now if now[key] != known.get(key)}
+        assert (result.status, reasons(result)) == ("done", [])
+        assert resources
+        assert {key[2] for key in changed} == resources
+        assert sum(c.appended for c in result.counts) == len(changed) < len(known)
+        known = now
+    assert sum(c.appended for c in sync(sandbox).counts) == 0
+
+
+FAULTS = {  # each request number is within the first dozen, which every vendor's sync takes
     "throttled_with_a_wait": [Fault("throttle", times=3, after=2, retry_after="7")],
     "throttled_without_a_wait": [Fault("throttle", times=3, after=4)],
     "server_errors": [Fault("error", times=3, after=3, status=503), Fault("error", times=2, after=9, status=500)],
@@ -159,8 +209,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("trouble", FAULTS)
-def test_trouble_on_the_wire_changes_nothing_in_the_lake(vendor: str, trouble: str, stand: Stand) -> None:
-    sandbox = stand(vendors=[vendor])
+def test_trouble_on_the_wire_changes_nothing_in_the_lake(wired: str, trouble: str, stand: Stand) -> None:
+    vendor, sandbox = wired, stand(vendors=[wired])
     sandbox.emulators[vendor].faults.extend(Fault(**vars(f)) for f in FAULTS[trouble])
     result = sync(sandbox)
     assert (result.status, reasons(result)) == ("done", [])
@@ -170,8 +220,8 @@ def test_trouble_on_the_wire_changes_nothing_in_the_lake(vendor: str, trouble: s
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_resource_that_cannot_be_read_leaves_the_run_partial_and_is_named(vendor: str, status: int, stand: Stand) -> None:
-    sandbox = stand(vendors=[vendor])
+def test_a_resource_that_cannot_be_read_leaves_the_run_partial_and_is_named(wired: str, status: int, stand: Stand) -> None:
+    vendor, sandbox = wired, stand(vendors=[wired])
     sandbox.emulators[vendor].faults.append(Fault("error", times=-1, after=undisturbed(vendor)[2] // 2, status=status))
     result = sync(sandbox)
     assert (result.status, result.exit_code) == ("partial", 3)
@@ -183,8 +233,8 @@ def test_a_resource_that_cannot_be_read_leaves_the_run_partial_and_is_named(vend
     assert contents(sandbox.hub) == undisturbed(vendor)[0]
 
 
-def test_a_page_that_makes_no_sense_leaves_the_run_partial_and_the_next_run_complete(vendor: str, stand: Stand) -> None:
-    sandbox = stand(vendors=[vendor])
+def test_a_page_that_makes_no_sense_leaves_the_run_partial_and_the_next_run_complete(wired: str, stand: Stand) -> None:
+    vendor, sandbox = wired, stand(vendors=[wired])
     emulator = sandbox.emulators[vendor]
     garble_one_page(emulator, after=undisturbed(vendor)[2] // 2)
     result = sync(sandbox)
@@ -216,21 +266,21 @@ def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stand
         yield dict.fromkeys(VENDORS, sandbox)
 
 
-def test_a_read_only_session_refuses_writes_before_any_byte(vendor: str, toured: dict[str, Standing]) -> None:
-    sandbox = toured[vendor]
+def test_a_read_only_session_refuses_writes_before_any_byte(writable: str, toured: dict[str, Standing]) -> None:
+    vendor, sandbox = writable, toured[writable]
     before = sandbox.writes()
     with sandbox.hub.account(vendor) as opened:
-        for target in opened.connector.targets:
+        for target in FIELDS[vendor]:
             [vendor_id, *_] = ids_of(sandbox, target.resource)
             with pytest.raises(ReadOnlyError):
                 list(target.write(opened.session, [Write("k", vendor_id, {written_fields(vendor)[target.resource]: "Nobody"})]))
     assert sandbox.writes() == before
 
 
-def test_what_is_written_can_be_read_back_and_cleared(vendor: str, toured: dict[str, Standing]) -> None:
-    sandbox = toured[vendor]
+def test_what_is_written_can_be_read_back_and_cleared(writable: str, toured: dict[str, Standing]) -> None:
+    vendor, sandbox = writable, toured[writable]
     with sandbox.hub.account(vendor, writes=True) as opened:
-        for target in opened.connector.targets:
+        for target in FIELDS[vendor]:
             push = next(p for p in sandbox.hub.setup.mappings[vendor].pushes(target.name) if p.owned and p.type == "text")
             if target.ensure:
                 target.ensure(opened.session, [push.as_field()])
@@ -242,10 +292,10 @@ def test_what_is_written_can_be_read_back_and_cleared(vendor: str, toured: dict[
                 assert target.read_back(opened.session, ids, [push.field]) == {i: {push.field: value} for i in ids}
 
 
-def test_a_record_that_is_not_there_fails_alone(vendor: str, toured: dict[str, Standing]) -> None:
-    sandbox = toured[vendor]
+def test_a_record_that_is_not_there_fails_alone(writable: str, toured: dict[str, Standing]) -> None:
+    vendor, sandbox = writable, toured[writable]
     with sandbox.hub.account(vendor, writes=True) as opened:
-        for target in opened.connector.targets:
+        for target in FIELDS[vendor]:
             name, ids = written_fields(vendor)[target.resource], ids_of(sandbox, target.resource)
             one, other, ghost = ids[0], ids[-1], ids[0][:-7] + "9999" + ids[0][-3:]
             was = target.read_back(opened.session, [one, other, ghost], [name])
@@ -256,6 +306,64 @@ def test_a_record_that_is_not_there_fails_alone(vendor: str, toured: dict[str, S
             assert results[ghost].message
 
 
+# -- events ----------------------------------------------------------------------------------------------------------------
+def an_event(sandbox: Standing, vendor: str, target: Target) -> Write:
+    """The first event the shipped mapping tells this target, of a visitor the vendor knows, an hour ago."""
+    name = next(iter(YAML(typ="safe").load(Path(f"mappings/{vendor}.yaml"))["events"][target.name]))
+    at = (sandbox.clock.utc() - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    values = {"event": name, "id": str(uuid5(NAMESPACE_URL, f"{vendor}/{name}")), "occurred_at": at, "value": "1200.50", "currency": "EUR"}
+    return Write("k1", sandbox.emulators[vendor].visitor(), values)
+
+
+def test_a_read_only_session_tells_no_event(told: str, toured: dict[str, Standing]) -> None:
+    sandbox = toured[told]
+    before = sandbox.writes()
+    with sandbox.hub.account(told) as opened:
+        for target in EVENTS[told]:
+            with pytest.raises(ReadOnlyError):
+                list(target.write(opened.session, [an_event(sandbox, told, target)]))
+    assert sandbox.writes() == before
+
+
+def test_an_event_is_counted_once_and_again_only_where_the_vendor_cannot_tell(told: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[told])
+    with sandbox.hub.account(told, writes=True) as opened:
+        for target in EVENTS[told]:
+            event = an_event(sandbox, told, target)
+            before = sandbox.emulators[told].heard(event.vendor_id, event.values["event"])
+            for sent in (1, 2):
+                assert [(r.key, r.ok) for r in target.write(opened.session, [event])] == [("k1", True)]
+                counted = sandbox.emulators[told].heard(event.vendor_id, event.values["event"]) - before
+                assert counted == (1 if target.idempotent else sent)
+
+
+def test_a_lost_reply_to_an_event_that_would_count_twice_is_not_asked_again(told: str, stand: Stand) -> None:
+    sandbox = stand(vendors=[told])
+    with sandbox.hub.account(told, writes=True) as opened:
+        for target in EVENTS[told]:
+            event = an_event(sandbox, told, target)
+            before = sandbox.emulators[told].heard(event.vendor_id, event.values["event"])
+            garble_replies_to_writes(sandbox, told)
+            with suppress(TundishError):
+                list(target.write(opened.session, [event]))
+            assert sandbox.emulators[told].heard(event.vendor_id, event.values["event"]) - before <= 1
+
+
+def garble_replies_to_writes(sandbox: Standing, vendor: str) -> None:
+    """Every write is taken and its answer cut off."""
+    emulator = sandbox.emulators[vendor]
+    honest, safe = emulator.decorate, re.compile("|".join(all_connectors()[vendor].safe_posts) or "(?!)")
+
+    def decorate(request: Request, reply: Reply) -> Reply:
+        reply = honest(request, reply)
+        if request.method == "POST" and not safe.search(request.path):
+            reply.headers = {**reply.headers, "content-length": "4096"}
+            reply.body, reply.status, reply.cut_at = b"{" * 2048, 200, 1
+        return reply
+
+    emulator.decorate = decorate  # type: ignore[method-assign]
+
+
 # -- silence -----------------------------------------------------------------------------------------------------------------
 def test_no_secret_and_no_address_is_ever_logged(vendor: str, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
     sandbox = stand(vendors=[vendor])
@@ -263,7 +371,7 @@ def test_no_secret_and_no_address_is_ever_logged(vendor: str, stand: Stand, capl
     sandbox.emulators[vendor].faults += [Fault("throttle", times=2, after=6), Fault("error", times=2, after=12)]
     with caplog.at_level(logging.DEBUG, logger="tundish"):
         sync(sandbox)
-        for target in all_connectors()[vendor].targets:
+        for target in FIELDS[vendor]:
             edit(sandbox, vendor, target, ids_of(sandbox, target.resource)[:2], "Quiet")
     lines = [record.getMessage() + (record.exc_text or "") for record in caplog.records]
     assert len(lines) > 10

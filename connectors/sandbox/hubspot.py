@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from connectors.sandbox.hubspot_links import Links
@@ -34,6 +34,7 @@ class HubspotEmulator(Emulator):
     """
 
     name = "hubspot"
+    keys: ClassVar[Mapping[str, str]] = {"token": "pat-na1-sandbox"}
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, unquote
 
 import orjson
@@ -130,6 +130,9 @@ class Emulator:
     """
 
     name = "vendor"
+    keys: ClassVar[Mapping[str, str]] = {}  # secret settings → what opens the emulator; they open nothing else
+    address = "base_url"  # the setting that says where it is
+    wired = True  # False: it shows itself without a port (`place`), such as a folder
 
     def __init__(self, seed: Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
@@ -226,6 +229,40 @@ class Emulator:
             return Reply(self.dump())
         return Reply({"error": f"no such control: {what}", "edits": sorted(self.edits)}, 404)
 
+    # -- what the sandbox and the tour ask -----------------------------------------------------------------------------
+    @classmethod
+    def secrets(cls, url: str) -> Mapping[str, str]:
+        """The secret settings of an account at this address."""
+        return cls.keys
+
+    @classmethod
+    def settings(cls, url: str) -> Mapping[str, str]:
+        """The other settings of an account at this address."""
+        return {cls.address: url}
+
+    def place(self) -> str:
+        """The address of an emulator without a port."""
+        raise NotImplementedError
+
+    def rows(self) -> Mapping[str, int]:
+        """How many rows a whole read of each resource brings; resources that the truth knows better are left out."""
+        return {}
+
+    def change_rows(self, turn: int) -> set[str]:
+        """Change a few rows as the vendor's own user would, others each turn, so that a mapping sees it; the resources they are of.
+
+        Only asked of vendors whose records the connector cannot write.
+        """
+        raise NotImplementedError
+
+    def visitor(self) -> str:
+        """The id of a visitor the vendor knows. Only asked of vendors that take events."""
+        raise NotImplementedError
+
+    def heard(self, visitor: str, event: str) -> int:
+        """How often the vendor counts this event of this visitor. Only asked of vendors that take events."""
+        raise NotImplementedError
+
     def dump(self) -> Any:
         """Everything a test may compare: the vendor's whole state as JSON-able data."""
         raise NotImplementedError
@@ -287,13 +324,16 @@ def asgi(emulator: Emulator) -> Callable[..., Any]:
 
 @contextmanager
 def serve(emulators: Sequence[Emulator], *, host: str = "127.0.0.1", ports: Sequence[int] = ()) -> Iterator[dict[str, str]]:
-    """Serve each emulator on a port of its own (free ones unless given); yields {name: base URL}."""
+    """Serve each wired emulator on a port of its own (free ones unless given); yields {name: address}."""
     import uvicorn
 
     servers: list[uvicorn.Server] = []
     threads: list[threading.Thread] = []
     urls: dict[str, str] = {}
-    for i, emulator in enumerate(emulators):
+    for emulator in emulators:
+        if not emulator.wired:
+            urls[emulator.name] = emulator.place()
+    for i, emulator in enumerate(e for e in emulators if e.wired):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on: 40 ms a call
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, ports[i] if i < len(ports) else 0))

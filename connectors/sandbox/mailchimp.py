@@ -10,7 +10,7 @@ import base64
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from connectors.sandbox.kit import Emulator, Reply, Request, Route
 from connectors.sandbox.mailchimp_batches import Batches
@@ -27,6 +27,7 @@ class MailchimpEmulator(Emulator):
     """One Mailchimp account. `bare_throttle` makes throttling the body-less kind the edge gives under extreme load."""
 
     name = "mailchimp"
+    keys: ClassVar[Mapping[str, str]] = {"api_key": API_KEY}
 
     def __init__(self, seed: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         self.api_keys = {API_KEY}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from connectors.sandbox.kit import Clock, Emulator, Reply, Request, Route
@@ -31,6 +31,8 @@ CONCURRENT = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
 
 class SalesforceEmulator(Emulator):
     name = "salesforce"
+    keys: ClassVar[Mapping[str, str]] = {"client_id": "sf-client", "client_secret": "sf-secret", "refresh_token": "sf-refresh"}
+    address = "login_url"
 
     def __init__(self, seed: Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> None:
         self.tokens: dict[str, float] = {}  # token -> the moment it expires

@@ -1,27 +1,23 @@
-"""The sandbox's company, "Lumen & Loom", a maker of industrial sensors, seen by three vendors, and the truth behind it.
+"""The sandbox's company, "Lumen & Loom", a maker of industrial sensors, as its vendors see it, and the truth behind it.
 
 A world is made from a size, a seed and an instant, always the same from the same three. It knows nothing of the emulators
-that serve it nor of the rules that look for what was planted.
+that serve it nor of the rules that look for what was planted. `world_<vendor>.seed` is what one vendor sees of it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import Any
 
-from connectors.sandbox import (
-    world_hubspot,
-    world_mailchimp,
-    world_people,
-    world_plants_deals,
-    world_plants_people,
-    world_plants_stages,
-    world_salesforce,
-)
+from connectors import sandbox
+from connectors.sandbox import world_people, world_plants_deals, world_plants_people, world_plants_stages, world_web
 from connectors.sandbox.world_bulk import contacts_only, no_collector
 from connectors.sandbox.world_model import Deal, Draft, Extra, Person
 from connectors.sandbox.world_names import epoch, iso, iso_date, money, owners
@@ -44,8 +40,16 @@ class World:
         return json.dumps(self.truth, indent=1, ensure_ascii=False)
 
 
-def build(size: int, seed: int, now: str = NOW, *, plant_rate: float = 0.005) -> World:
-    """The world of `size` clean people, and beside them the people of the planted cases.
+@cache
+def views() -> Mapping[str, Callable[[Draft], Any]]:
+    """vendor → what makes its emulator's seed: found, not listed."""
+    names = [m.name for m in pkgutil.iter_modules(sandbox.__path__) if m.name.startswith("world_")]
+    modules = {name.removeprefix("world_"): importlib.import_module(f"connectors.sandbox.{name}") for name in names}
+    return {vendor: module.seed for vendor, module in modules.items() if hasattr(module, "seed")}
+
+
+def build(size: int, seed: int, now: str = NOW, *, plant_rate: float = 0.005, vendors: Collection[str] | None = None) -> World:
+    """The world of `size` clean people, and beside them the people of the planted cases; seeds for all vendors or those named.
 
     Every planted rule and every near miss comes max(1, size × plant_rate) times; none at all with plant_rate 0, and the
     clean people are the same either way. Nothing of the clean part raises any of the planted rules as of `now`.
@@ -54,23 +58,23 @@ def build(size: int, seed: int, now: str = NOW, *, plant_rate: float = 0.005) ->
         raise ValueError("a world needs at least one person")
     with no_collector():
         draft = _draft(size, seed, now, plant_rate)
-        seeds = {
-            "hubspot": world_hubspot.seed(draft),
-            "salesforce": world_salesforce.seed(draft),
-            "mailchimp": world_mailchimp.seed(draft),
-        }
+        seeds = {}
+        for vendor, view in views().items():
+            if vendors is None or vendor in vendors:
+                draft.rng = Random(f"{seed}/{vendor}")
+                seeds[vendor] = view(draft)
         return World(seeds, _truth(draft, size, seed, plant_rate))
 
 
 def _draft(size: int, seed: int, now: str, plant_rate: float) -> Draft:
-    """Clean people, plants and mail draw from generators of their own, so that none disturbs the others."""
+    """Clean people, plants, the web and each vendor draw from generators of their own, so that none disturbs the others."""
     draft = Draft(epoch(now), Random(seed))
     world_people.base(draft, size)
     draft.rng = Random(f"{seed}/plants")
     for n in range(max(1, round(size * plant_rate)) if plant_rate > 0 else 0):
         for case in CASES:
             case(draft, n)
-    draft.rng = Random(f"{seed}/mail")
+    draft.web = world_web.Web(draft, Random(f"{seed}/web"))
     return draft
 
 
@@ -89,6 +93,7 @@ def _truth(draft: Draft, size: int, seed: int, plant_rate: float) -> dict[str, A
         "planted": [mark.row() for mark in draft.planted],
         "decoys": [mark.row() for mark in draft.decoys],
         "funnel": _funnel(draft.people, draft.deals),
+        "web": draft.web.truth(),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from connectors.sandbox.world_deals import REP, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
 from connectors.sandbox.world_names import CITY, DAY, HOUR, INDUSTRY, SOURCE, iso, money, owners
+from connectors.sandbox.world_web import web_ids
 
 PROBABILITY = {
     "appointmentscheduled": "0.2", "qualifiedtobuy": "0.4", "presentationscheduled": "0.6", "decisionmakerboughtin": "0.8",
@@ -64,6 +65,7 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
     updated = max(last, min(now - 2 * DAY, last + (p.number % 40) * DAY))
     city, country = CITY[p.number % len(CITY)]
     others = [e.values["email"] for e in merged or []] + ([p.alt_email] if p.alt_email else [])
+    optimizely, vwo = web_ids(p.client_id) if p.client_id else (None, None)
     properties = {
         "email": p.email,
         "firstname": p.first,
@@ -90,6 +92,8 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
         "salesforceleadid": p.lead_id if p.sf in ("lead", "converted") else None,
         "sync_to_salesforce": flag(bool(p.sf)),
         "ga_client_id": p.client_id,
+        "optimizely_visitor_id": optimizely,
+        "vwo_uuid": vwo,
         "hubspotscore": str(5 + 17 * len(p.lifecycle) + p.number % 9),
         "notes_last_updated": iso(updated) if p.deals else None,
         "createdate": iso(p.created),
@@ -288,6 +292,8 @@ def _properties() -> dict[str, Any]:
             text("salesforceleadid", "Salesforce Lead ID"),
             yes_no("sync_to_salesforce", "Sync to Salesforce"),
             text("ga_client_id", "Analytics client id"),
+            text("optimizely_visitor_id", "Optimizely visitor id"),
+            text("vwo_uuid", "VWO visitor id"),
         ],
         "companies": [text("salesforceaccountid", "Salesforce Account ID")],
         "deals": [text("salesforceopportunityid", "Salesforce Opportunity ID"), yes_no("sync_to_salesforce", "Sync to Salesforce")],

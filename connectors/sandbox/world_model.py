@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.sandbox.world_names import FIRST, LAST, SOURCE, TITLE, company_name, member_id, sf_id
+
+if TYPE_CHECKING:
+    from connectors.sandbox.world_web import Web
 
 Ref = list[str]  # [account, resource, vendor id]
 
@@ -169,6 +172,7 @@ class Draft:
 
     now: int
     rng: Random
+    web: Web = field(init=False)
     companies: list[Company] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
     deals: list[Deal] = field(default_factory=list)

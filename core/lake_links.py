@@ -1,0 +1,31 @@
+"""The ids of another vendor that records carry, read from the lake: what is pulled by an id only a CRM knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.lake import Lake
+
+_KINDS = ("person", "company", "deal")
+
+
+def linked_ids(lake: Lake, vendor: str, name: str, size: int = 10_000) -> Iterator[list[str]]:
+    """Distinct ids in links "vendor:name:id" of live persons, companies and deals of all accounts, in order, `size` at a time."""
+    connection = lake.connect()
+    try:
+        relations = [r for kind in _KINDS if (r := lake.relation(connection, kind)) is not None]
+        if not relations:
+            return
+        links = " UNION ALL ".join(
+            f"""SELECT unnest(links) AS link FROM (SELECT arg_max(links, version) AS links FROM {relation}
+                GROUP BY account, resource, vendor_id HAVING arg_max(NOT deleted AND merged_into IS NULL, version))"""
+            for relation in relations
+        )
+        prefix = f"{vendor}:{name}:"
+        query = f"SELECT DISTINCT substr(link, ?) AS id FROM ({links}) WHERE starts_with(link, ?) ORDER BY id"
+        cursor = connection.execute(query, [len(prefix) + 1, prefix])
+        while rows := cursor.fetchmany(size):
+            if ids := [row[0] for row in rows if row[0]]:
+                yield ids
+    finally:
+        connection.close()
