@@ -90,7 +90,7 @@ def pull_account(
     since: datetime | None = None,
     only: Collection[str] | None = None,
     on_progress: Progress = lambda account, resource, rows, total: None,
-    batch_rows: int = 20_000,
+    batch_rows: int = 10_000,
     prove_twice: bool = True,
     stop: threading.Event | None = None,
     options: Mapping[str, str] | None = None,

@@ -37,7 +37,7 @@ class Place:
     account: str
     vendor: str
     now: Callable[[], datetime]
-    batch_rows: int = 20_000
+    batch_rows: int = 10_000
     prove_twice: bool = True  # two whole passes must miss a record before it counts as deleted, unless the resource says "sweep"
 
 
