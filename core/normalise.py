@@ -121,12 +121,12 @@ class Batch:
         self._slices.setdefault(kind, []).append(table)
 
     def tables(self, observed_at: datetime) -> tuple[dict[str, pa.Table], list[Rejected], dict[str, list[int]]]:
-        """The records as Arrow tables by kind; what no column can hold, as rejects; and the places those rows had."""
+        """The records as Arrow tables by kind; what no column can hold, as rejects; and the places those rows had. Empties the batch."""
         for kind in list(self._columns):
             self._convert(kind)
         tables = {}
-        for kind, slices in self._slices.items():
-            table = pa.concat_tables(slices, promote_options="default").combine_chunks()
+        for kind in list(self._slices):
+            table = pa.concat_tables(self._slices.pop(kind), promote_options="default").combine_chunks()
             seen = record_schema(kind).field("observed_at")
             tables[kind] = table.append_column(seen, pa.repeat(pa.scalar(observed_at, seen.type), table.num_rows))
         return tables, self._unfit, self._dropped

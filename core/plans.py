@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic_core import CoreSchema, SchemaValidator
@@ -119,8 +120,17 @@ class OutputPlan:
     attributes: AttributesPlan | None
     when: tuple[tuple[Value, frozenset[Any]], ...]
 
-    def keys(self, scope: str) -> tuple[Key, ...]:
-        """The slots of the level that this output's columns need, without the filters'."""
+    @cached_property
+    def row_keys(self) -> tuple[Key, ...]:
+        """The slots of the row that this output's columns need, without the filters'."""
+        return self._keys("row")
+
+    @cached_property
+    def item_keys(self) -> tuple[Key, ...]:
+        """The same of the items of the exploded list."""
+        return self._keys("item")
+
+    def _keys(self, scope: str) -> tuple[Key, ...]:
         values = [*self.ids, *self.fields.values(), *(value for _, value in self.links)]
         values += [value for value in self.currency.values() if isinstance(value, Value)]
         if self.stage:

@@ -13,13 +13,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from core.collector import long_lived
 from core.connector import Ask, Connector, Page, Resource
 from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
 from core.lake import Lake
@@ -120,7 +122,7 @@ def pull_account(
         extra_overlap_s=extra_overlap_s,
     )  # fmt: skip
     run = _AccountRun(place, session, mapping, ask, on_progress, stop or threading.Event())
-    with _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
+    with long_lived(), _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
         if ledger.abandon_batches(account):
             lake.sweep_orphans()
         for resource in in_order(connector.readable(mapping.reads), mapping.resources, only):
@@ -206,19 +208,38 @@ class _AccountRun:
 
 
 def one_ahead(pages: Iterator[Page], pool: ThreadPoolExecutor) -> Iterator[Page]:
-    """The pages, with exactly one being fetched while the one before is worked on."""
-    future: Future[Page | None] | None = pool.submit(next, pages, None)
+    """The pages, with exactly one being fetched while the one before is worked on. One task of the pool fetches them all."""
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    ready: SimpleQueue[Page | _Trouble | None] = SimpleQueue()
+    left = threading.Event()
+
+    def fetch() -> None:
+        while wanted.get() and not left.is_set():
+            try:
+                ready.put(next(pages, None))
+            except BaseException as error:
+                ready.put(_Trouble(error))
+
+    fetching = pool.submit(fetch)
+    wanted.put(True)
     try:
-        while future is not None and (page := future.result()) is not None:
-            future = pool.submit(next, pages, None)
+        while (page := ready.get()) is not None:
+            if isinstance(page, _Trouble):
+                raise page.error
+            wanted.put(True)
             yield page
-        future = None
     finally:
-        if future is not None and not future.cancel():
-            future.exception()  # wait for the page in flight; its trouble no longer matters
+        left.set()
+        wanted.put(False)
+        fetching.result()  # wait for the page in flight; its trouble no longer matters
         close = getattr(pages, "close", None)
         if close is not None:
             close()
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    error: BaseException
 
 
 def _known_ids(lake: Lake, mapping: Any, account: str) -> Callable[[str], Iterator[Sequence[str]]]:

@@ -87,6 +87,15 @@ class _Pending:
     marks: Marks | None = None
 
 
+@dataclass
+class _Before:
+    """A page as an earlier pass read it. `held`: the lake still holds what was made from it."""
+
+    rows: int
+    marks: Marks
+    held: bool = False
+
+
 class Reading:
     """The reading of one resource. Call `page` for each page in order, then `finish`; `flush` at any time."""
 
@@ -117,7 +126,8 @@ class Reading:
         self._rejects: list[RejectRow] = []
         self._since_flush = 0
         self._unread: Counter[str] = Counter()
-        self._cache: dict[bytes, PageRow] = {}
+        self._cache: dict[bytes, _Before] = {}
+        self._checked_at = -1  # the index's count of changes then
 
     # -- what is known, loaded when the first row comes ------------------------------------------------------------------------
     @cached_property
@@ -149,7 +159,7 @@ class Reading:
         known = self._known(digest)
         if known is not None:
             rows, rejected = known.rows, 0
-            self._pending.append(_Pending(digest, self._seq, page.pass_name, rows, 0, marks=Marks.unpacked(known.marks)))
+            self._pending.append(_Pending(digest, self._seq, page.pass_name, rows, 0, marks=known.marks))
             self.count = replace(self.count, skipped_pages=self.count.skipped_pages + 1)
         else:
             read = self._batch.add(self.compiled, page)
@@ -182,16 +192,25 @@ class Reading:
             counts.totals[:] = [min(counts.totals), max(counts.totals)]
         return counts
 
-    def _known(self, digest: bytes) -> PageRow | None:
+    def _known(self, digest: bytes) -> _Before | None:
         """The page, when these very bytes were read before and everything made from them is still what the lake holds."""
         if digest not in self._cache:
             if digest not in self._digests:
                 return None
             pass_id, seq = self._digests[digest]
             rows = self.place.ledger.pages(self.place.account, self.resource.name, pass_id, seq, _PAGES_AHEAD)
-            self._cache = {row.digest: row for row in rows}
-        row = self._cache.get(digest)
-        return row if row is not None and self.store.index.holds(Marks.unpacked(row.marks)) else None
+            self._cache = {row.digest: _Before(row.rows, Marks.unpacked(row.marks)) for row in rows}
+            self._check()
+        if self._checked_at != self.store.index.changes:
+            self._check()
+        known = self._cache.get(digest)
+        return known if known is not None and known.held else None
+
+    def _check(self) -> None:
+        """Compare all pages looked up ahead with the index as it is now."""
+        self._checked_at = self.store.index.changes
+        for known, held in zip(self._cache.values(), self.store.index.holds([k.marks for k in self._cache.values()]), strict=True):
+            known.held = held
 
     def _note(self, rejects: Sequence[Rejected]) -> None:
         """Park rejects, and count the records they are as listed."""
