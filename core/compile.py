@@ -42,7 +42,7 @@ class Reject:
     """A row that does not fit its mapping, as it came, and its number in the page."""
 
     raw: Any
-    row: int = 0
+    row: int = field(default=0, compare=False)
 
 
 class Unreadable(NamedTuple):
