@@ -5,14 +5,31 @@ How responses are walked is in `hotjar_read`. Nothing is written: the one call t
 
 from __future__ import annotations
 
-from connectors.hotjar_read import SETTLE, responses, surveys
+from typing import Any
+
+from connectors.hotjar_read import SETTLE, all_surveys, responses, surveys
 from connectors.hotjar_session import TOKEN_PATH, Session, envelope, fault, open_session, warnings
-from core.connector import Bucket, Connector, Resource, Setting
+from core.connector import Bucket, Connector, Live, LiveField, Resource, Setting
 
 
 def probe(session: Session) -> str:
     rows, cursor = envelope(session.get(limit=100))
     return f"Hotjar site {session.site}: {len(rows)}{' or more' if cursor else ''} surveys"
+
+
+def discover(session: Session) -> Live:
+    """The questions of all surveys: answers name them by these ids."""
+    fields = [
+        LiveField("questions", q["id"], f"{survey['name']}: {q.get('text') or ''}", q["type"], choices(q), writable=False)
+        for survey in all_surveys(session)
+        for q in survey.get("questions") or ()
+    ]
+    return Live(tuple(fields))
+
+
+def choices(question: dict[str, Any]) -> tuple[str, ...]:
+    """Their texts; they come as objects, or (one client says) as plain texts."""
+    return tuple(str(c["text"] if isinstance(c, dict) else c) for c in question.get("choices") or ())
 
 
 CONNECTOR = Connector(
@@ -61,6 +78,7 @@ CONNECTOR = Connector(
             ),
         ),
     ),
+    discover=discover,
     safe_posts=(f"^{TOKEN_PATH}$",),
     cannot=(
         "recordings, heat maps, funnels, traffic, feedback, a list of sites: not in the API",

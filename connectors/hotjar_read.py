@@ -35,6 +35,11 @@ def surveys(session: Session, ask: Ask) -> Iterator[Page]:
         yield Page(body, "results", {"v": 1}, present=True)
 
 
+def all_surveys(session: Session) -> Iterator[Row]:
+    for _, found in _survey_pages(session):
+        yield from found
+
+
 def _survey_pages(session: Session) -> Iterator[tuple[bytes, list[Row]]]:
     cursor: str | None = None
     while True:
@@ -49,10 +54,9 @@ def _survey_pages(session: Session) -> Iterator[tuple[bytes, list[Row]]]:
 def responses(session: Session, ask: Ask) -> Iterator[Page]:
     """Survey by survey. The state has, for each, when it was last read to its end (`read`), and where the one in hand stands (`at`)."""
     state = _begun(ask)
-    for _, found in _survey_pages(session):
-        for survey in found:
-            if survey["id"] not in state["done"]:
-                yield from _of_survey(session, survey, state, ask)
+    for survey in all_surveys(session):
+        if survey["id"] not in state["done"]:
+            yield from _of_survey(session, survey, state, ask)
     state["done"], state["at"] = [], None
     yield Page(b"[]", "", _frozen(state))
 

@@ -120,7 +120,7 @@ def events(session: Session, ask: Ask) -> Iterator[Page]:
             continue
         state = {**state, "type": name, "after": state["after"] if name == state["type"] else None}
         while True:
-            body = raw(session.events.get_page, event_type=name, limit=PAGE, **_window(state))
+            body = raw(session.events.get_page, event_type=name, limit=PAGE, **_window(state, OVERLAP_S + ask.extra_overlap_s))
             after = next_cursor(body)
             state = {**state, "seen": max(_newest(body), state["seen"] or "") or None, "after": after}
             last = after is None and name == types[-1]
@@ -143,10 +143,10 @@ def _following(state: State, types: list[str]) -> State:
     return state if state["after"] is not None else {**state, "type": types[types.index(state["type"]) + 1]}
 
 
-def _window(state: Mapping[str, Any]) -> dict[str, Any]:
+def _window(state: Mapping[str, Any], overlap_s: float) -> dict[str, Any]:
     found: dict[str, Any] = {"after": state["after"]} if state["after"] else {}
     if state["since"]:
-        found["occurred_after"] = datetime.fromisoformat(state["since"]) - timedelta(seconds=OVERLAP_S)
+        found["occurred_after"] = datetime.fromisoformat(state["since"]) - timedelta(seconds=overlap_s)
     return found
 
 

@@ -65,7 +65,7 @@ def _millis(since: str, overlap_s: float) -> str:
 
 
 def _overlap(ask: Ask) -> float:
-    return float(ask.options.get("overlap_s", OVERLAP_S))
+    return float(ask.options.get("overlap_s", OVERLAP_S)) + ask.extra_overlap_s
 
 
 # -- where a pass begins --------------------------------------------------------------------------------------------

@@ -5,11 +5,16 @@ How pages are walked is in `mailchimp_read`, how members are written in `mailchi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from connectors.mailchimp_read import OVERLAP_S, activity, automations, campaigns, list_ids, lists, members, reports, tags
 from connectors.mailchimp_session import COUNT, Session, data, fault, open_session
 from connectors.mailchimp_write import BATCH, ensure, merge_fields, read_back, write
 from core.connector import Bucket, Connector, Live, LiveField, LiveStage, Resource, Setting, Target
 
+TEXT_BYTES = 255  # of a text merge field. Source: https://mailchimp.com/help/manage-audience-signup-form-fields/, read 2026-11-25
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived")
 # What every member has besides its merge fields. Source: …/api/list-members/list-members-info/, read 2026-08-13
 MEMBER_FIELDS = (
@@ -32,13 +37,22 @@ def discover(session: Session) -> Live:
     names = data(session.client.lists.get_all_lists(count=COUNT, fields=["lists.id", "lists.name"])).get("lists", [])
     options = {"status": STATUSES, "list_id": tuple(f"{row['id']} {row['name']}" for row in names)}
     fields = {path: LiveField("members", path, label, kind, options.get(path, ()), path == "status") for path, label, kind in MEMBER_FIELDS}
+    merged: dict[str, LiveField] = {}
+    others: list[LiveField] = []  # the same tag may mean something else in another audience
     for list_id in list_ids(session):
         for row in merge_fields(session, list_id):
-            path = f"merge_fields.{row['tag']}"
-            choices = tuple(row.get("options", {}).get("choices", ()))
-            fields.setdefault(path, LiveField("members", path, row["name"], row["type"], choices))
+            field = _merge_field(row)
+            if field != merged.setdefault(field.path, field):
+                others.append(replace(field, scope=f"{list_id}:"))
     stages = tuple(LiveStage("person", "", "", status, status, i, False, False) for i, status in enumerate(STATUSES))
-    return Live(tuple(fields.values()), stages)
+    return Live((*fields.values(), *merged.values(), *others), stages)
+
+
+def _merge_field(row: Mapping[str, Any]) -> LiveField:
+    """A required field may still be left empty: we write with `skip_merge_validation`, as Mailchimp's own forms cannot."""
+    options = row.get("options") or {}
+    length = TEXT_BYTES if row["type"] == "text" else 0
+    return LiveField("members", f"merge_fields.{row['tag']}", row["name"], row["type"], tuple(options.get("choices", ())), length=length)
 
 
 CONNECTOR = Connector(

@@ -88,8 +88,10 @@ def members(session: Session, ask: Ask) -> Iterator[Page]:
             key = f"{list_id}/{status}"
             again = present and status == "live" and key in since
             fetch = _fetch_members(session, list_id, status, ask.fields)
-            for body, after, total in _walk(fetch, since.get(key, start)):
-                since = since | ({key: after} if after else {})
+            known = since.get(key, start)
+            begin = _moved(known, -ask.extra_overlap_s) if known and ask.extra_overlap_s else known
+            for body, after, total in _walk(fetch, begin):
+                since = since | ({key: max(after, known or "")} if after else {})
                 state: State = {"v": 1, "since": since}
                 yield Page(body, "members", state, total=total, pass_name=f"{key}/again" if again else key, present=present)
 

@@ -1,4 +1,4 @@
-"""Writing to Mailchimp members: merge fields 500 at a time, tags one member at a time, one status: unsubscribed.
+"""Writing to Mailchimp members: merge fields 500 at a time, tags by the member or in batches, one status: unsubscribed.
 
 A member's record id is "<list id>:<member id>". Tags are written in two ways. "tag:stage:" is a field whose value is
 what follows that prefix in the one tag that has it: writing "mql" puts tag "stage:mql" in the place of any "stage:…". And
@@ -15,6 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from connectors.mailchimp_batches import Answer, Operation, run
 from connectors.mailchimp_read import list_ids
 from connectors.mailchimp_session import COUNT, Session, data, refusal_code, without_emails
 from core.connector import PushField, Write, WriteResult
@@ -22,6 +23,7 @@ from core.errors import UserError, VendorError
 
 BATCH = 500  # Source: https://mailchimp.com/developer/marketing/api/lists/batch-subscribe-or-unsubscribe/
 TAG_LETTERS = 10  # of a merge field's tag
+BATCHES_ABOVE = 100  # tag writes: one call each up to here; a batch takes a while whatever its size
 SINGLY = 20  # up to so many members are read one by one, more by paging through the list
 TYPES = {"text": "text", "number": "number", "boolean": "text", "date": "date", "datetime": "text"}
 MEMBER = ("id", "email_address", "status", "merge_fields", "tags")
@@ -136,9 +138,7 @@ def write(session: Session, writes: Sequence[Write]) -> Iterator[WriteResult]:
     for group in _lists(parts):
         results |= _write_merge_fields(session, [p for p in group if p.merge and not p.leaves])
         results |= {p.write.key: _leave(session, p) for p in group if p.leaves}
-    for part in parts:
-        if (part.tags or part.prefixes) and results.get(part.write.key, WriteResult("", True)).ok:
-            results[part.write.key] = _write_tags(session, part)
+    results |= _write_tags(session, [p for p in parts if (p.tags or p.prefixes) and results.get(p.write.key, WriteResult("", True)).ok])
     for one in writes:
         yield results.get(one.key) or WriteResult(one.key, True)
 
@@ -237,23 +237,62 @@ def _leave(session: Session, part: _Parts) -> WriteResult:
     return WriteResult(part.write.key, True)
 
 
-def _write_tags(session: Session, part: _Parts) -> WriteResult:
+def _write_tags(session: Session, parts: Sequence[_Parts]) -> dict[str, WriteResult]:
+    """One call for each member, or batches of calls when there are many."""
+    for group in _lists([p for p in parts if p.write.vendor_id not in session.carried]):
+        _members(session, group[0].list_id, [p.member_id for p in group])
+    tags = {p.write.key: p.tags | _replaced(session.carried.get(p.write.vendor_id, set()), p.prefixes) for p in parts}
+    send = _tag_in_batches if len(parts) > BATCHES_ABOVE else _tag_singly
+    results = send(session, parts, tags)
+    for part in parts:
+        if results[part.write.key].ok:
+            _carry(session, part.write.vendor_id, tags[part.write.key])
+    return results
+
+
+def _tag_body(tags: Mapping[str, bool]) -> dict[str, Any]:
     """With is_syncing, so that no automation starts because of us."""
-    vendor_id = part.write.vendor_id
-    if vendor_id not in session.carried:
-        _members(session, part.list_id, [part.member_id])
-    tags = part.tags | _replaced(session.carried.get(vendor_id, set()), part.prefixes)
-    body = {"tags": [{"name": n, "status": "active" if on else "inactive"} for n, on in tags.items()], "is_syncing": True}
-    try:
-        with session.transport.repeatable():
-            session.client.lists.update_list_member_tags(part.list_id, part.member_id, body)
-    except VendorError as refusal:
-        return _refused(part.write.key, refusal)
-    session.tags_sent[vendor_id] = session.tags_sent.get(vendor_id, {}) | tags
+    return {"tags": [{"name": n, "status": "active" if on else "inactive"} for n, on in tags.items()], "is_syncing": True}
+
+
+def _tag_singly(session: Session, parts: Sequence[_Parts], tags: Mapping[str, Mapping[str, bool]]) -> dict[str, WriteResult]:
+    results = {}
+    for part in parts:
+        key = part.write.key
+        try:
+            with session.transport.repeatable():
+                session.client.lists.update_list_member_tags(part.list_id, part.member_id, _tag_body(tags[key]))
+            results[key] = WriteResult(key, True)
+        except VendorError as refusal:
+            results[key] = _refused(key, refusal)
+    return results
+
+
+def _tag_in_batches(session: Session, parts: Sequence[_Parts], tags: Mapping[str, Mapping[str, bool]]) -> dict[str, WriteResult]:
+    operations = {
+        p.write.key: Operation("POST", f"/lists/{p.list_id}/members/{p.member_id}/tags", _tag_body(tags[p.write.key])) for p in parts
+    }
+    answers = run(session, operations)
+    return {key: _answered(key, answers.get(key)) for key in operations}
+
+
+def _answered(key: str, answer: Answer | None) -> WriteResult:
+    if answer is None:
+        return WriteResult(key, False, "unconfirmed", "Mailchimp's batch ended without an answer for this member", retryable=True)
+    if answer.status < 400:
+        return WriteResult(key, True)
+    title, detail = str(answer.body.get("title") or answer.status), str(answer.body.get("detail") or "")
+    code = "missing" if answer.status == 404 else refusal_code(title, detail) or title
+    retryable = answer.status == 429 or answer.status >= 500
+    return WriteResult(key, False, code, without_emails(f"{title}: {detail}".strip(": ")), retryable)
+
+
+def _carry(session: Session, vendor_id: str, tags: Mapping[str, bool]) -> None:
+    """Mailchimp shows accepted tags a little later; until then they count."""
+    session.tags_sent[vendor_id] = session.tags_sent.get(vendor_id, {}) | dict(tags)
     now = session.carried.setdefault(vendor_id, set())
     now.update(name for name, on in tags.items() if on)
     now.difference_update(name for name, on in tags.items() if not on)
-    return WriteResult(part.write.key, True)
 
 
 def _replaced(carried: set[str], prefixes: Mapping[str, str | None]) -> dict[str, bool]:

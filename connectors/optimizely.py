@@ -38,7 +38,8 @@ FIELDS = {
         ("last_modified", "Last modified", "datetime"), ("deleted", "Deleted, as the change feed says", "boolean"),
     ),
     "rules": (
-        ("id", "Rule id", "number"), ("experiment_id", "Experiment id", "number"), ("key", "Key", "text"), ("name", "Name", "text"),
+        ("id", "Rule id", "number"), ("experiment_id", "Experiment id", "number"), ("project_id", "Project", "number"),
+        ("key", "Key", "text"), ("name", "Name", "text"),
         ("flag_key", "Flag", "text"), ("environment_key", "Environment", "choice"), ("type", "Type", "choice"),
         ("status", "Status", "choice"), ("variants", "Variations by key", "list"), ("shares", "Their shares in basis points", "json"),
         ("enabled", "Enabled", "boolean"),

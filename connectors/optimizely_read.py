@@ -65,7 +65,7 @@ def rules(session: Session, ask: Ask) -> Iterator[Page]:
     """
     for project in session.projects(flags=True):
         for body, total in linked_pages(session, f"/projects/{project['id']}/rules"):
-            rows = [row | _rule_variants(row) for row in orjson.loads(body)["items"]]
+            rows = [row | {"project_id": project["id"]} | _rule_variants(row) for row in orjson.loads(body)["items"]]
             yield Page(orjson.dumps(rows), "", {"v": 1}, total=total, pass_name=f"project {project['id']}", present=True)
 
 
@@ -90,13 +90,15 @@ def rulesets(session: Session, ask: Ask) -> Iterator[Page]:
 # -- changes --------------------------------------------------------------------------------------------------------------
 def changes(session: Session, ask: Ask) -> Iterator[Page]:
     """The history of changes since the last read, of every project. The lower bound is inside; ties come again."""
-    since = None if ask.full else (ask.state or {}).get("since")
-    start = _moved(since, -OVERLAP_S) if since else ask.since.isoformat() if ask.since and not ask.full else None
-    before: State = {"v": 1} | ({"since": since} if since else {})
-    for project in session.projects():
-        for body in pages(session, "/v2/changes", project_id=project["id"], **({"start_time": start} if start else {})):
-            yield Page(body, "", before, pass_name=f"project {project['id']}")
-    yield Page(b"[]", "", {"v": 1, "since": ask.now.isoformat()})
+    state: State = {} if ask.full else dict(ask.state or {})
+    since, known = state.get("since"), state.get("projects", [])
+    first = ask.since.isoformat() if ask.since and not ask.full else None
+    ids = [project["id"] for project in session.projects()]
+    for project in ids:
+        start = _moved(since, -OVERLAP_S) if since and project in known else first
+        for body in pages(session, "/v2/changes", project_id=project, **({"start_time": start} if start else {})):
+            yield Page(body, "", {"v": 1} | state, pass_name=f"project {project}")
+    yield Page(b"[]", "", {"v": 1, "since": ask.now.isoformat(), "projects": ids})
 
 
 def _moved(stamp: str, seconds: float) -> str:
@@ -105,41 +107,42 @@ def _moved(stamp: str, seconds: float) -> str:
 
 # -- experiments ------------------------------------------------------------------------------------------------------------
 def experiments(session: Session, ask: Ask) -> Iterator[Page]:
-    """All experiments of web projects, archived ones too; later those the change feed names, and what became of them."""
-    since = None if ask.full else (ask.state or {}).get("since")
-    touched = _touched(session, since) if since else {}
-    few = since is not None and sum(map(len, touched.values())) <= PER_PAGE
-    state: State = {"v": 1} | ({"since": since} if since else {})
-    for project in session.projects(flags=False):
-        name = f"project {project['id']}"
-        if few:
-            rows = _fetched(session, sorted(touched[project["id"]]), project["id"])
-            yield Page(orjson.dumps([*map(lean, rows)]), "", state, pass_name=name)
-            continue
-        for rows in _all_experiments(session, project["id"]):
-            yield Page(orjson.dumps([*map(lean, rows)]), "", state, pass_name=name, present=since is None)
-    yield Page(b"[]", "", {"v": 1, "since": ask.now.isoformat()}, present=since is None)
+    """All experiments of web projects, archived ones too; later those the change feed names, and what became of them.
+
+    A project that was not there at the last read (the token's user got a role) is read whole: its changes are older than that.
+    """
+    state: State = {} if ask.full else dict(ask.state or {})
+    since, known = state.get("since"), state.get("projects", [])
+    ids = [project["id"] for project in session.projects(flags=False)]
+    for project in ids:
+        touched = _touched(session, project, since) if since and project in known else None
+        for rows in _read_again(session, project, touched):
+            body = orjson.dumps([*map(lean, rows)])
+            yield Page(body, "", {"v": 1} | state, pass_name=f"project {project}", present=since is None)
+    yield Page(b"[]", "", {"v": 1, "since": ask.now.isoformat(), "projects": ids}, present=since is None)
 
 
-def _touched(session: Session, since: str) -> dict[int, set[int]]:
-    """Project → experiments somebody changed, deleted ones among them."""
-    start = _moved(since, -OVERLAP_S)
-    found: dict[int, set[int]] = {}
-    for project in session.projects(flags=False):
-        asked = {"project_id": project["id"], "start_time": start, "entity_type": "experiment"}
-        rows = rows_of(pages(session, "/v2/changes", **asked))
-        found[project["id"]] = {row["entity"]["id"] for row in rows}
-    return found
+def _read_again(session: Session, project: int, touched: set[int] | None) -> Iterator[list[Row]]:
+    """A few by their ids; many, or all (None), by the list."""
+    if touched is not None and len(touched) <= PER_PAGE:
+        return iter([_fetched(session, sorted(touched), project)])
+    return _all_experiments(session, project, touched or set())
 
 
-def _all_experiments(session: Session, project: int) -> Iterator[list[Row]]:
+def _touched(session: Session, project: int, since: str) -> set[int]:
+    """Experiments somebody changed, deleted ones among them."""
+    asked = {"project_id": project, "start_time": _moved(since, -OVERLAP_S), "entity_type": "experiment"}
+    return {row["entity"]["id"] for row in rows_of(pages(session, "/v2/changes", **asked))}
+
+
+def _all_experiments(session: Session, project: int, also: set[int]) -> Iterator[list[Row]]:
     """The project's list, then one by one those it leaves out. Whether the list has archived ones nobody says: both are fine."""
     seen: set[int] = set()
     for body in pages(session, "/v2/experiments", project_id=project):
         rows = orjson.loads(body)
         seen |= {row["id"] for row in rows}
         yield rows
-    left = [row["id"] for row in summaries(session, project) if row["id"] not in seen]
+    left = sorted(({row["id"] for row in summaries(session, project)} | also) - seen)
     for i in range(0, len(left), PER_PAGE):
         yield _fetched(session, left[i : i + PER_PAGE], project)
 

@@ -106,6 +106,9 @@ def _field(resource: str, described: dict[str, Any]) -> LiveField:
         options=tuple(v["value"] for v in described.get("picklistValues") or () if v["active"]),
         writable=bool(described["updateable"]),
         calculated=bool(described["calculated"]),
+        required=not described["nillable"] and not described["defaultedOnCreate"],
+        restricted=bool(described.get("restrictedPicklist")),
+        length=int(described.get("length") or 0),
     )
 
 

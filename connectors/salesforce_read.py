@@ -165,7 +165,7 @@ def _begin(work: Work, ask: Ask, state: State) -> tuple[Pass, State]:
     if added:
         base["backfilled"] = added
     if not full:
-        return Pass(_earlier(state["stamp"], OVERLAP_S), False, started), base
+        return Pass(_earlier(state["stamp"], OVERLAP_S + ask.extra_overlap_s), False, started), base
     first_since = None if state.get("stamp") or ask.since is None or not work.source.cursor else _literal(ask.since)
     return Pass(first_since, first_since is None, started), base
 

@@ -57,6 +57,7 @@ class Session:
     told: set[int] = field(default_factory=set)
     answers: dict[str, Any] = field(default_factory=dict)
     asked_at: Any = None
+    number: str = ""
 
     def get(self, path: str, **query: Any) -> bytes:
         """The body of an answer that is no error, whatever its status says."""
@@ -76,6 +77,12 @@ class Session:
                 self.answers.pop(next(iter(self.answers)))
             self.answers[key] = orjson.loads(self.get(path, **query))
         return self.answers[key]
+
+    def workspace_number(self) -> str:
+        """The workspace's number, also when it is only known as the token's own."""
+        if not self.number:
+            self.number = str(thing(orjson.loads(self.get("")), "the workspace")["id"])
+        return self.number
 
     def forget(self, path: str) -> None:
         self.answers.pop(f"{path}?", None)

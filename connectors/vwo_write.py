@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from connectors.vwo_session import Session, fault, thing
+from connectors.vwo_session import Session, fault
 from core.connector import Write, WriteResult
 from core.errors import VendorError, VendorUnavailable
 
@@ -25,7 +25,7 @@ def tell(session: Session, writes: Sequence[Write]) -> Iterator[WriteResult]:
 
     Raises: VendorUnavailable when nobody knows whether an event arrived.
     """
-    workspace = str(thing(orjson.loads(session.get("")), "the workspace")["id"])
+    workspace = session.workspace_number()
     for one in writes:
         try:
             yield _send(session, workspace, one)

@@ -54,8 +54,8 @@ class _Level:
         if plan.each is not None:
             rows, items = _explode(plan, rows)
         self.length = len(rows) if items is None else len(items)
-        self._row = _transposed(plan.keys("row"), rows)
-        self._item = _transposed(plan.keys("item"), items or [])
+        self._row = _transposed(plan.row_keys, rows)
+        self._item = _transposed(plan.item_keys, items or [])
 
     def column(self, value: Value, around: Around) -> Column:
         if value.scope == "const":
@@ -136,7 +136,7 @@ def _currency(plan: OutputPlan, name: str, level: _Level, default: str | None, c
 def _add_stage(kind: str, stage: StagePlan, columns: Columns, level: _Level, around: Around) -> None:
     raw = level.column(stage.raw, around)
     pipelines = level.column(stage.pipeline, around) if stage.pipeline else None
-    found = _meanings(stage, raw, pipelines, _days(columns))
+    found = _meanings(stage, raw, pipelines, columns)
     made: Columns = {"raw_stage": raw, "stage": [row and row.milestone for row in found]}
     if pipelines is not None:
         made["pipeline_id"] = pipelines
@@ -148,9 +148,9 @@ def _add_stage(kind: str, stage: StagePlan, columns: Columns, level: _Level, aro
             columns.setdefault(name, column)
 
 
-def _meanings(stage: StagePlan, raw: Column, pipelines: Column | None, days: Column | None) -> list[StageRow | None]:
+def _meanings(stage: StagePlan, raw: Column, pipelines: Column | None, columns: Columns) -> list[StageRow | None]:
     table = stage.table
-    if table.dated and days is not None:
+    if table.dated and (days := _days(columns)) is not None:
         places = pipelines if pipelines is not None else repeat(None)
         return [table.find(place, value, day) for place, value, day in zip(places, raw, days, strict=False)]
     get = table.current.get

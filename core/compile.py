@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
@@ -25,8 +25,10 @@ from pydantic_core import core_schema as cs
 from core.columns import Columns, records
 from core.errors import VendorError
 from core.mapping_document import FieldSpec, Output
+from core.model import KINDS
 from core.paths import parse_path
-from core.plans import OutputPlan, Planner, Slots, Use, is_currency_code
+from core.plans import OutputPlan, Planner, Slots, Use, default_read, is_currency_code
+from core.readers import Unread
 from core.stages import StageTable
 from core.yaml_positions import Document, Loc
 
@@ -37,16 +39,27 @@ csv.field_size_limit(16 * 1024 * 1024)  # a Salesforce long text area holds 131,
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that does not fit its mapping, as it came."""
+    """A row that does not fit its mapping, as it came, and its number in the page."""
 
     raw: Any
+    row: int = 0
+
+
+class Unreadable(NamedTuple):
+    """A value that could not be read and counts as empty: of which row, and which line of the mapping asked for it."""
+
+    vendor_id: str | None
+    place: str
+    label: str
+    reason: str
 
 
 class Parsed(NamedTuple):
-    """A page: rows ready for `Compiled.columns`, and the rows that do not fit."""
+    """A page: rows ready for `Compiled.columns`, the rows that do not fit, and the values that count as empty."""
 
     rows: list[Any]
     rejects: list[Reject]
+    unread: list[Unreadable]
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,7 @@ class Compiled:
     document: Document
     timezone: str = "UTC"
     currency: str | None = None
+    types: Mapping[str, str] = field(default_factory=dict)  # path → read, of what is no plain text
     _pages: dict[str, SchemaValidator] = field(default_factory=dict, compare=False, repr=False)
 
     def adapter(self, rows: str = "") -> SchemaValidator:
@@ -107,11 +121,12 @@ class Compiled:
         if format == "csv":
             return self.parse_table(*_read_csv(body))
         validator = self.adapter(rows)
+        self.json.slots.unread.clear()
         try:
             found = validator.validate_json(body)
         except ValidationError:
             found = self._second_try(validator, body, rows)
-        return _parsed(found["rows"] if rows else found)
+        return self._parsed(found["rows"] if rows else found, self.json)
 
     def parse_table(self, header: Sequence[str], lines: Iterable[Sequence[str]]) -> Parsed:
         """The same for text cells under a header, as CSV has them: "" is null; columns the mapping does not know are ignored."""
@@ -119,12 +134,41 @@ class Compiled:
         places = [index.get(str(parts[0]), len(header)) for parts in self.csv.slots.parts.values()]
         pick = itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
         cells = [pick([*map(_none_if_empty, line), None]) for line in lines]
-        return _parsed(self.csv.rows.validate_python(cells))
+        return self._table(cells)
 
     def parse_rows(self, rows: Sequence[Mapping[str, str]]) -> Parsed:
         """The same for flat dicts with dotted keys."""
         paths = [str(parts[0]) for parts in self.csv.slots.parts.values()]
-        return _parsed(self.csv.rows.validate_python([tuple(row.get(path) or None for path in paths) for row in rows]))
+        return self._table([tuple(row.get(path) or None for path in paths) for row in rows])
+
+    def _table(self, cells: list[Any]) -> Parsed:
+        self.csv.slots.unread.clear()
+        return self._parsed(self.csv.rows.validate_python(cells), self.csv)
+
+    def _parsed(self, found: list[Any], program: Program) -> Parsed:
+        rejects = [replace(row, row=i) for i, row in enumerate(found) if type(row) is Reject]
+        rows = [row for row in found if type(row) is not Reject] if rejects else found
+        if not program.slots.unread:
+            return Parsed(rows, rejects, [])
+        unread: list[Unreadable] = []
+        return Parsed([self._emptied(row, program.slots, self._id(row, program), unread) for row in rows], rejects, unread)
+
+    def _emptied(self, row: Any, slots: Slots, vendor_id: str | None, unread: list[Unreadable]) -> Any:
+        """The row with None for what could not be read; each is told in `unread`, without the value itself."""
+        items = dict(enumerate(row) if isinstance(row, tuple) else row)
+        for key, value in items.items():
+            if type(value) is Unread:
+                use, items[key] = slots.uses[key], None
+                place = self.document.where(use.loc)
+                unread.append(Unreadable(vendor_id, place, use.label, f"{use.label}: not a value of type {use.read}; read as empty"))
+            elif key in slots.lists and value:
+                items[key] = [self._emptied(item, slots.lists[key], vendor_id, unread) for item in value]
+        return tuple(items.values()) if isinstance(row, tuple) else items
+
+    def _id(self, row: Any, program: Program) -> str | None:
+        """The first part of the row's id that the row itself says."""
+        keys = [value.slot for plan in program.outputs for value in plan.ids if value.scope == "row" and value.slot is not None]
+        return str(row[keys[0]]) if keys else None
 
     def columns(self, rows: Sequence[Any], context: Mapping[str, str] | None = None) -> list[tuple[str, Columns]]:
         """(kind, columns) for each output with at least one record. Columns are the mapped fields of that kind.
@@ -218,7 +262,8 @@ def compile_resource(
         plans = tuple(planner.plan(outputs))
         programs.append(Program(planner.slots, plans))
     kinds = tuple(dict.fromkeys(output.kind for output in outputs))
-    return Compiled(name, kinds, fields_asked(outputs, key), programs[0], programs[1], key, document, timezone, currency)
+    asked, types = fields_asked(outputs, key), types_read(outputs)
+    return Compiled(name, kinds, asked, programs[0], programs[1], key, document, timezone, currency, types)
 
 
 def fields_asked(outputs: Iterable[Output], key: str) -> tuple[str, ...]:
@@ -238,9 +283,16 @@ def fields_asked(outputs: Iterable[Output], key: str) -> tuple[str, ...]:
     return tuple(asked)
 
 
-def _parsed(rows: list[Any]) -> Parsed:
-    rejects = [row for row in rows if type(row) is Reject]
-    return Parsed([row for row in rows if type(row) is not Reject], rejects) if rejects else Parsed(rows, rejects)
+def types_read(outputs: Iterable[Output]) -> dict[str, str]:
+    """Row paths that are read as something else than text or a word, and as what."""
+    found: dict[str, str] = {}
+    for output in (o for o in outputs if not o.each):
+        model = KINDS[output.kind].model_fields
+        specs = [(spec, default_read(model[name].annotation)) for name, spec in output.fields.items()]
+        for spec, default in [*specs, *((spec, "text") for spec in output.attributes.values())]:
+            read = spec.read or ("text" if spec.values is not None else default)
+            found |= {path: read for path in spec.paths() if read not in ("text", "json") and parse_path(path, False).scope == "row"}
+    return found
 
 
 def _read_csv(body: bytes) -> tuple[list[str], Iterable[list[str]]]:

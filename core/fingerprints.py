@@ -6,6 +6,7 @@ DuckDB's own (pinned; a test holds known values): half a microsecond per record 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,10 +111,18 @@ def page_digest(body: bytes, *about: str) -> bytes:
     return digest.digest()
 
 
+def _ranked(ids: Hashes) -> tuple[NDArray[np.intp], Hashes]:
+    """The order that sorts ids, equal ones kept in theirs, and them sorted: in a large tier sorted ids are found several times faster."""
+    order = np.argsort(ids)
+    ranked = ids[order]
+    if (ranked[1:] == ranked[:-1]).any():
+        order = np.argsort(ids, kind="stable")  # five times slower
+    return order, ranked
+
+
 def last_of_each(ids: Hashes) -> NDArray[np.bool_] | None:
     """Which rows are the last with their id; None when no id comes twice."""
-    order = np.argsort(ids, kind="stable")
-    ranked = ids[order]
+    order, ranked = _ranked(ids)
     same = ranked[1:] == ranked[:-1]
     if not same.any():
         return None
@@ -137,8 +146,10 @@ class Index:
 
     def __init__(self, marks: Marks | None = None) -> None:
         self._tiers: list[_Tier] = []
+        self.changes = 0  # how often `put` was called
         if marks is not None and len(marks):
-            self._add(marks)
+            order, ids = _ranked(marks.ids)
+            self._add(Marks(ids, marks.contents[order], marks.flags[order]))
 
     def __len__(self) -> int:
         return sum(len(tier.ids) for tier in self._tiers)
@@ -146,19 +157,26 @@ class Index:
     def find(self, ids: Hashes) -> tuple[NDArray[np.bool_], Hashes, Flags]:
         """For each id: known?, its content, its flags."""
         known, contents, flags = np.zeros(len(ids), bool), np.zeros(len(ids), np.uint64), np.zeros(len(ids), np.uint8)
+        order, ranked = _ranked(ids)
         for tier in self._tiers:
-            hit, at = _locate(tier, ids)
-            known |= hit
-            contents[hit], flags[hit] = tier.contents[at[hit]], tier.flags[at[hit]]
+            hit, at = _locate(tier, ranked)
+            places, at = order[hit], at[hit]
+            known[places], contents[places], flags[places] = True, tier.contents[at], tier.flags[at]
         return known, contents, flags
 
-    def holds(self, marks: Marks) -> bool:
-        """Are all these records known with exactly these contents?"""
+    def holds(self, parts: Sequence[Marks]) -> list[bool]:
+        """Of each part: are all its records known with exactly these contents? Many parts at once cost little more than one."""
+        marks = Marks.joined(list(parts))
         known, contents, _ = self.find(marks.ids)
-        return bool(known.all() and (contents == marks.contents).all())
+        same = known & (contents == marks.contents)
+        ends = np.cumsum([len(part) for part in parts]).tolist()
+        return [bool(same[start:end].all()) for start, end in zip([0, *ends], ends, strict=False)]
 
     def put(self, marks: Marks) -> None:
         """Remember newer contents. Ids must not repeat."""
+        self.changes += 1
+        order, ids = _ranked(marks.ids)
+        marks = Marks(ids, marks.contents[order], marks.flags[order])
         new = np.ones(len(marks), bool)
         for tier in self._tiers:
             hit, at = _locate(tier, marks.ids)
@@ -169,14 +187,15 @@ class Index:
 
     def see(self, ids: Hashes, pass_no: int) -> NDArray[np.bool_]:
         """Note that a pass listed these ids; says of each whether it is a listable record that the pass had listed before."""
-        first = np.zeros(len(ids), bool)
-        first[np.unique(ids, return_index=True)[1]] = True
+        order, ranked = _ranked(ids)
+        again = np.zeros(len(ids), bool)
+        again[1:] = ranked[1:] == ranked[:-1]
         repeated = np.zeros(len(ids), bool)
         for tier in self._tiers:
-            hit, at = _locate(tier, ids)
+            hit, at = _locate(tier, ranked)
             places = at[hit]
             listed = (tier.flags[places] & LISTED) == LISTED
-            repeated[hit] = listed & ((tier.seen[places] == pass_no) | ~first[hit])
+            repeated[order[hit]] = listed & ((tier.seen[places] == pass_no) | again[hit])
             tier.seen[places] = pass_no
         return repeated
 
@@ -202,8 +221,8 @@ class Index:
         return sum(int(((tier.flags & wanted) == wanted).sum()) for tier in self._tiers)
 
     def _add(self, marks: Marks) -> None:
-        order = np.argsort(marks.ids, kind="stable")
-        self._tiers.append(_Tier(marks.ids[order], marks.contents[order], marks.flags[order], np.zeros(len(marks), np.uint16)))
+        """Sorted marks of ids that no tier has."""
+        self._tiers.append(_Tier(marks.ids, marks.contents, marks.flags, np.zeros(len(marks), np.uint16)))
         while len(self._tiers) > 1 and len(self._tiers[-2].ids) <= 2 * len(self._tiers[-1].ids):
             newer = self._tiers.pop()
             _merge(self._tiers[-1], newer)

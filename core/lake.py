@@ -6,7 +6,6 @@ may append at once. It must not know vendors, mappings or what the rows mean.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -24,7 +23,8 @@ from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from core.errors import UserError
-from core.lake_scan import quoted, scan_into, visible_sql
+from core.lake_forget import belongs, by_account
+from core.lake_scan import current_sql, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
 from core.ledger import Ledger, Visible
 from core.ledger_forget import forget_records
@@ -145,6 +145,7 @@ class Lake:
             if self._ibis is None:
                 import ibis  # half a second and 60 MB that a pull does not need
 
+                ibis.options.sql.fuse_selects = False  # joining nested SELECTs is the engine's work; in Python it took a second a run
                 self._ibis = ibis.duckdb.from_connection(self.connect())
             return self._ibis
 
@@ -159,9 +160,14 @@ class Lake:
 
     def current(self, kind: str, as_of: datetime | None = None) -> Any:
         """The latest version per (account, resource, vendor_id), deleted ones included (they say so), as an Ibis table."""
-        rows = self.versions(kind, as_of)
-        latest = rows.group_by(list(KEY)).agg(version=rows.version.max()).select("version")
-        return rows.semi_join(latest, "version")
+        with self._lock:
+            table, schema = self._fresh(kind), known_schema(kind)
+            if table is None:
+                return self.versions(kind, as_of)
+            files, name = self._scan(self.engine, kind, table).get_name(), f"{kind}_current_{next(self._names)}"
+            # Written by hand: as an expression, all its columns would be compiled anew in whatever is built on it.
+            self.engine.con.execute(f"CREATE TEMP VIEW {name} AS {current_sql(files, table, schema, self.ledger.visible(as_of))}")
+            return self.engine.table(name)
 
     def latest_run(self, kind: str, as_of: datetime | None = None, *, schema: pa.Schema | None = None) -> Any:
         """The rows of a computed kind (member, finding, metric) that its last complete run wrote, as an Ibis table."""
@@ -289,7 +295,7 @@ class Lake:
         ids = self.ledger.orphans()
         if not ids:
             return 0
-        return sum(self._delete(kind, f"batch_id IN ({', '.join(map(str, ids))})") for kind in self.kinds())
+        return sum(self.remove(kind, f"batch_id IN ({', '.join(map(str, ids))})") for kind in self.kinds())
 
     def forget(self, keys: Sequence[tuple[str, str, str]], now: datetime, why: str = "") -> int:
         """Erase every version of these (account, resource, vendor_id) records and of what hangs on them; returns rows erased.
@@ -299,17 +305,27 @@ class Lake:
         forget_records(self.ledger, keys, now, why)
         removed = 0
         for kind in self.kinds():
-            for account, group in _by_account(keys).items():
-                if where := _belongs(kind, account, group):
-                    removed += self._delete(kind, where)
+            for account, group in by_account(keys).items():
+                if where := belongs(kind, account, group):
+                    removed += self.remove(kind, where)
         self.vacuum(0)
         return removed
 
-    def _delete(self, kind: str, where: str) -> int:
+    def remove(self, kind: str, where: str) -> int:
+        """Remove the rows of an SQL condition from the table's present; returns how many. Old files stay until `vacuum`."""
         table = self._fresh(kind)
         if table is None:
             return 0
         return int(_again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
+
+    def remove_versions(self, kind: str, versions: pa.Table) -> int:
+        """The same for any number of versions (one column, `version`), in one pass over the table."""
+        table = self._fresh(kind)
+        if table is None:
+            return 0
+        merge = "lake.version = gone.version"
+        done = _again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
+        return int(done.get("num_target_rows_deleted") or 0)
 
 
 def _only_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
@@ -369,27 +385,3 @@ def _again(act: Any, table: DeltaTable) -> Any:
                 raise
             table.update_incremental()
     return None
-
-
-def _by_account(keys: Sequence[tuple[str, str, str]]) -> dict[str, list[tuple[str, str]]]:
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for account, resource, vendor_id in keys:
-        groups.setdefault(account, []).append((resource, vendor_id))
-    return groups
-
-
-_HANGS_ON = {"touch": ("person_id",), "stage_change": ("record_id",), "association": ("from_id", "to_id")}
-
-
-def _belongs(kind: str, account: str, keys: Sequence[tuple[str, str]]) -> str:
-    """SQL condition of the rows of `kind` that are one of the keys, or tell something about one. "": none can be."""
-    if kind == "link":
-        names = ", ".join(f"'{quoted(f'{account}:{r}:{v}')}'" for r, v in keys)
-        return f"left_key IN ({names}) OR right_key IN ({names})"
-    if kind == "finding":  # computed anew by the next run, without them
-        return " OR ".join(f"strpos(records, '{quoted(json.dumps([account, r, v], separators=(',', ':')))}') > 0" for r, v in keys)
-    own = " OR ".join(f"(resource = '{quoted(r)}' AND vendor_id = '{quoted(v)}')" for r, v in keys)
-    ids = ", ".join(f"'{quoted(v)}'" for _, v in keys)
-    conditions = [own] if kind in KINDS or kind == "member" else []
-    conditions += [f"{column} IN ({ids})" for column in _HANGS_ON.get(kind, ())]
-    return f"account = '{quoted(account)}' AND ({' OR '.join(conditions)})" if conditions else ""

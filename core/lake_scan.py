@@ -31,6 +31,16 @@ def visible_sql(visible: Visible) -> str:
     return f"batch_id <= {visible.upto}{hidden}"
 
 
+def current_sql(files: str, table: DeltaTable, schema: pa.Schema | None, visible: Visible) -> str:
+    """The latest committed version of each record of `files`, with every column of `schema`; the table's other columns behind."""
+    have = [field.name for field in table.schema().fields]
+    wanted = schema or pa.schema(table.schema().to_arrow())
+    columns = [f'"{f.name}"' if f.name in have else f'NULL::{_sql_type(f.type)} AS "{f.name}"' for f in wanted]
+    columns += [f'"{name}"' for name in have if name not in wanted.names]
+    latest = f"SELECT max(version) FROM {files} WHERE {visible_sql(visible)} GROUP BY account, resource, vendor_id"
+    return f"SELECT {', '.join(columns)} FROM {files} WHERE {visible_sql(visible)} AND version IN ({latest})"
+
+
 _SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "date32[day]": "DATE", "int32": "INTEGER"}
 
 

@@ -6,11 +6,12 @@ unknown), applied, uncertain. An event that was certainly not taken has no row.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from core import ledger_tables as t
 from core.change import EVENT, Change, Outcome, event_values
@@ -43,6 +44,21 @@ def note_outcomes(c: Any, outcomes: Sequence[tuple[Change, Outcome]], now: datet
             row, p = _row(change, status, now), t.pushed.c
             same = (p.account == row["account"]) & (p.resource == row["resource"]) & (p.vendor_id == row["vendor_id"])
             c.execute(delete(t.pushed).where(same, p.field == row["field"]))
+
+
+def forget_events(ledger: Ledger, visitors: Iterable[str]) -> None:
+    """Erase whose events were told and what they said. That they were told stays: whoever shares a device is not told of twice.
+
+    Plans that hold one lose their body and can no longer be applied or undone.
+    """
+    ids, ch, p = list(visitors), t.change.c, t.pushed.c
+    with ledger.write() as c:
+        rows = c.execute(select(ch.plan_id, ch.change_id, ch.detail).where(ch.vendor_id.in_(ids))).all()
+        mine = [(plan_id, change_id) for plan_id, change_id, detail in rows if (detail or {}).get("type") == EVENT]
+        plans, changes = {plan_id for plan_id, _ in mine}, {change_id for _, change_id in mine}
+        c.execute(update(t.plan).where(t.plan.c.id.in_(plans)).values(body=zlib.compress(b"{}"), status="erased"))
+        c.execute(update(t.change).where(ch.change_id.in_(changes)).values(vendor_id="erased", after=None, why="erased"))
+        c.execute(update(t.pushed).where(p.vendor_id.in_(ids), p.field.contains(" ")).values(vendor_id="erased"))
 
 
 def _row(change: Change, state: str, now: datetime) -> dict[str, Any]:

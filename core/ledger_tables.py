@@ -141,6 +141,8 @@ pushed = Table(
     "pushed", metadata, _key("account"), _key("resource"), _key("vendor_id"), _key("field"), _text("value_hash", nullable=False),
     _time("at", nullable=False),
 )  # fmt: skip
+# Work that need not be done again (compiled queries) while its fingerprint is the same. May be emptied at any time.
+memo = Table("memo", metadata, _key("fingerprint"), Column("value", JSON, nullable=False), _time("at", nullable=False))
 note = Table(
     "note", metadata, Column("id", BigId, primary_key=True, autoincrement=True), _text("about", nullable=False),
     _text("text", nullable=False), _text("author"), _time("at", nullable=False), Index("note_about", "about"),

@@ -29,6 +29,8 @@ class Parsed(Protocol):
     def rows(self) -> list[Any]: ...
     @property
     def rejects(self) -> list[Any]: ...
+    @property
+    def unread(self) -> list[Any]: ...
 
 
 class Compiled(Protocol):
@@ -53,10 +55,11 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Read:
-    """One page, validated: how many rows fit, and the ones that do not."""
+    """One page, validated: how many rows fit, the ones that do not, and the values that count as empty, by field."""
 
     rows: int
     rejects: tuple[Rejected, ...]
+    unread: tuple[tuple[str, Rejected], ...] = ()
 
 
 @dataclass
@@ -79,10 +82,12 @@ class Batch:
     def add(self, compiled: Compiled, page: Page) -> Read:
         """Validate a page and keep its records. Raises: VendorError when the page makes no sense."""
         parsed = compiled.parse(page.body, page.rows, page.format)
-        rejects = tuple(_rejected(compiled, reject) for reject in parsed.rejects)
+        rejects = tuple(_rejected(compiled, reject, page) for reject in parsed.rejects)
+        rejects += tuple(Rejected(None, place, reason) for place, reason in page.rejects)
         for kind, columns in compiled.columns(parsed.rows, page.context) if parsed.rows else ():
             self._extend(kind, columns, len(columns["vendor_id"]))
-        return Read(len(parsed.rows), rejects)
+        unread = tuple((u.label, Rejected(u.vendor_id, u.place, u.reason)) for u in parsed.unread)
+        return Read(len(parsed.rows), rejects, unread)
 
     def _extend(self, kind: str, columns: Columns, n: int) -> None:
         mine, before = self._columns.setdefault(kind, {}), self._waiting.get(kind, 0)
@@ -116,12 +121,12 @@ class Batch:
         self._slices.setdefault(kind, []).append(table)
 
     def tables(self, observed_at: datetime) -> tuple[dict[str, pa.Table], list[Rejected], dict[str, list[int]]]:
-        """The records as Arrow tables by kind; what no column can hold, as rejects; and the places those rows had."""
+        """The records as Arrow tables by kind; what no column can hold, as rejects; and the places those rows had. Empties the batch."""
         for kind in list(self._columns):
             self._convert(kind)
         tables = {}
-        for kind, slices in self._slices.items():
-            table = pa.concat_tables(slices, promote_options="default").combine_chunks()
+        for kind in list(self._slices):
+            table = pa.concat_tables(self._slices.pop(kind), promote_options="default").combine_chunks()
             seen = record_schema(kind).field("observed_at")
             tables[kind] = table.append_column(seen, pa.repeat(pa.scalar(observed_at, seen.type), table.num_rows))
         return tables, self._unfit, self._dropped
@@ -176,8 +181,9 @@ def fingerprint(compiled: Any) -> str:
     return hashlib.blake2b(orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
-def _rejected(compiled: Compiled, reject: Any) -> Rejected:
+def _rejected(compiled: Compiled, reject: Any, page: Page) -> Rejected:
     reasons = compiled.reasons(reject) or ["the row does not fit the mapping"]
     first = reasons[0].split(": ", 1)
     place, reason = (first[0], first[1]) if len(first) == 2 else ("", first[0])
-    return Rejected(compiled.reject_id(reject), place, "; ".join([reason, *reasons[1:]]))
+    stands = [f"{page.place(reject.row)}"] if page.place else []
+    return Rejected(compiled.reject_id(reject), place, ": ".join([*stands, "; ".join([reason, *reasons[1:]])]))

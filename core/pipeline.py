@@ -5,8 +5,11 @@ The only module that knows the stages' order. Pulling is `core.pull`; who is cal
 
 from __future__ import annotations
 
+import gc
+import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -18,13 +21,16 @@ import pyarrow.compute as pc
 
 from core.apply import Hand, apply, check, undo
 from core.change import EVENT, Change, Desired, Held, Key, Outcome, Plan
+from core.compiled import Compiled, fingerprint
 from core.connector import Connector, Target
-from core.errors import UserError
+from core.errors import UserError, VendorError
 from core.event_wishes import Told, events
 from core.facts import facts as make_facts
+from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
 from core.ledger_events import told
+from core.ledger_memo import recall, remember
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
@@ -34,6 +40,8 @@ from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
 from core.wishes import Book, derived, fixes
+
+log = logging.getLogger("tundish.pipeline")
 
 
 @dataclass(frozen=True)
@@ -77,15 +85,31 @@ class Understanding:
 
 def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None = None, store: bool = True) -> Understanding:
     """Resolve, reconcile and measure the lake as it is, or as it was known at `as_of` (then nothing is stored)."""
+    with _rare_collections():
+        return _understand(line, run_id, now, as_of, store and as_of is None)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Expressions are hundreds of thousands of small objects that live until the end: looking for garbage among them costs a fifth."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, store: bool) -> Understanding:
     at = as_of or now
-    store = store and as_of is None
     ibis.set_backend(line.lake.engine)  # literal tables and kept results live where the lake's tables do
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     resolution: Resolution = resolve(tables, line.funnel, previous)
     members = ibis.memtable(resolution.members)
     known = make_facts(tables, members, line.funnel, at)
-    findings = find(tables, members, known, line.funnel, at, _stored(line, "finding", as_of))
+    with _compiled(line, tables, known, now) as compiled:
+        findings = find(tables, members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
     metrics = make_metrics(tables, members, known, line.funnel, at)
     if store:
         line.lake.append_derived("member", [resolution.members], run_id, now)
@@ -93,6 +117,18 @@ def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
     return Understanding(run_id, at, tables, resolution.members, with_issues(known, _for_people(findings)), findings, metrics)
+
+
+@contextmanager
+def _compiled(line: Line, tables: Mapping[str, ibis.Table], known: Mapping[str, ibis.Table], now: datetime) -> Iterator[Compiled]:
+    """The rules' queries as earlier runs compiled them; what had to be compiled is kept for the next."""
+    named = {f"record.{k}": t for k, t in tables.items()} | {f"fact.{k}": t for k, t in known.items()}
+    key = fingerprint(named, line.funnel)
+    before = recall(line.ledger, key)
+    compiled = Compiled(line.lake.engine, named, before)
+    yield compiled
+    if compiled.fresh:
+        remember(line.ledger, key, before | compiled.fresh, now)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:
@@ -139,6 +175,7 @@ def make_plan(
     live = read_live(wishes, hands)
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
+    plan = _fitting(plan, line, hands)
     plan = guard(replace(plan, held=(*plan.held, *held, *late)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
@@ -179,6 +216,23 @@ def _parked(plan: Plan, refused: Mapping[str, str]) -> Plan:
         if c.change_id in refused
     ]
     return without(plan, frozenset(refused), held) if held else plan
+
+
+def _fitting(plan: Plan, line: Line, hands: Mapping[str, Hand]) -> Plan:
+    """The plan without changes that the vendors' live field definitions rule out; those are held with the reason."""
+    live = {}
+    for account in {c.account for c in plan.changes}:
+        discover = line.connectors[account].discover
+        if discover is not None:
+            try:
+                live[account] = definitions(discover(hands[account].session).fields)
+            except VendorError as problem:  # a key without the right to see definitions: the vendor will judge when it is written
+                log.warning("%s: field definitions could not be read: %s", account, problem.message)
+    resources = {(account, t.name): t.resource for account, hand in hands.items() for t in hand.targets.values()}
+    held = misfits(plan.changes, resources, live)
+    gone = {(h.account, h.target, h.vendor_id, h.field) for h in held}
+    ids = frozenset(c.change_id for c in plan.changes if (c.account, c.target, c.vendor_id, c.field) in gone)
+    return without(plan, ids, held) if held else plan
 
 
 def read_live(wishes: Iterable[Desired], hands: Mapping[str, Hand]) -> dict[Key, Mapping[str, Any]]:

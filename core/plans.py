@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic_core import CoreSchema, SchemaValidator
@@ -15,10 +16,12 @@ from pydantic_core import core_schema as cs
 from core.mapping_document import FieldSpec, Output
 from core.model import KINDS
 from core.paths import Path, parse_path
-from core.readers import schema_for
+from core.readers import Unread, schema_for
 from core.stages import StageTable
 from core.yaml_positions import Loc
 
+# A row is worth nothing without these: not knowing whether a record is gone, or whether a person may be mailed, is no "empty".
+STRICT = frozenset({"deleted", "consent", "marketable"})
 Key = str | int  # of a slot in a row: a name (JSON) or a position (CSV)
 
 
@@ -28,6 +31,7 @@ class Use:
 
     label: str
     loc: Loc
+    read: str = ""
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Slots:
     schemas: dict[Key, CoreSchema] = field(default_factory=dict)
     uses: dict[Key, Use] = field(default_factory=dict)
     lists: dict[Key, Slots] = field(default_factory=dict)  # slots that hold an exploded list
+    unread: list[Unread] = field(default_factory=list)  # what the last page had that could not be read; emptied by who reads it
 
     def add(self, parts: tuple[str | int, ...], schema_key: Any, schema: CoreSchema, use: Use) -> Key:
         """The slot for this path read in this way; the same one again when it was asked before."""
@@ -51,7 +56,7 @@ class Slots:
 
     def explode(self, parts: tuple[str | int, ...], use: Use) -> tuple[Key, Slots]:
         key = self.add(parts, "each", cs.none_schema(), use)
-        return key, self.lists.setdefault(key, Slots(self.flat))
+        return key, self.lists.setdefault(key, Slots(self.flat, unread=self.unread))
 
     def schema(self) -> CoreSchema:
         if self.flat:
@@ -115,8 +120,17 @@ class OutputPlan:
     attributes: AttributesPlan | None
     when: tuple[tuple[Value, frozenset[Any]], ...]
 
-    def keys(self, scope: str) -> tuple[Key, ...]:
-        """The slots of the level that this output's columns need, without the filters'."""
+    @cached_property
+    def row_keys(self) -> tuple[Key, ...]:
+        """The slots of the row that this output's columns need, without the filters'."""
+        return self._keys("row")
+
+    @cached_property
+    def item_keys(self) -> tuple[Key, ...]:
+        """The same of the items of the exploded list."""
+        return self._keys("item")
+
+    def _keys(self, scope: str) -> tuple[Key, ...]:
         values = [*self.ids, *self.fields.values(), *(value for _, value in self.links)]
         values += [value for value in self.currency.values() if isinstance(value, Value)]
         if self.stage:
@@ -179,8 +193,9 @@ class Planner:
         if self.flat and read == "json":
             read = "text"  # in CSV everything is text, and "" is null
         rejecting = tuple(spec.values or ()) if spec.otherwise == "reject" else None
-        schema = schema_for(read, spec, required=required)
-        slot = self._level(path).add(self._parts(path), (read, rejecting, required), schema, Use(label, loc))
+        strict = required or rejecting is not None or label in STRICT
+        schema = schema_for(read, spec, required=required, unread=None if strict else self.slots.unread)
+        slot = self._level(path).add(self._parts(path), (read, rejecting, required, strict), schema, Use(label, loc, read))
         return Value(spec, read, path.scope, slot)
 
     def _level(self, path: Path) -> Slots:

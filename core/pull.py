@@ -13,13 +13,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from core.collector import long_lived
 from core.connector import Ask, Connector, Page, Resource
 from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
 from core.lake import Lake
@@ -101,6 +103,7 @@ def pull_account(
     prove_twice: bool = True,
     stop: threading.Event | None = None,
     options: Mapping[str, str] | None = None,
+    extra_overlap_s: float = 0.0,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> AccountResult:
     """Read every mapped resource of one account (or those named in `only`) and commit what changed.
@@ -116,9 +119,10 @@ def pull_account(
     ask = Ask(
         "", (), now, full=full, since=since, known_ids=_known_ids(lake, mapping, account),
         linked_ids=partial(linked_ids, lake, connector.name), options=dict(options or {}),
+        extra_overlap_s=extra_overlap_s,
     )  # fmt: skip
     run = _AccountRun(place, session, mapping, ask, on_progress, stop or threading.Event())
-    with _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
+    with long_lived(), _lease(place) as run.keep_lease, ThreadPoolExecutor(1, thread_name_prefix=f"pull-{account}") as run.ahead:
         if ledger.abandon_batches(account):
             lake.sweep_orphans()
         for resource in in_order(connector.readable(mapping.reads), mapping.resources, only):
@@ -183,7 +187,8 @@ class _AccountRun:
         self.place.ledger.set_count(reading.count)
         ask = replace(self.ask, resource=resource.name, fields=tuple(reading.compiled.fields_asked), state=reading.state, full=reading.full)
         if made := self.mapping.reads.get(resource.name):
-            ask = replace(ask, reads=made.options)
+            compiled = self.mapping.resources[resource.name]
+            ask = replace(ask, reads=made.options, types=compiled.types, timezone=compiled.timezone)
         for page in one_ahead(resource.read(self.session, ask), self.ahead):
             rows = reading.page(page)
             self.on_progress(self.place.account, resource.name, rows, page.total)
@@ -203,19 +208,38 @@ class _AccountRun:
 
 
 def one_ahead(pages: Iterator[Page], pool: ThreadPoolExecutor) -> Iterator[Page]:
-    """The pages, with exactly one being fetched while the one before is worked on."""
-    future: Future[Page | None] | None = pool.submit(next, pages, None)
+    """The pages, with exactly one being fetched while the one before is worked on. One task of the pool fetches them all."""
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    ready: SimpleQueue[Page | _Trouble | None] = SimpleQueue()
+    left = threading.Event()
+
+    def fetch() -> None:
+        while wanted.get() and not left.is_set():
+            try:
+                ready.put(next(pages, None))
+            except BaseException as error:
+                ready.put(_Trouble(error))
+
+    fetching = pool.submit(fetch)
+    wanted.put(True)
     try:
-        while future is not None and (page := future.result()) is not None:
-            future = pool.submit(next, pages, None)
+        while (page := ready.get()) is not None:
+            if isinstance(page, _Trouble):
+                raise page.error
+            wanted.put(True)
             yield page
-        future = None
     finally:
-        if future is not None and not future.cancel():
-            future.exception()  # wait for the page in flight; its trouble no longer matters
+        left.set()
+        wanted.put(False)
+        fetching.result()  # wait for the page in flight; its trouble no longer matters
         close = getattr(pages, "close", None)
         if close is not None:
             close()
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    error: BaseException
 
 
 def _known_ids(lake: Lake, mapping: Any, account: str) -> Callable[[str], Iterator[Sequence[str]]]:

@@ -6,6 +6,7 @@ number, the cursor, the pages and the counts. Killed anywhere, nothing is lost a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -86,6 +87,15 @@ class _Pending:
     marks: Marks | None = None
 
 
+@dataclass
+class _Before:
+    """A page as an earlier pass read it. `held`: the lake still holds what was made from it."""
+
+    rows: int
+    marks: Marks
+    held: bool = False
+
+
 class Reading:
     """The reading of one resource. Call `page` for each page in order, then `finish`; `flush` at any time."""
 
@@ -105,6 +115,8 @@ class Reading:
         self.passes: dict[str, PassCount] = {}
         self.count = Count(place.run_id, place.account, resource.name)
         self.present = False
+        self._left: list[str] = []
+        self._notes: list[str] = []
         self._covered = {_span(text) for text in (self._open or {}).get("covers", ())}
         self.unfinished: dict[str, None] = {}  # why, in the order of the pages
         self._blind = bool(self._open and self._open["blind"])  # rows that could not be read may be records we know
@@ -113,7 +125,9 @@ class Reading:
         self._pending: list[_Pending] = []
         self._rejects: list[RejectRow] = []
         self._since_flush = 0
-        self._cache: dict[bytes, PageRow] = {}
+        self._unread: Counter[str] = Counter()
+        self._cache: dict[bytes, _Before] = {}
+        self._checked_at = -1  # the index's count of changes then
 
     # -- what is known, loaded when the first row comes ------------------------------------------------------------------------
     @cached_property
@@ -145,16 +159,20 @@ class Reading:
         known = self._known(digest)
         if known is not None:
             rows, rejected = known.rows, 0
-            self._pending.append(_Pending(digest, self._seq, page.pass_name, rows, 0, marks=Marks.unpacked(known.marks)))
+            self._pending.append(_Pending(digest, self._seq, page.pass_name, rows, 0, marks=known.marks))
             self.count = replace(self.count, skipped_pages=self.count.skipped_pages + 1)
         else:
             read = self._batch.add(self.compiled, page)
             rows, rejected = read.rows, len(read.rejects)
             self._note(read.rejects)
+            self._warn(read.unread)
             self._pending.append(_Pending(digest, self._seq, page.pass_name, rows, rejected, dict(self._batch.sizes)))
         counts.kept, counts.rejected = counts.kept + rows, counts.rejected + rejected
         self._count(kept=rows, rejected=rejected, pages=1)
         self.state, self.present, self._seq = page.state, self.present or page.present, self._seq + 1
+        self.whole |= page.whole
+        self._left += [page.left] if page.left else []
+        self._notes += [page.note] if page.note else []
         self._covered |= {page.covers} if page.covers else set()
         if page.unfinished:
             self.unfinished[page.unfinished] = None
@@ -174,16 +192,25 @@ class Reading:
             counts.totals[:] = [min(counts.totals), max(counts.totals)]
         return counts
 
-    def _known(self, digest: bytes) -> PageRow | None:
+    def _known(self, digest: bytes) -> _Before | None:
         """The page, when these very bytes were read before and everything made from them is still what the lake holds."""
         if digest not in self._cache:
             if digest not in self._digests:
                 return None
             pass_id, seq = self._digests[digest]
             rows = self.place.ledger.pages(self.place.account, self.resource.name, pass_id, seq, _PAGES_AHEAD)
-            self._cache = {row.digest: row for row in rows}
-        row = self._cache.get(digest)
-        return row if row is not None and self.store.index.holds(Marks.unpacked(row.marks)) else None
+            self._cache = {row.digest: _Before(row.rows, Marks.unpacked(row.marks)) for row in rows}
+            self._check()
+        if self._checked_at != self.store.index.changes:
+            self._check()
+        known = self._cache.get(digest)
+        return known if known is not None and known.held else None
+
+    def _check(self) -> None:
+        """Compare all pages looked up ahead with the index as it is now."""
+        self._checked_at = self.store.index.changes
+        for known, held in zip(self._cache.values(), self.store.index.holds([k.marks for k in self._cache.values()]), strict=True):
+            known.held = held
 
     def _note(self, rejects: Sequence[Rejected]) -> None:
         """Park rejects, and count the records they are as listed."""
@@ -191,6 +218,16 @@ class Reading:
         self._rejects += [RejectRow(r.vendor_id, r.place, r.reason) for r in rejects[:room]]
         if rejects:
             self._blind |= not self.store.list_rejects([r.vendor_id for r in rejects], _EARLIER)
+
+    def _warn(self, unread: Sequence[tuple[str, Rejected]]) -> None:
+        """Values that count as empty are told beside the rejects, and counted by field in the resource's reason."""
+        self._unread.update(label for label, _ in unread)
+        room = max(0, REJECTS_KEPT - self.count.rejected - len(self._rejects))
+        self._rejects += [RejectRow(r.vendor_id, r.place, r.reason) for _, r in unread[:room]]
+
+    def _unread_note(self) -> str:
+        fields = ", ".join(f"{label} {n}" for label, n in sorted(self._unread.items()))
+        return f"{self._unread.total()} values could not be read and count as empty ({fields})" if fields else ""
 
     def _count(self, **more: int) -> None:
         self.count = replace(self.count, **{name: getattr(self.count, name) + n for name, n in more.items()})
@@ -278,7 +315,10 @@ class Reading:
             named = ", ".join(f"{n} rows of {name!r}" if name != "main" else f"{n} rows" for name, n in missing.items())
             reason = f"the vendor counts {sum(totals)}, {named} did not come; the next run reads them again"
             return self.close_with("partial", reason, state=self.started_from)
-        notes = ["the mapping changed: read whole"] if self.remapped else []
+        if self._left:
+            return self.close_with("partial", "; ".join(self._left), state=self.state)
+        notes = (["the mapping changed: read whole"] if self.remapped else []) + self._notes
+        notes.append(self._unread_note())
         if self.whole and self.present:
             notes.append(self._sweep())
         elif self._covered:

@@ -15,7 +15,10 @@ import ibis
 import orjson
 import pyarrow as pa
 
+from core.compiled import Compiled
+from core.compiled import as_of as moment
 from core.rules import RULES, Context, Rule
+from core.rules.rule import SIDES
 from core.tables import as_table
 from core.thresholds import enabled, severity
 
@@ -41,6 +44,7 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
+_SIDES = ibis.schema(SIDES).to_pyarrow()
 _ORDER = ("entity_kind", "entity_id", "field", "part", "account", "resource", "vendor_id")
 _STICKY = ("accepted", "muted")  # what a person decided about a finding stays
 
@@ -53,17 +57,18 @@ def reconcile(
     as_of: datetime,
     previous_findings: pa.Table | None = None,
     rules: Iterable[str] | None = None,
+    compiled: Compiled | None = None,
 ) -> pa.Table:
     """All findings as of an instant, most severe first (columns: FINDINGS).
 
     A finding seen before keeps first_seen and what a person decided about it; one that is gone comes back once more as
     `fixed`. JSON columns: records [[account, resource, id]…], values {account: value}, fix {account, resource, vendor_id,
-    field, value, policy, before?, pipeline?} or null, evidence {why, notes, …}.
+    field, value, policy, before?, pipeline?} or null, evidence {why, notes, …}. `compiled` keeps the rules' queries.
     """
     del members  # the facts stand on them already
-    ctx = Context(tables, facts, funnel, as_of)
+    ctx = Context(tables, facts, funnel, as_of, clock=None if compiled is None else moment())
     ids = list(RULES) if rules is None else list(rules)
-    found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx)]
+    found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx, compiled)]
     old = {row["finding_id"]: row for row in previous_findings.to_pylist()} if previous_findings is not None else {}
     current = [_aged(row, old.get(row["finding_id"]), as_of) for row in found]
     gone = _fixed(old, {row["finding_id"] for row in current}, ids)
@@ -71,9 +76,14 @@ def reconcile(
     return pa.Table.from_pylist(rows, schema=FINDINGS)
 
 
-def findings_of(rule: Rule, ctx: Context) -> list[dict[str, Any]]:
+def findings_of(rule: Rule, ctx: Context, compiled: Compiled | None = None) -> list[dict[str, Any]]:
     """The findings of one rule, without their history."""
-    sides = rule.detect(ctx).distinct().order_by(*_ORDER).to_pyarrow().to_pylist()
+
+    def query() -> ibis.Table:
+        return rule.detect(ctx).distinct().order_by(*_ORDER)
+
+    found = query().to_pyarrow() if compiled is None else compiled.rows(rule.id, query, _SIDES, ctx.as_of)
+    sides = found.to_pylist()
     groups = groupby(sides, key=lambda s: (s["entity_kind"], s["entity_id"], s["field"], s["part"]))
     return [_finding(rule, ctx, key, list(group)) for key, group in groups]
 

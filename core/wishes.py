@@ -7,6 +7,7 @@ belong to people are only ever wished by a finding's safe fix, and only when the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,8 @@ from core.errors import UserError
 from core.mapping import Mapping as VendorMapping
 from core.mapping import Push
 
-# A fix names our field; a push names what it is written from.
-_SOURCES = {"owner": "owner_id", "marketable": "opt_out", "stage": "deal_stage"}
+_SOURCES = {"owner": "owner_id"}  # a fix names our field; a push names what it is written from
+_DAY, _NOON = re.compile(r"\d{4}-\d\d-\d\d"), "T12:00:00Z"  # a day as an instant: at noon it is the same day in every time zone but two
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
 
 
@@ -147,11 +148,10 @@ def _vendor_value(push: Push, mapping: VendorMapping, fix: Mapping[str, Any], bo
     value = fix.get("value")
     if push.source == "owner_id":
         return book.owners.get((str(fix["account"]), str(value).lower()))
-    if push.source == "opt_out" and fix["field"] == "marketable":
-        value = {"false": "true", "true": "false"}.get(str(value).lower())
     if push.table and value is not None:
         return mapping.vendor_stage(push.table, str(value), fix.get("pipeline"))
-    return push.values.get(str(value)) if push.values is not None else value
+    value = push.values.get(str(value)) if push.values is not None else value
+    return f"{value}{_NOON}" if push.type == "datetime" and _DAY.fullmatch(str(value)) else value
 
 
 def _text(value: Any) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.connector import Live
 from core.errors import TundishError
+from core.fit import definitions, unfit
 from core.yaml_positions import did_you_mean
 from jobs.wiring import Hub
 
@@ -31,7 +32,7 @@ def check_account(hub: Hub, name: str) -> list[Check]:
             checks = [Check(name, "credentials", "ok", opened.connector.probe(opened.session)), *_warnings(hub, name)]
             if opened.connector.discover:
                 live = opened.connector.discover(opened.session)
-                checks += _fields(hub, name, live) + _stages(hub, name, live)
+                checks += _fields(hub, name, live) + _pushes(hub, name, live) + _stages(hub, name, live)
             return checks
     except TundishError as problem:
         return [Check(name, "credentials", "error", problem.message, problem.next_step, problem.exit_code)]
@@ -62,6 +63,20 @@ def _fields(hub: Hub, name: str, live: Live) -> list[Check]:
             checks.append(Check(name, "fields", "warning", text, f"create it, or take it out of {mapping.path}"))
     total = sum(len(p) for p in known.values())
     return checks or [Check(name, "fields", "ok", f"every mapped field exists ({total} live fields in {len(known)} resources)")]
+
+
+def _pushes(hub: Hub, name: str, live: Live) -> list[Check]:
+    """Fields of people's that the mapping writes and the account has not, or does not let anybody write."""
+    known, checks = definitions(live.fields), []
+    resources = {t.name: t.resource for t in hub.connectors[name].targets}
+    for push in hub.setup.mappings[name].push:
+        found = known.get((resources[push.target], push.field))
+        if push.field.startswith("tag:") or (push.owned and not found):
+            continue
+        reason = "the account has no such field" if not found else unfit(found[0], None) if not found[0].writable else ""
+        if reason:
+            checks.append(Check(name, "push", "warning", f"{push.target}.{push.field}: {reason}", f"take it out of `push:` ({push.where})"))
+    return checks
 
 
 def _stages(hub: Hub, name: str, live: Live) -> list[Check]:

@@ -16,6 +16,7 @@ from core.ledger import Count
 from core.pipeline import Understanding, apply_plan, make_plan, understand, undo_run
 from core.plan import SourceSize
 from core.pull import AccountResult, in_waves, pull_account
+from core.retention import retain
 from jobs import show
 from jobs.wiring import Hub
 
@@ -99,6 +100,7 @@ def _pull(
     return pull_account(
         opened.connector, opened.session, hub.setup.mappings[opened.name], hub.ledger, hub.lake, run_id, account=opened.name,
         now=hub.clock(), full=full, since=since, only=only, on_progress=on_progress, stop=STOP,
+        extra_overlap_s=hub.config.limits.extra_overlap_s,
     )  # fmt: skip
 
 
@@ -124,6 +126,10 @@ def check_rules(rules: Sequence[str]) -> None:
 def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
     """Resolve, reconcile and measure what the lake holds."""
     now = hub.clock()
+    if as_of is not None and as_of > now:  # nothing is known of it, but every open deal would be "past its close date" there
+        raise UserError(
+            f"--as-of {as_of:%Y-%m-%d %H:%M} UTC lies in the future", next_step="give an instant that is over, or leave it out for now"
+        )
     run_id = hub.ledger.start_run("reconcile", now, {"as_of": (as_of or now).isoformat()})
     try:
         found = understand(hub.line, run_id, now, as_of=as_of)
@@ -210,6 +216,20 @@ def run_undo(hub: Hub, apply_id: str, *, only: Callable[[Change], bool] | None =
     with _lease(hub, "apply"), hub.hands(writes=True, names=sorted({c.account for c in changes})) as hands:
         run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only)
     return Done(run_id, hub.line.plans.plan_of(apply_id), tuple(outcomes), len(changes))
+
+
+def run_compact(hub: Hub, vacuum_hours: int = 168) -> dict[str, Any]:
+    """Keep the lake small: leave out what the funnel's `retention` no longer wants, join files, drop unused ones."""
+    with _lease(hub, "compact"):
+        orphans = hub.lake.sweep_orphans()
+        expired = retain(hub.lake, hub.ledger, hub.setup.funnel.retention, hub.clock())
+        return {"orphan_rows": orphans, "expired": expired, "rewritten": hub.lake.compact(), "dropped_files": hub.lake.vacuum(vacuum_hours)}
+
+
+def compact_text(done: Mapping[str, Any]) -> str:
+    expired = ", ".join(f"{n} {name}" for name, n in done["expired"].items() if n) or "nothing"
+    files = f"{sum(done['rewritten'].values())} files rewritten, {done['dropped_files']} old files dropped"
+    return f"{done['orphan_rows']} orphan rows removed, past their retention: {expired}, {files}"
 
 
 def _lease(hub: Hub, name: str) -> Any:

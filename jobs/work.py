@@ -149,9 +149,8 @@ def _apply(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, 
 
 
 def _compact(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
-    hub.lake.sweep_orphans()
-    files = hub.lake.compact()
-    result.add("compact", {"rewritten": files}, f"{sum(files.values())} files rewritten")
+    done = steps.run_compact(hub)
+    result.add("compact", done, steps.compact_text(done))
 
 
 def _check(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:

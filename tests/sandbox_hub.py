@@ -31,6 +31,7 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 RecordKey = tuple[str, str, str, str]  # kind, account, resource, vendor id
 Leaves = dict[tuple[str, ...], Any]  # path in the emulators' dumps → value
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+FRACTION = re.compile(r"-?\d+\.\d+")
 STAMPS = re.compile(r"modified|changed|updated", re.IGNORECASE)  # what says when and by whom, not what
 
 
@@ -117,7 +118,7 @@ def true_records(truth: Mapping[str, Any], vendors: Sequence[str] = VENDORS) -> 
 
 
 def state(emulators: Mapping[str, Emulator]) -> Leaves:
-    """All emulators' dumps as path → value. Empty and absent are one; instants and who wrote last are left out."""
+    """All emulators' dumps as path → value, without instants and who wrote last. Empty and absent are one, as are 18000 and "18000.00"."""
     return {path: value for name, e in emulators.items() for path, value in leaves(e.dump(), (name,))}
 
 
@@ -131,7 +132,7 @@ def leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
             own = (value.get("id") or value.get("Id")) if isinstance(value, Mapping) else None
             yield from leaves(value, (*path, str(own or i)))
     elif node not in (None, "") and not INSTANT.match(str(node)):
-        yield path, node
+        yield path, str(node).rstrip("0").rstrip(".") if FRACTION.fullmatch(str(node)) else str(node)
 
 
 def own_id(vendor_id: str) -> str:

@@ -33,6 +33,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: bytes
+    port: int = 0  # of the caller: says which connection it was
 
 
 class Vendor:
@@ -58,7 +59,7 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+            asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body, self.client_address[1])
             answer = vendor.next(asked)
             if answer.silent:
                 vendor.ended.wait(10)
@@ -76,7 +77,7 @@ def _handler(vendor: Vendor) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(data[: len(data) // 2] if answer.cut else data)
             self.close_connection = self.close_connection or answer.cut or answer.headers.get("Content-Length") == ""
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_CONNECT = answer
 
         def log_message(self, *_: Any) -> None:
             """Quiet."""

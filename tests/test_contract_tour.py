@@ -87,11 +87,11 @@ def own_ids(records: set[tuple[str, str, str]]) -> set[tuple[str, str]]:
     return {(resource, own_id(vendor_id)) for _, resource, vendor_id in records}
 
 
-def ids_of(sandbox: Standing, resource: str) -> list[str]:
-    """Live records of a resource that may be written: converted ones are read-only everywhere."""
+def ids_of(sandbox: Standing, vendor: str, resource: str) -> list[str]:
+    """Live records of a vendor's resource that may be written: converted ones are read-only everywhere."""
     people = sandbox.hub.lake.current("person")
     converted = set(people.filter(people.converted).vendor_id.to_pyarrow().to_pylist())
-    return sorted(key[2] for key in live_records(sandbox.hub) if key[1] == resource and key[2] not in converted)
+    return sorted(key[2] for key in live_records(sandbox.hub) if key[:2] == (vendor, resource) and key[2] not in converted)
 
 
 def edit(sandbox: Standing, vendor: str, target: Target, ids: list[str], value: str | None) -> None:
@@ -168,7 +168,7 @@ def test_edits_at_the_very_instant_of_the_last_read_are_all_picked_up_and_nothin
     for turn in (0, 1):  # the second edit carries the same stamp as the first, which was read already
         edited = set()
         for target in FIELDS[vendor]:
-            ids = ids_of(sandbox, target.resource)[turn * 2 : turn * 2 + 2]
+            ids = ids_of(sandbox, vendor, target.resource)[turn * 2 : turn * 2 + 2]
             sandbox.clock.advance(instant - sandbox.clock.now())
             edit(sandbox, vendor, target, ids, f"Edited {turn}")
             edited |= {(target.resource, i) for i in ids}
@@ -272,7 +272,7 @@ def test_a_read_only_session_refuses_writes_before_any_byte(writable: str, toure
     before = sandbox.writes()
     with sandbox.hub.account(vendor) as opened:
         for target in FIELDS[vendor]:
-            [vendor_id, *_] = ids_of(sandbox, target.resource)
+            [vendor_id, *_] = ids_of(sandbox, vendor, target.resource)
             with pytest.raises(ReadOnlyError):
                 list(target.write(opened.session, [Write("k", vendor_id, {written_fields(vendor)[target.resource]: "Nobody"})]))
     assert sandbox.writes() == before
@@ -286,7 +286,7 @@ def test_what_is_written_can_be_read_back_and_cleared(writable: str, toured: dic
             if target.ensure:
                 target.ensure(opened.session, [push.as_field()])
                 assert list(target.ensure(opened.session, [push.as_field()])) == []
-            ids = ids_of(sandbox, target.resource)[:3]
+            ids = ids_of(sandbox, vendor, target.resource)[:3]
             for value in ("Proposing", None):
                 results = list(target.write(opened.session, [Write(f"w{i}", i, {push.field: value}) for i in ids]))
                 assert {(r.key, r.ok) for r in results} == {(f"w{i}", True) for i in ids}
@@ -297,7 +297,7 @@ def test_a_record_that_is_not_there_fails_alone(writable: str, toured: dict[str,
     vendor, sandbox = writable, toured[writable]
     with sandbox.hub.account(vendor, writes=True) as opened:
         for target in FIELDS[vendor]:
-            name, ids = written_fields(vendor)[target.resource], ids_of(sandbox, target.resource)
+            name, ids = written_fields(vendor)[target.resource], ids_of(sandbox, vendor, target.resource)
             one, other, ghost = ids[0], ids[-1], ids[0][:-7] + "9999" + ids[0][-3:]
             was = target.read_back(opened.session, [one, other, ghost], [name])
             assert set(was) == {one, other}
@@ -373,8 +373,8 @@ def test_no_secret_and_no_address_is_ever_logged(vendor: str, stand: Stand, capl
     with caplog.at_level(logging.DEBUG, logger="tundish"):
         sync(sandbox)
         for target in FIELDS[vendor]:
-            edit(sandbox, vendor, target, ids_of(sandbox, target.resource)[:2], "Quiet")
+            edit(sandbox, vendor, target, ids_of(sandbox, vendor, target.resource)[:2], "Quiet")
     lines = [record.getMessage() + (record.exc_text or "") for record in caplog.records]
-    assert len(lines) > 10
+    assert len(lines) > (10 if sandbox.emulators[vendor].wired else 2)  # without a wire no request is logged
     assert [line for line in lines if E_MAIL.search(line)] == []
     assert [line for line in lines if any(secret in line for secret in secrets)] == []

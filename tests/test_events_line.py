@@ -15,10 +15,13 @@ from pulled import Place, Toy
 from pulled import connector as toy_connector
 from scripted_vendor import Answer, Vendor, fault, serve, transport
 
+from core import ledger_tables as t
 from core.apply import Hand
 from core.change import Plan
 from core.connector import Connector, Target, Write, WriteResult
 from core.http import Transport
+from core.lake_links import carried_ids
+from core.ledger_events import forget_events
 from core.mapping import compile_mapping
 from core.pipeline import Line, apply_plan, make_plan, understand, undo_run
 
@@ -149,6 +152,20 @@ def test_an_idempotent_vendor_is_asked_again_by_the_wire_with_the_same_id(place:
         assert hub.apply(hub.plan()) == {"11.1": "applied", "22.2": "applied"}
         assert hub.heard() == ["11.1", "11.1", "11.1", "22.2"]
         assert len({json.loads(asked.body)["id"] for asked in vendor.asked}) == 2
+
+
+def test_who_is_forgotten_leaves_no_visitors_id_but_is_not_told_of_again(place: Place) -> None:
+    with serve() as vendor:
+        hub = Hub(place, vendor)
+        hub.apply(hub.plan())
+        assert carried_ids(place.lake, [("toy", "people", "1"), ("toy", "people", "4")]) == {"11.1"}
+        forget_events(place.ledger, carried_ids(place.lake, [("toy", "people", "1")]))
+        with place.ledger.read() as c:
+            left = repr([tuple(row) for table in (t.change, t.pushed, t.outcome) for row in c.execute(table.select())])
+        assert "11.1" not in left
+        assert "ads" not in left
+        assert "22.2" in left
+        assert hub.plan().changes == ()  # the CRM still has the record here: its event is known by its own id
 
 
 def test_planning_sends_nothing(place: Place) -> None:

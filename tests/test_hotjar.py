@@ -77,6 +77,15 @@ def test_more_surveys_than_a_page_are_read_with_their_questions() -> None:
     assert {len(row["questions"]) for row in rows(pages)} == {1}
 
 
+def test_discover_lists_the_questions_by_the_ids_that_answers_name() -> None:
+    choice = question("q9", "single-option", "Why?") | {"choices": [{"text": "Price", "allow_comment": False}, "Other"]}
+    with site(seed({}, NPS, survey("2", choice))) as place, place.open() as session:
+        assert CONNECTOR.discover
+        found = {f.path: (f.label, f.type, f.options) for f in CONNECTOR.discover(session).fields}
+    assert found["q9"] == ("Survey 2: Why?", "single-option", ("Price", "Other"))
+    assert set(found) == {"q1", "q2", "q9"}
+
+
 # -- reading on ----------------------------------------------------------------------------------------------------------------
 def test_later_only_what_may_still_change_is_read() -> None:
     with site(seed({"1": hourly(300)})) as place:
@@ -227,7 +236,8 @@ def test_an_unknown_profile_is_refused_with_those_there_are() -> None:
 def everything(place: Site) -> Iterator[str]:
     """Do all that the connector can do."""
     with place.open() as session:
-        yield CONNECTOR.probe(session)
+        assert CONNECTOR.discover
+        yield f"{CONNECTOR.probe(session)} {CONNECTOR.discover(session)}"
     for resource in CONNECTOR.resources:
         for asked in ({}, {"full": True}, {"since": START - DAY}):
             yield str(len(place.read(resource.name, **asked)))

@@ -286,8 +286,37 @@ def test_one_connection_serves_many_calls() -> None:
     with serve() as vendor, transport() as t:
         for _ in range(5):
             t.send("GET", f"{vendor.url}/x")
-        (pool,) = t._wire._pools.values()
-        assert (pool.num_connections, pool.num_requests) == (1, 5)
+        (lines,) = t._wire._lines.values()
+        assert len(lines._idle) == 1
+    assert len({a.port for a in vendor.asked}) == 1
+
+
+def test_a_connection_the_vendor_closed_while_it_was_idle_is_not_used_again() -> None:
+    with (
+        serve(Answer(200, b"a", {"Connection": "close"}), Answer(200, b"b", {"Content-Length": ""})) as vendor,
+        transport(writes=True) as t,
+    ):
+        assert [t.send("POST", f"{vendor.url}/x", body=b"{}").data for _ in range(3)] == [b"a", b"b", b"{}"]
+        assert t.spent()["retries"] == 0
+    assert len({a.port for a in vendor.asked}) == 3
+
+
+def test_a_header_given_twice_keeps_both_values() -> None:
+    with serve(Answer(200, b"{}", {"X-Name": "a", "x-name": "b"})) as vendor, transport() as t:
+        assert t.send("GET", f"{vendor.url}/x").headers["x-name"] == "a, b"
+
+
+def test_what_a_client_did_not_quote_is_quoted() -> None:
+    with serve() as vendor, transport() as t:
+        t.send("GET", f"{vendor.url}/a b?q=Zoë|%20x\r\nHost: evil")
+    assert vendor.asked[0].path == "/a%20b?q=Zo%C3%AB|%20xHost:%20evil"
+
+
+def test_a_proxy_is_asked_for_the_host_and_its_refusal_is_told() -> None:
+    refused = pytest.raises(VendorUnavailable, match=r"cannot connect to api.example.com")
+    with serve(Answer(502)) as proxy, transport(proxy_url=proxy.url, attempts=1) as t, refused:
+        t.send("GET", "https://api.example.com/x")
+    assert [(a.method, a.path) for a in proxy.asked] == [("CONNECT", "api.example.com:443")]
 
 
 def test_redirects_are_followed_on_the_same_host_for_reads_only() -> None:
@@ -331,8 +360,8 @@ def test_a_rewritten_prefix_is_a_whole_one() -> None:
 
 def test_https_verifies_the_certificate() -> None:
     with transport() as t:
-        pool = t._wire._pool(locate("https://api.example.com/x"))
-        context = pool.conn_kw["ssl_context"]
+        context = t._wire._straight(locate("https://api.example.com/x"))._tls
+    assert context is not None
     assert context.check_hostname
     assert context.verify_mode.name == "CERT_REQUIRED"
 

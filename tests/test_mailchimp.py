@@ -320,36 +320,6 @@ def test_a_refusal_for_compliance_is_known_by_each_of_its_names(wording: str) ->
     assert "who@acme.test" not in found.message
 
 
-def test_tags_are_statements_and_start_no_automation() -> None:
-    with account(world([person(1, tags=["Cold"])]), writes=True) as mc:
-        fields = ["+tag:Hot", "-tag:Cold", "+tag:Cold"]
-        assert mc.read_back([vid(1)], fields)[vid(1)] == {"+tag:Hot": None, "-tag:Cold": None, "+tag:Cold": "true"}
-        assert mc.write(Write("a", vid(1), {"+tag:Hot": "true", "-tag:Cold": "true"}))["a"].ok
-        assert mc.read_back([vid(1)], fields)[vid(1)] == {"+tag:Hot": "true", "-tag:Cold": "true", "+tag:Cold": None}
-        mc.emulator.clock.advance(5)
-        assert mc.read_back([vid(1)], fields)[vid(1)] == {"+tag:Hot": "true", "-tag:Cold": "true", "+tag:Cold": None}
-        assert mc.session.tags_sent == {}
-        assert mc.emulator.audiences.automations_started == []
-        mc.write(Write("u", vid(1), {"+tag:Hot": None}))  # undone
-        mc.emulator.clock.advance(5)
-        assert mc.read_back([vid(1)], ["+tag:Hot"])[vid(1)] == {"+tag:Hot": None}
-
-
-def test_a_tag_with_a_prefix_replaces_its_siblings_only() -> None:
-    with account(world([person(1, tags=["stage:lead", "stage:old", "Vip"]), person(2)]), writes=True) as mc:
-        assert mc.read_back([vid(1)], ["tag:stage:"])[vid(1)] == {"tag:stage:": "lead, old"}
-        results = mc.write(Write("a", vid(1), {"tag:stage:": "mql"}), Write("b", vid(2), {"tag:stage:": "mql", "NOTE": "n"}))
-        assert results["a"].ok
-        assert results["b"].ok
-        for _ in "before and after Mailchimp shows it":
-            found = mc.read_back([vid(1), vid(2)], ["tag:stage:", "+tag:Vip"])
-            assert found == {vid(1): {"tag:stage:": "mql", "+tag:Vip": "true"}, vid(2): {"tag:stage:": "mql", "+tag:Vip": None}}
-            mc.emulator.clock.advance(1)
-        mc.write(Write("u", vid(1), {"tag:stage:": None}))
-        mc.emulator.clock.advance(5)
-        assert mc.read_back([vid(1)], ["tag:stage:"])[vid(1)] == {"tag:stage:": None}
-
-
 def test_reading_back_leaves_out_who_is_gone_or_changed_address() -> None:
     with account(world([person(i) for i in range(40)])) as mc:
         mc.emulator.audiences.forget(A, "p1@acme.test")

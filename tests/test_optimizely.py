@@ -204,14 +204,26 @@ def test_a_deleted_experiment_is_told_by_the_feed_and_marked(web: Account) -> No
     assert record["deleted"] is True
 
 
-def test_many_changes_are_read_as_a_list(web: Account) -> None:
+def test_many_changes_are_read_as_a_list_and_the_deleted_among_them_are_told(web: Account) -> None:
     state = last(web.read("experiments"))
     for i in range(110):
         made = {**web.emulator.store.kinds["experiments"][E2], "id": E1 + 10_000 + i, "name": f"N{i}"}
         web.emulator.store.create("experiments", made)
+    web.emulator.store.delete("experiments", NOT_STARTED)
     web.emulator.log.clear()
-    assert len(web.rows("experiments", state=state)) == 116
+    rows = web.rows("experiments", state=state)
+    assert len(rows) == 116
+    assert [row["id"] for row in rows if row.get("deleted")] == [NOT_STARTED]
     assert len(web.asked("/v2/experiments")) == 2
+
+
+def test_a_project_that_comes_into_sight_later_is_read_whole(web: Account) -> None:
+    web.emulator.hidden.add(WEB)
+    state = last(web.read("experiments"))
+    web.emulator.hidden.clear()
+    web.session._kept.clear()  # as a new session would
+    web.clock.advance(40 * 86_400)
+    assert len(web.rows("experiments", state=state)) == 6
 
 
 def test_a_change_at_the_very_second_of_the_last_read_is_seen(web: Account) -> None:
@@ -551,3 +563,5 @@ def test_the_account_lists_its_custom_events(web: Account) -> None:
     assert CONNECTOR.discover is not None
     live = CONNECTOR.discover(web.session)
     assert {f.path for f in live.fields if f.resource == "events"} == {*EVENTS, "dosed"}
+    for name in ("experiments", "rules"):
+        assert set(MAPPING.resource(name).fields_asked) <= {f.path for f in live.fields if f.resource == name}

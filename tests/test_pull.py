@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pytest
 from pulled import MAPPING, NOW, Place, Toy, connector, mapping, person
 
+from core.collector import long_lived
 from core.connector import Ask, Page
 from core.errors import CredentialsError, UserError, VendorError, VendorUnavailable
 from core.fingerprints import Index, Marks, marks_of
@@ -172,8 +174,18 @@ def test_a_read_that_says_it_is_not_at_its_end_is_partial_and_goes_on_from_there
     assert sorted(place.people()) == [str(i) for i in range(1, 9)]
 
 
-def test_a_bad_row_is_parked_with_its_place_and_the_rest_is_kept(place: Place) -> None:
+def test_a_value_that_cannot_be_read_is_told_and_counted_by_field_and_its_record_is_kept(place: Place) -> None:
     place.toy.people[2]["email"] = "no address"
+    result = place.pull()
+    assert (result.status, result.counts[0].kept, result.counts[0].rejected) == ("done", 8, 0)
+    assert result.counts[0].reason == "1 values could not be read and count as empty (email 1)"
+    (told,) = place.ledger.rejects(place.run_id)
+    assert (told.vendor_id, told.reason) == ("3", "email: not a value of type email; read as empty")
+    assert told.place.startswith("mapping.yaml:")
+
+
+def test_a_bad_row_is_parked_with_its_place_and_the_rest_is_kept(place: Place) -> None:
+    place.toy.people[2]["gone"] = "perhaps"
     result = place.pull()
     assert (result.status, result.counts[0].kept, result.counts[0].rejected) == ("done", 7, 1)
     (reject,) = place.ledger.rejects(place.run_id)
@@ -271,7 +283,7 @@ def test_a_resource_that_is_swept_believes_one_pass_unless_most_records_vanish(p
 def test_a_known_record_whose_row_cannot_be_read_is_not_taken_for_gone(place: Place) -> None:
     swept = connector(deletes="sweep")
     place.pull(connector=swept)
-    place.toy.people[2]["email"] = "no address"
+    place.toy.people[2]["gone"] = "perhaps"
     result = place.pull(now=LATER, connector=swept)
     assert (result.counts[0].rejected, result.counts[0].deleted) == (1, 0)
     assert "3" in place.people()
@@ -373,14 +385,23 @@ def test_the_index_agrees_with_a_dictionary() -> None:
     rng = np.random.default_rng(7)
     index, model = Index(), dict[int, int]()
     for _ in range(40):
-        ids = np.unique(rng.integers(0, 500, 60).astype(np.uint64))
+        ids = rng.permutation(np.unique(rng.integers(0, 500, 60).astype(np.uint64)))
         contents = rng.integers(0, 9, len(ids)).astype(np.uint64)
         index.put(Marks(ids, contents, np.ones(len(ids), np.uint8)))
         model |= dict(zip(ids.tolist(), contents.tolist(), strict=True))
-        asked = np.arange(600, dtype=np.uint64)
+        asked = rng.permutation(np.arange(600, dtype=np.uint64))
         known, found, _ = index.find(asked)
         assert {int(i): int(c) for i, k, c in zip(asked, known, found, strict=True) if k} == model
     assert len(index) == len(model)
+
+
+def test_the_index_says_which_ids_a_pass_listed_before() -> None:
+    index = Index()
+    for part in ([5, 3], [9, 1, 7]):
+        index.put(Marks(np.array(part, np.uint64), np.zeros(len(part), np.uint64), np.full(len(part), 5, np.uint8)))
+    assert index.see(np.array([9, 3, 9, 2, 3], np.uint64), 1).tolist() == [False, False, True, False, True]
+    assert index.see(np.array([7, 9], np.uint64), 1).tolist() == [False, True]
+    assert index.unseen().tolist() == [1, 5]
 
 
 def test_a_batch_keeps_columns_equally_long_when_pages_map_different_ones() -> None:
@@ -396,3 +417,12 @@ def test_a_batch_keeps_columns_equally_long_when_pages_map_different_ones() -> N
 
 KNOWN_ID = 9512911734743177430
 KNOWN_CONTENTS = [2055328841485059276, 13067075729743137391]
+
+
+def test_the_collector_is_itself_again_after_the_last_pull_is_out() -> None:
+    before = gc.get_threshold()
+    with long_lived():
+        with long_lived():
+            pass
+        assert gc.get_threshold() == (5000, before[1], 1000)
+    assert gc.get_threshold() == before

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from connectors.sandbox.activecampaign import TOKEN, ActiveCampaignEmulator
 from connectors.sandbox.hubspot import HubspotEmulator
 from connectors.sandbox.kit import Clock, serve
 from connectors.sandbox.mailchimp import MailchimpEmulator
@@ -26,15 +27,21 @@ SETTINGS = {
     "hubspot": {"token": "pat-na1-sandbox"},
     "salesforce": {"client_id": "sf-client", "client_secret": "sf-secret", "refresh_token": "sf-refresh"},
     "mailchimp": {"api_key": "sandbox-us1"},
+    "activecampaign": {"api_token": TOKEN},
 }
+CLOCK = Clock(NOW.timestamp())  # of the emulators and of whoever waits for them
 NEVER_IN_THE_WORLD = {"merged_into", "merged_ids", "parent_id"}  # nobody there was merged in every object, nobody is a subsidiary
 
 
 @pytest.fixture(scope="module")
 def urls() -> Iterator[dict[str, str]]:
-    seeds, clock = build(60, 7).seeds, Clock(NOW.timestamp())
+    seeds, clock = build(60, 7).seeds, CLOCK
     hubspot = HubspotEmulator(seeds["hubspot"], clock=clock, limits=False)
-    with serve([hubspot, SalesforceEmulator(seeds["salesforce"], clock=clock), MailchimpEmulator(seeds["mailchimp"], clock=clock)]) as urls:
+    others = [
+        SalesforceEmulator(seeds["salesforce"], clock=clock), MailchimpEmulator(seeds["mailchimp"], clock=clock),
+        ActiveCampaignEmulator(seeds["activecampaign"], clock=clock),
+    ]  # fmt: skip
+    with serve([hubspot, *others]) as urls:
         yield urls
 
 
@@ -43,7 +50,7 @@ def hashes(url: str, name: str, **more: str) -> tuple[dict[str, dict[tuple[str, 
     connector: Connector = importlib.import_module(f"connectors.{name}").CONNECTOR
     mapping = load_mapping(SHIPPED / f"{name}.yaml", connector, timezone="Europe/Berlin", currency="EUR")
     transport = Transport(
-        name, buckets=connector.buckets, fault=connector.fault, safe_posts=connector.safe_posts, sleep=lambda seconds: None
+        name, buckets=connector.buckets, fault=connector.fault, safe_posts=connector.safe_posts, sleep=CLOCK.advance, monotonic=CLOCK.now
     )
     defaults = {s.name: s.default for s in connector.settings if s.default}
     session = connector.open({**defaults, **SETTINGS[name], "base_url": url, "login_url": url, **more}, transport)

@@ -311,6 +311,13 @@ def test_an_event_arrives_as_the_vendors_own_clients_send_it_and_without_the_tok
     assert Decimal(str(report["control"]["value"])) == Decimal("1200.5")
 
 
+def test_many_events_ask_for_the_workspace_once() -> None:
+    with workspace(seed(campaign(1), events={"sale": [(1, 2)]}), writes=True) as place, place.open() as session:
+        for key in "abc":
+            assert [r.ok for r in CONNECTOR.target("events").write(session, [sale(key)])] == [True]
+        assert place.emulator.calls == {"GET /api/v2/accounts/current": 1, "POST /events/t": 3}
+
+
 @pytest.mark.parametrize("trouble", [Fault("error", "events", status=503), Fault("error", "events", status=500), Fault("cut", "events")])
 def test_an_event_whose_fate_is_unknown_is_not_sent_again(trouble: Fault) -> None:
     with workspace(seed(campaign(1), events={"sale": [(1, 2)]}), writes=True) as place:

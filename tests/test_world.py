@@ -34,7 +34,7 @@ def at(text: str) -> datetime:
 
 
 class Seen:
-    """The three seeds by id, and the catalogue's rules written out naively over them: a second opinion, not the product's code."""
+    """The seeds by id, and the catalogue's rules written out naively over them: a second opinion, not the product's code."""
 
     def __init__(self, world: World) -> None:
         hub, force, chimp = (world.seeds[v] for v in ("hubspot", "salesforce", "mailchimp"))
@@ -45,6 +45,7 @@ class Seen:
         self.opps = {o["Id"]: o for o in force["objects"]["Opportunity"]}
         self.sf = {k: [r for r in rows if not r.get("IsDeleted")] for k, rows in force["objects"].items()}
         self.members = [m for rows in chimp["members"].values() for m in rows]
+        self.letters = world.seeds["activecampaign"]["contacts"]
         self.mapped = {s["id"] for s in hub["pipelines"]["deals"][0]["stages"]}
         self.events = {e["properties"]["deal_id"] for e in hub["events"] if e["eventType"].endswith("_close_convert_lead")}
         self.people_of = defaultdict(list)
@@ -111,6 +112,20 @@ class Seen:
             rule = {"unsubscribed": "C-01", "cleaned": "C-03"}.get(m["status"])
             if mailed and rule:
                 self.found[rule].add(member_id(m["email_address"]))
+
+        self._opted_out(by_mail)
+
+    def _opted_out(self, by_mail: dict[str, str]) -> None:
+        """C-01 between ActiveCampaign's lists and the others."""
+        chimp = {m["email_address"].lower(): m for m in self.members}
+        for person in self.letters:
+            c, m = self.contacts.get(by_mail.get(person["email"].lower(), "")), chimp.get(person["email"].lower(), {"status": ""})
+            mailed = (c and c["hs_email_optout"] == "false" and c["hs_marketable_status"] == "true") or m["status"] == "subscribed"
+            statuses = {row["status"]: row["id"] for row in person["lists"]}
+            if 2 in statuses and mailed:
+                self.found["C-01"].add(statuses[2])
+            if 1 in statuses and m["status"] == "unsubscribed":
+                self.found["C-01"].add(statuses[1])
 
     def _linked(self) -> tuple[set[str], set[str], set[str]]:
         sets: tuple[set[str], set[str], set[str]] = (set(), set(), set())
@@ -254,6 +269,11 @@ def test_everything_in_the_truth_exists_in_the_seeds(small: World) -> None:
     known = {("hubspot", kind, row["id"]) for kind, rows in hub["objects"].items() for row in rows}
     known |= {("salesforce", kind, row["Id"]) for kind, rows in force["objects"].items() for row in rows}
     known |= {("mailchimp", "members", member_id(m["email_address"])) for rows in chimp["members"].values() for m in rows}
+    mine = small.seeds["activecampaign"]
+    known |= {("activecampaign", kind, row["id"]) for kind in ("contacts", "accounts", "deals") for row in mine[kind]}
+    known |= {("activecampaign", "contactLists", row["id"]) for person in mine["contacts"] for row in person["lists"]}
+    known |= {("files", "leads", row["badge"]) for row in small.seeds["files"]["leads"]}
+    known |= {("files", "deals", row["registration"]) for row in small.seeds["files"]["deals"]}
     truth = small.truth
     named = [r for part in ("people", "companies", "deals", "planted", "decoys") for row in truth[part] for r in row["records"]]
     assert {tuple(r) for r in named} <= known

@@ -13,6 +13,14 @@ SORTS = {"name": "name", "key": "key", "created_time": "created_time", "updated_
 LIMITS = ((2, 1.0), (120, 60.0))
 
 
+# What the emulator keeps to find rows by, and the vendor does not show: rules and reports name no project.
+UNSHOWN = {"rules": ("project_id",), "reports": ("project_id", "environment_key")}
+
+
+def shown(kind: str, row: Row) -> Row:
+    return {k: v for k, v in row.items() if k not in UNSHOWN[kind]}
+
+
 class Flags:
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -42,7 +50,7 @@ class Flags:
         types, places = request.q("rule_types"), request.q("environments")
         rows = [r for r in rows if not types or r["type"] in types.split(",")]
         rows = [r for r in rows if not places or r["environment_key"] in places.split(",")]
-        return collection(request, ordered(request, rows, SORTS))
+        return collection(request, ordered(request, [shown("rules", r) for r in rows], SORTS))
 
     # https://docs.developers.optimizely.com/feature-experimentation/reference/fetch_ruleset
     def ruleset(self, request: Request) -> Reply:
@@ -51,7 +59,7 @@ class Flags:
         place = self._environment(project, request.params["environment"])
         if flag is None:
             raise gone()
-        rules = {r["key"]: r for r in self._rules_of(flag, place)}
+        rules = {r["key"]: shown("rules", r) for r in self._rules_of(flag, place)}
         body: Row = {"id": flag["id"] * 10 + place.startswith("p"), "flag_key": flag["key"], "environment_key": place, "rules": rules}
         body |= {"rule_priorities": sorted(rules), "enabled": bool(rules), "status": "running" if rules else "draft", "archived": False}
         url = request.path.removeprefix("/flags/v1")
@@ -63,7 +71,7 @@ class Flags:
         host = request.headers.get("host", "api.optimizely.com")
         base = f"http://{host}/v2" if host.startswith("127.") else "https://api.optimizely.com/v2"
         rows = [
-            {**row, "fetch_results_api_url": f"{base}/experiments/{row['layer_experiment_id']}/results"}
+            shown("reports", row) | {"fetch_results_api_url": f"{base}/experiments/{row['layer_experiment_id']}/results"}
             for row in self._rows("reports", request)
             if row["environment_key"] == place
         ]

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from connectors import sandbox
-from connectors.sandbox import world_people, world_plants_deals, world_plants_people, world_plants_stages, world_web
+from connectors.sandbox import world_partners, world_people, world_plants_deals, world_plants_people, world_plants_stages, world_web
 from connectors.sandbox.world_bulk import contacts_only, no_collector
 from connectors.sandbox.world_model import Deal, Draft, Extra, Person
 from connectors.sandbox.world_names import epoch, iso, iso_date, money, owners
@@ -25,7 +25,7 @@ from connectors.sandbox.world_names import epoch, iso, iso_date, money, owners
 __all__ = ["NOW", "World", "build", "contacts_only"]
 
 NOW = "2026-06-30T00:00:00Z"
-CASES = (*world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES)
+CASES = (*world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES)
 REACH = ("M10", "M20", "M30", "M35", "M40", "M50", "M60", "M70", "M80", "M95")
 
 
@@ -70,6 +70,7 @@ def _draft(size: int, seed: int, now: str, plant_rate: float) -> Draft:
     """Clean people, plants, the web and each vendor draw from generators of their own, so that none disturbs the others."""
     draft = Draft(epoch(now), Random(seed))
     world_people.base(draft, size)
+    world_partners.join(draft)
     draft.rng = Random(f"{seed}/plants")
     for n in range(max(1, round(size * plant_rate)) if plant_rate > 0 else 0):
         for case in CASES:

@@ -46,7 +46,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "properties": _properties(),
         "objects": {
             "contacts": contacts + [_extra(e, draft.now) for e in extras],
-            "companies": [_company(c, draft.now) for c in draft.companies],
+            "companies": [_company(c, draft.now) for c in draft.companies if c.in_hubspot],
             "deals": [_deal(d) for d in deals],
             "leads": [_lead(p, draft.now) for p in people if p.hs_lead_stage],
         },

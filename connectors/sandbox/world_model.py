@@ -30,10 +30,19 @@ class Company:
     people: list[Person] = field(default_factory=list)
     deals: list[Deal] = field(default_factory=list)
     in_salesforce: bool = False  # has an Account: somebody there is a Contact, or a deal exists
+    in_hubspot: bool = True
+    in_activecampaign: bool = False
+
+    @property
+    def ac_id(self) -> str:
+        return str(40_001 + self.number)
 
     def refs(self) -> list[Ref]:
-        found = [["hubspot", "companies", self.hs_id]]
-        return [*found, ["salesforce", "Account", self.sf_id]] if self.in_salesforce else found
+        known = (
+            (self.in_hubspot, "hubspot", "companies", self.hs_id), (self.in_salesforce, "salesforce", "Account", self.sf_id),
+            (self.in_activecampaign, "activecampaign", "accounts", self.ac_id),
+        )  # fmt: skip
+        return [[account, resource, key] for there, account, resource, key in known if there]
 
 
 @dataclass(slots=True)
@@ -74,6 +83,20 @@ class Person:
     lead_id: str = ""
     contact_id: str = ""
     hs_lead_id: str = ""
+    badge: str = ""  # of the trade fair, in its list of leads
+    in_activecampaign: bool = False
+    ac_listed: bool = True  # on a list there, or just a contact
+    ac_status: int = 1  # on the lists there: 1 active, 2 unsubscribed, 3 bounced
+
+    @property
+    def ac_id(self) -> str:
+        return str(100_001 + self.number)
+
+    @property
+    def ac_lists(self) -> tuple[tuple[int, str], ...]:
+        """(list, id of the membership) in ActiveCampaign."""
+        lists = () if not (self.in_activecampaign and self.ac_listed) else (1, 2) if self.number % 5 == 0 else (1,)
+        return tuple((one, str(600_000 + 2 * self.number + one)) for one in lists)
 
     @property
     def mail(self) -> str:
@@ -92,6 +115,11 @@ class Person:
             found.append(["salesforce", "Contact", self.contact_id])
         if self.memberships:
             found.append(["mailchimp", "members", member_id(self.mail)])
+        if self.in_activecampaign:
+            found.append(["activecampaign", "contacts", self.ac_id])
+            found += [["activecampaign", "contactLists", key] for _, key in self.ac_lists]
+        if self.badge:
+            found.append(["files", "leads", self.badge])
         return found
 
 
@@ -126,6 +154,12 @@ class Deal:
     with_people: bool = True
     event: bool = False  # the web conversion event of a won deal exists
     disputed: bool = False  # planted so that no system alone has the truth
+    registration: str = ""  # the partner's number of it, in his report
+    path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it
+
+    @property
+    def ac_id(self) -> str:
+        return str(900_001 + self.number)
 
     def refs(self) -> list[Ref]:
         found: list[Ref] = []
@@ -133,6 +167,10 @@ class Deal:
             found.append(["hubspot", "deals", self.hs_id])
         if self.in_salesforce:
             found.append(["salesforce", "Opportunity", self.sf_id])
+        if self.path_ac:
+            found.append(["activecampaign", "deals", self.ac_id])
+        if self.registration:
+            found.append(["files", "deals", self.registration])
         return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 
 from core.rules.mirrors import mirrors, pair_sides, settled
-from core.rules.rule import Context, Rule, side
+from core.rules.rule import Context, Rule, side, sides
 from core.tables import MOMENT, further
 
 
@@ -110,9 +110,21 @@ def _negative_duration(ctx: Context) -> ibis.Table:
     created = t.created_at.date()
     t = t.filter(created.epoch_days() - t.close_date.epoch_days() >= int(ctx.limit("negative_duration_days")))
     text = t.close_date.cast("string")
-    return side(
-        t, "deal", "close_date", value=text, at=t.created_at, note=ibis.literal("created ").concat(t.created_at.date().cast("string"))
-    )
+    note = ibis.literal("created ").concat(t.created_at.date().cast("string"))
+    return sides(side(t, "deal", "close_date", value=text, at=t.created_at, note=note), _left_before_entered(ctx, t))
+
+
+def _left_before_entered(ctx: Context, born_later: ibis.Table) -> ibis.Table:
+    """Closed deals whose close date lies before they entered the stage they were closed from; others than `born_later`."""
+    record = ["account", "resource", "vendor_id"]
+    c = ctx.facts["changes"]
+    c = c.filter(c.kind == "deal", c.field == "stage", c.code.notnull(), c.code.notin(["M80", "M85"]))
+    last = c.group_by(*record).agg(entered_at=c.at.max(), entered=c.value.argmax(c.seq))
+    t = ctx.facts["deals"].filter(lambda d: (d.result != "open") & d.close_date.notnull())
+    t = t.anti_join(born_later.select(*record), record).inner_join(last, record)
+    t = t.filter(t.entered_at.date().epoch_days() - t.close_date.epoch_days() >= int(ctx.limit("negative_duration_days")))
+    note = ibis.literal("entered ").concat(t.entered, " on ", t.entered_at.date().cast("string"), ", left it by closing before that")
+    return side(t, "deal", "close_date", part="exit", value=t.close_date.cast("string"), at=t.entered_at, note=note)
 
 
 RULES = (
@@ -147,7 +159,8 @@ RULES = (
         question="What is the next step?", flag="stalled",
     ),
     Rule(
-        "D-15", "Negative duration", "S2", "A deal that closed before it was created spoils every cycle time.", _negative_duration,
+        "D-15", "Negative duration", "S2",
+        "A deal that closed before it was created, or left a stage before it entered it, spoils every duration.", _negative_duration,
         question="Which of the two dates is wrong?", flag="bad dates",
     ),
 )  # fmt: skip

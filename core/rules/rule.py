@@ -33,18 +33,19 @@ class Context:
     facts: Mapping[str, ibis.Table]
     funnel: Any
     as_of: datetime
+    clock: ibis.Value | None = None  # as_of as a value of the engine's, where compiled queries are kept for other instants
 
     @property
     def now(self) -> ibis.Value:
-        return instant(self.as_of)
+        return instant(self.as_of) if self.clock is None else self.clock
 
     @property
     def today(self) -> ibis.Value:
-        return ibis.literal(self.as_of.date())
+        return self.now.date()
 
     def ago(self, **span: float) -> ibis.Value:
         """The instant this long before now: ago(hours=24)."""
-        return instant(self.as_of - timedelta(**span))
+        return self.now - ibis.interval(seconds=round(timedelta(**span).total_seconds()))
 
     @property
     def quiet(self) -> ibis.Value:

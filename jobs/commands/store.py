@@ -62,15 +62,13 @@ def _json_number(value: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def compact(obj: dict[str, Any], vacuum_hours: int, as_json: bool) -> int:
-    """Compact the lake's files, remove rows of batches that were never committed, drop unused files."""
+    """Compact the lake's files, leave out what is past its retention (funnel.yaml), drop unused files."""
+    from jobs import steps
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
-        orphans = hub.lake.sweep_orphans()
-        files = hub.lake.compact()
-        dropped = hub.lake.vacuum(vacuum_hours)
-        text = f"{orphans} orphan rows removed, {sum(files.values())} files rewritten, {dropped} old files dropped"
-        emit({"orphan_rows": orphans, "rewritten": files, "dropped_files": dropped}, as_json, text)
+        done = steps.run_compact(hub, vacuum_hours)
+        emit(done, as_json, steps.compact_text(done))
         return 0
 
 
@@ -88,6 +86,8 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
       tundish forget hubspot:contacts:151 mailchimp:members:a1f0:9e26471d35a78862c17e467d87cddedf
     """
     from core.errors import UserError
+    from core.lake_links import carried_ids
+    from core.ledger_events import forget_events
     from jobs.wiring import open_hub
 
     keys = [tuple(r.split(":", 2)) for r in record]
@@ -97,6 +97,8 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
         hub.accounts([key[0] for key in keys])
         if not yes and not as_json:
             click.confirm(f"Erase {len(keys)} records from the lake? This cannot be undone.", abort=True)
-        rows = hub.lake.forget([(a, r, i) for a, r, i in keys], hub.clock(), why)
+        records = [(a, r, i) for a, r, i in keys]
+        forget_events(hub.ledger, carried_ids(hub.lake, records))
+        rows = hub.lake.forget(records, hub.clock(), why)
         emit({"erased_rows": rows, "tombstones": len(keys)}, as_json, f"{rows} rows erased, {len(keys)} tombstones set")
         return 0

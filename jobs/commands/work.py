@@ -71,7 +71,7 @@ def runs(obj: dict[str, Any], run_id: str | None, limit: int, as_json: bool) -> 
             if run is None:
                 raise UserError(f"no run {run_id!r}", next_step="list them: tundish runs")
             counts, rejects = [asdict(c) for c in hub.ledger.counts(run_id)], [asdict(r) for r in hub.ledger.rejects(run_id)]
-            text = show.records_text(counts) + "".join(f"\nrejected {r['vendor_id'] or '?'}: {r['reason']} ({r['place']})" for r in rejects)
+            text = show.records_text(counts) + "".join(f"\nrow {r['vendor_id'] or '?'}: {r['reason']} ({r['place']})" for r in rejects)
             emit({"run": asdict(run), "records": counts, "rejects": rejects}, as_json, text)
             return 0
         rows = [asdict(r) for r in hub.ledger.runs(limit)]
