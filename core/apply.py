@@ -1,7 +1,8 @@
 """Carry out a plan, or take it back: re-read, skip what drifted, write in batches, read back, record each outcome.
 
 It must not decide what to write. Interrupted anywhere, run it again: changes with an outcome are not written twice, and
-a change that was sent but has no outcome is settled by re-reading (already as wanted → applied).
+a change that was sent but has no outcome is settled by re-reading (already as wanted → applied). Events are another
+matter: see `core.apply_events`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol
 
-from core.change import Change, Outcome, Plan, canonical
+from core.apply_events import KEPT, EventBook, send_batch
+from core.change import EVENT, Change, Outcome, Plan, canonical
 from core.connector import Target, Write, WriteResult
 from core.errors import TundishError, UnsafePlan, VendorUnavailable
 
 
-class Book(Protocol):
+class Book(EventBook, Protocol):
     """Where outcomes are kept (the ledger): written as they arrive, one transaction a batch.
 
     `intend` is recorded before a batch is sent, so that after a kill a value found as wanted is known to be ours.
@@ -26,7 +28,6 @@ class Book(Protocol):
 
     def settled(self) -> set[str]: ...
     def intended(self) -> set[str]: ...
-    def intend(self, changes: Sequence[Change]) -> None: ...
     def record(self, outcomes: Sequence[tuple[Change, Outcome]]) -> None: ...
 
 
@@ -60,10 +61,12 @@ def apply(
         hand = hands[account]
         try:
             for batch in _batches(group, hand.targets[name].batch_size):
-                got = _write_batch(hand.session, hand.targets[name], batch, book)
+                got, trouble = _carry_out(hand.session, hand.targets[name], batch, book)
                 book.record(got)
                 outcomes += [o for _, o in got]
                 on_progress(f"{account}/{name}", len(got))
+                if trouble is not None:
+                    raise trouble
         except TundishError as problem:
             outcomes += [
                 Outcome(c.change_id, "failed", problem.message) for c in group if c.change_id not in {o.change_id for o in outcomes}
@@ -72,10 +75,13 @@ def apply(
 
 
 def undo(changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand], book: Book) -> list[Outcome]:
-    """Put before-images back where the live value is still what we wrote; leave alone what anybody changed since."""
-    outcomes: list[Outcome] = []
+    """Put before-images back where the live value is still what we wrote; leave alone what anybody changed since, and events."""
     done = book.settled()
-    backwards = [_reverse(change, found) for change, found in changes if change.change_id not in done]
+    open_ = [(change, found) for change, found in changes if change.change_id not in done]
+    told = [(change, Outcome(change.change_id, "kept", KEPT)) for change, _ in open_ if change.type == EVENT]
+    book.record(told)
+    outcomes = [outcome for _, outcome in told]
+    backwards = [_reverse(change, found) for change, found in open_ if change.type != EVENT]
     for (account, name), group in _groups(backwards, frozenset()).items():
         hand = hands[account]
         for batch in _batches(group, hand.targets[name].batch_size):
@@ -106,13 +112,21 @@ def _groups(changes: Iterable[Change], done: set[str] | frozenset[str]) -> dict[
 
 
 def _batches(changes: Sequence[Change], size: int) -> Iterator[list[Change]]:
-    """Batches of at most `size` records, all fields of a record in one batch."""
+    """Batches of at most `size` records, all fields of a record in one batch; or of so many events."""
     by_record: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
-        by_record[change.vendor_id].append(change)
+        by_record[change.change_id if change.type == EVENT else change.vendor_id].append(change)
     records = iter(by_record.values())
     while group := list(islice(records, size)):
         yield [c for record in group for c in record]
+
+
+def _carry_out(
+    session: Any, target: Target, batch: Sequence[Change], book: Book
+) -> tuple[list[tuple[Change, Outcome]], TundishError | None]:
+    if target.kind == "events":
+        return send_batch(session, target, batch, book)
+    return _write_batch(session, target, batch, book), None
 
 
 def _write_batch(session: Any, target: Target, batch: Sequence[Change], book: Book) -> list[tuple[Change, Outcome]]:

@@ -23,7 +23,7 @@ LONG_WINDOW_S = 3600.0  # from here on a bucket is an allowance: it is kept a re
 RECHECK_S = 900.0  # after so long a used-up allowance is tried again: the vendor's next reply says whether it was refilled
 LATE_SHARE = 0.1  # a vendor's count this much (of the limit) below ours is only calls it sees later than we do
 SHAPES_KEPT = 2048
-_ID = re.compile(r"/[^/]*(?:\d{4}|@|%40)[^/]*")
+_ID = re.compile(r"/[^/:]*(?:\d{4}|@|%40)[^/:]*")  # what follows a colon is a method: /properties/123456:runReport
 
 
 class _Gauge:

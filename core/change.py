@@ -12,6 +12,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import orjson
+
+EVENT = "event"  # the type of a change that tells something that happened: its field is the event's name
 ANY = "\0any"  # "whatever stands there": no value can be equal to it
 Key = tuple[str, str, str]  # account, target, vendor id
 
@@ -38,7 +41,10 @@ class Desired:
 
 @dataclass(frozen=True)
 class Change:
-    """One field of one vendor record: `before` (live when planned) → `after`. Both canonical text; None is empty."""
+    """One field of one vendor record: `before` (live when planned) → `after`. Both canonical text; None is empty.
+
+    Of type `EVENT` it is one event of the visitor `vendor_id`: `before` is None and `after` is `event_text` of its values.
+    """
 
     change_id: str
     account: str
@@ -108,12 +114,34 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one change. status: applied already drifted gone rejected failed | undone kept."""
+    """What became of one change. status: applied already drifted gone rejected failed | undone kept.
+
+    Of an event also: uncertain (sent, but no reply came; never sent again) and late (by now too old for the vendor).
+    """
 
     change_id: str
     status: str
     detail: str = ""
     found: str | None = None  # the value found before writing (the before-image), canonical text
+
+
+# -- events ------------------------------------------------------------------------------------------------------------
+def event_text(values: Mapping[str, Any]) -> str:
+    """The one spelling of an event's values (see `core.connector.Target`): JSON with sorted keys."""
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def event_values(text: str | None) -> dict[str, Any]:
+    """The values again; {} for what was erased."""
+    values: dict[str, Any] = orjson.loads(text) if text else {}
+    return values
+
+
+def identity(type_: str, after: str | None) -> str:
+    """What makes a change the same one when it is planned again: of an event not when it is said to have happened."""
+    if type_ != EVENT:
+        return after or ""
+    return event_text({name: value for name, value in event_values(after).items() if name != "occurred_at"})
 
 
 # -- canonical text ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -99,6 +99,10 @@ class Page:
     `total` is the vendor's own count for the whole pass this page belongs to, None when it does not say.
     `context` are constants every row of the page gets beside its own keys (under "context.<name>" in mappings).
     `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones).
+    `covers` are the first and last day, both included, whose tallies the read lists whole: what the lake has of these days
+    and the read does not list again is marked deleted when it ends. So a restated day is replaced, never added to.
+    `unfinished`: why the read is not at its end although no page follows now (the vendor still computes; no more calls in
+    one run), as a sentence without a full stop. The run is partial for that reason; the next one goes on from `state`.
     """
 
     body: bytes
@@ -109,6 +113,8 @@ class Page:
     pass_name: str = "main"
     context: Mapping[str, str] = field(default_factory=dict)
     present: bool = False
+    covers: tuple[date, date] | None = None
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,7 @@ class Resource:
     stamped: bool = False  # every row carries its own modification stamp (allows skipping whole unchanged pages)
     traps: tuple[str, ...] = ()
     template: type[BaseModel] | None = None
+    linked: str = ""  # reads by `Ask.linked_ids` of this name: its account is pulled after those whose records carry them
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,8 @@ class Target:
     (as in links "vendor:resource:id"), pulled or not, and nothing is read back. A write's `values` are "event" (the
     name), "id" (UUID text, the same for the same event for ever), "occurred_at" (ISO 8601 instant in UTC), "value"
     (decimal text or None), "currency" (ISO 4217 or None), and the mapping's params by name (texts). `max_age_s`: how old
-    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again.
+    an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again. `write` yields
+    each result as its reply arrives: what has none when it raises was not sent, or is the one whose reply was lost.
     """
 
     name: str
@@ -180,6 +188,7 @@ class Target:
     ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
     kind: Literal["fields", "events"] = "fields"
     max_age_s: float | None = None
+    needs: tuple[str, ...] = ()  # settings without which the target is left out of plans (optional ones of the account)
 
     def current(self, session: Any, vendor_ids: Sequence[str], fields: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """What `read_back` gives. Raises: TypeError for a target that has none."""
@@ -261,6 +270,7 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+    warnings: Callable[[Mapping[str, str], date], Iterable[tuple[str, str]]] | None = None  # settings, today → (what, next step)
 
     def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:
         """The resources that can be read: the vendor's own, and those a mapping makes from its templates."""

@@ -23,12 +23,18 @@ _FREE_MAIL = (
 _NO_EDGES = {"l": "int64", "r": "int64", "evidence": "string", "detail": "string"}
 
 
-def edges(kind: str, nodes: ibis.Table, associations: ibis.Table, *, shared_mailbox: int, free_mail: Sequence[str] = ()) -> ibis.Table:
-    """All evidence for one kind. An address with more than `shared_mailbox` records in one list or object glues nobody."""
+def edges(
+    kind: str, nodes: ibis.Table, associations: ibis.Table, *, shared_mailbox: int, shared_web_id: int, free_mail: Sequence[str] = ()
+) -> ibis.Table:
+    """All evidence for one kind. An address with more than `shared_mailbox` records in one list or object glues nobody.
+
+    The same holds for a visitor's id with more than `shared_web_id` records: many people use that device.
+    """
     known = aliases(nodes)
-    found = [_by_links(nodes, known), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
+    links = parsed_links(nodes)
+    found = [_by_links(links, known), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
     if kind == "person":
-        found += [_by_conversion(nodes), _by_email(nodes, shared_mailbox)]
+        found += [_by_conversion(nodes), _by_email(nodes, shared_mailbox), _by_web_id(nodes, links, known, shared_web_id)]
     if kind == "company":
         found.append(_by_domain(nodes, free_mail or _FREE_MAIL))
     return ibis.union(*found)
@@ -54,37 +60,33 @@ def comparable_id(vendor: ibis.Value, vendor_id: ibis.Value) -> ibis.Value:
     return ibis.ifelse((vendor == "salesforce") & (vendor_id.length() == 18), vendor_id.left(15), vendor_id)
 
 
+def comparable_link(link: ibis.Value) -> ibis.Value:
+    """A link "vendor:resource:id" with its id as compared between systems."""
+    long = link.startswith("salesforce:") & link.re_search(r"^[^:]*:[^:]*:[^:]{18}$")
+    return ibis.ifelse(long, link.left(link.length() - 3), link)
+
+
 def parsed_links(nodes: ibis.Table) -> ibis.Table:
-    """(i, account, key, link, to_vendor, to_resource, nid) of every link "vendor:resource:id"."""
-    t = nodes.select("i", "account", "key", own_vendor=nodes.vendor, link=nodes.links).unnest("link").filter(lambda x: x.link.notnull())
-    t = t.mutate(
-        to_vendor=t.link.re_extract(r"^([^:]*):([^:]*):(.*)$", 1),
-        to_resource=t.link.re_extract(r"^([^:]*):([^:]*):(.*)$", 2),
-        to_id=t.link.re_extract(r"^([^:]*):([^:]*):(.*)$", 3),
-    )
+    """(i, account, own_vendor, link, to_vendor, to_resource, nid) of every link "vendor:resource:id"."""
+    t = nodes.select("i", "account", own_vendor=nodes.vendor, link=nodes.links).unnest("link").filter(lambda x: x.link.notnull())
+    parts = t.link.split(":")  # an id may have colons of its own
+    t = t.mutate(to_vendor=parts[0], to_resource=parts[1])
+    t = t.mutate(to_id=t.link.substr(t.to_vendor.length() + t.to_resource.length() + 2))
     t = t.mutate(nid=comparable_id(t.to_vendor, t.to_id))
     return t.filter(t.nid != "")
 
 
-def matched_links(nodes: ibis.Table, known: ibis.Table) -> ibis.Table:
-    """Each link with the record it names (`to`, null when there is none).
+def _by_links(links: ibis.Table, known: ibis.Table) -> ibis.Table:
+    """Records and the record each of their links names.
 
     A link to the own vendor stays in the account. Otherwise any account of the vendor may hold the record; where several
-    do, nothing says which one is meant, and `to` is null with found > 1.
+    do, nothing says which one is meant.
     """
-    links = parsed_links(nodes)
     there = known.select(to_account="account", to_vendor="vendor", to_resource="resource", nid="nid", to="to")
-    joined = links.left_join(there, ["to_vendor", "to_resource", "nid"])
-    joined = joined.mutate(fits=joined.to.notnull() & ((joined.to_vendor != joined.own_vendor) | (joined.to_account == joined.account)))
-    grouped = joined.group_by("i", "account", "key", "link", "to_vendor", "to_resource", "nid").agg(
-        found=joined.fits.sum().fill_null(0), only=joined.to.min(where=joined.fits)
-    )
-    return grouped.mutate(to=ibis.ifelse(grouped.found == 1, grouped.only, ibis.null("int64"))).drop("only")
-
-
-def _by_links(nodes: ibis.Table, known: ibis.Table) -> ibis.Table:
-    matched = matched_links(nodes, known)
-    return _edge(matched.filter(matched.to.notnull()), "i", "to", "link", matched.link)
+    joined = links.inner_join(there, ["to_vendor", "to_resource", "nid"])
+    joined = joined.filter((joined.to_vendor != joined.own_vendor) | (joined.to_account == joined.account))
+    one = joined.group_by("i", "link").agg(found=joined.count(), to=joined.to.min())
+    return _edge(one.filter(one.found == 1), "i", "to", "link", one.link)
 
 
 def _by_merges(nodes: ibis.Table, known: ibis.Table) -> list[ibis.Table]:
@@ -141,6 +143,15 @@ def _by_email(nodes: ibis.Table, shared_mailbox: int) -> ibis.Table:
     every = every.filter(every.address.notnull()).mutate(address=email_key(every.address))
     every = every.filter(every.address.contains("@"), every.address.re_extract(r"^([^@]*)@", 1).notin(_ROLE_ADDRESSES))
     return _stars(every, shared_mailbox)
+
+
+def _by_web_id(nodes: ibis.Table, links: ibis.Table, known: ibis.Table, shared_web_id: int) -> ibis.Table:
+    """Live records that carry one id of another vendor under which no record was pulled: a visitor of its web pages."""
+    there = known.select(to_vendor="vendor", to_resource="resource", nid="nid")
+    t = links.filter(links.to_vendor != links.own_vendor).anti_join(there, ["to_vendor", "to_resource", "nid"])
+    own = nodes.filter(nodes.live).select("i", "resource", "live", list_id=nodes.list_id.fill_null(""))
+    t = t.mutate(address=t.to_vendor.concat(":", t.to_resource, ":", t.nid), evidence=ibis.literal("web_id"))
+    return _stars(t.inner_join(own, "i"), shared_web_id)
 
 
 def _by_domain(nodes: ibis.Table, free_mail: Sequence[str]) -> ibis.Table:

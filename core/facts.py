@@ -15,6 +15,7 @@ import pyarrow as pa
 from core import milestones, relations
 from core.tables import MOMENT, as_table, days_between, first_by, further, instant, keep, ranked
 from core.thresholds import excluded_patterns, policy
+from core.touches import touches
 
 _STRICTEST = ("unsubscribed", "cleaned", "pending", "archived", "transactional", "subscribed")
 
@@ -23,7 +24,8 @@ def facts(tables: Mapping[str, ibis.Table], members: pa.Table | ibis.Table, funn
     """Facts by name: person, company, deal (one row per entity with a live record) and milestone.
 
     Beside them the ground they stand on, for rules and metrics: members, people, companies, deals (live records with
-    entity_id), deal_person, person_company, deal_company (entity pairs) and changes (histories by entity).
+    entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity)
+    and touches (of persons; not kept: they are many, and asked for rarely).
     """
     m = keep(as_table(members).select("entity_id", "kind", "account", "resource", "vendor_id", "live"))
     people = keep(relations.people(tables, m))
@@ -34,7 +36,8 @@ def facts(tables: Mapping[str, ibis.Table], members: pa.Table | ibis.Table, funn
     person_company = keep(relations.person_company(tables, m, people, companies))
     deal_company = keep(relations.deal_company(tables, m, deals, companies))
     of_deals = keep(milestones.deal_milestones(deals, changes, as_of))
-    of_people = keep(milestones.person_milestones(tables, m, people, changes, of_deals, deal_person, as_of))
+    touched = touches(tables, m, people)
+    of_people = keep(milestones.person_milestones(people, touched, changes, of_deals, deal_person, as_of))
     deal = keep(_deal_facts(deals, deal_company, deal_person, funnel, as_of))
     person = keep(_person_facts(people, of_people, deal, deal_person, person_company, funnel))
     company = keep(_company_facts(companies, person, deal, person_company, deal_company, funnel))
@@ -43,6 +46,7 @@ def facts(tables: Mapping[str, ibis.Table], members: pa.Table | ibis.Table, funn
         "person": person, "company": company, "deal": deal, "milestone": keep(milestone), "members": m, "people": people,
         "companies": companies, "deals": deals, "deal_person": deal_person, "person_company": person_company,
         "deal_company": deal_company, "changes": changes,
+        "touches": touched,
     }  # fmt: skip
 
 

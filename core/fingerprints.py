@@ -186,6 +186,14 @@ class Index:
         parts = [tier.ids[((tier.flags & wanted) == wanted) & (tier.seen == 0)] for tier in self._tiers]
         return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
 
+    def unlisted(self, ids: Hashes) -> Hashes:
+        """Those of these ids, of whatever kind, that no pass listed."""
+        listed = np.zeros(len(ids), bool)
+        for tier in self._tiers:
+            hit, at = _locate(tier, ids)
+            listed[hit] |= tier.seen[at[hit]] > 0
+        return np.sort(ids[~listed])
+
     def live(self) -> int:
         return sum(int((tier.flags & LIVE).sum()) for tier in self._tiers)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from core.lake import Lake
 
@@ -29,3 +29,20 @@ def linked_ids(lake: Lake, vendor: str, name: str, size: int = 10_000) -> Iterat
                 yield ids
     finally:
         connection.close()
+
+
+def carried_ids(lake: Lake, keys: Sequence[tuple[str, str, str]]) -> set[str]:
+    """The ids of other systems that these (account, resource, vendor_id) records carry, or ever carried, as links."""
+    connection = lake.connect()
+    try:
+        relations = [r for kind in _KINDS if (r := lake.relation(connection, kind)) is not None]
+        query = " UNION ALL ".join(
+            f"SELECT unnest(links) FROM {relation} WHERE account = $account AND resource = $resource AND vendor_id = $id"
+            for relation in relations
+        )
+        found: list[tuple[str]] = []
+        for account, resource, vendor_id in keys if relations else ():
+            found += connection.execute(query, {"account": account, "resource": resource, "id": vendor_id}).fetchall()
+    finally:
+        connection.close()
+    return {link.split(":", 2)[2] for (link,) in found if link and link.count(":") >= 2}

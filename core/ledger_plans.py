@@ -16,6 +16,7 @@ from core import ledger_tables as t
 from core.change import Change, Outcome, Plan
 from core.errors import UserError
 from core.ledger import Ledger, upsert
+from core.ledger_events import note_intents, note_outcomes
 
 PUSHED = pa.schema([(n, pa.string()) for n in ("target", "vendor_id", "field", "value_hash")])
 FieldKey = tuple[str, str, str, str]  # account, target, vendor id, field
@@ -172,6 +173,9 @@ class OutcomeBook:
     def intended(self) -> set[str]:
         return self._with(t.outcome.c.status.in_(("sent", "failed")))
 
+    def unanswered(self) -> set[str]:
+        return self._with(t.outcome.c.status == "sent")
+
     def _with(self, which: Any) -> set[str]:
         with self.plans.ledger.read() as c:
             return set(c.execute(select(t.outcome.c.change_id).where(t.outcome.c.apply_id == self.apply_id, which)).scalars())
@@ -180,11 +184,13 @@ class OutcomeBook:
         rows = [self._row(c.change_id, "sent", "", c.before) for c in changes]
         with self.plans.ledger.write() as c:
             upsert(c, t.outcome, rows)
+            note_intents(c, changes, self.now)
 
     def record(self, outcomes: Sequence[tuple[Change, Outcome]]) -> None:
         rows = [self._row(o.change_id, o.status, o.detail, o.found) for _, o in outcomes]
         with self.plans.ledger.write() as c:
             upsert(c, t.outcome, rows)
+            note_outcomes(c, outcomes, self.now)
             marks = self._marks(c, [o.change_id for _, o in outcomes if o.status in _WROTE])
             upsert(c, t.pushed, [_pushed(change, marks[change.change_id], self.now) for change, _ in outcomes if change.change_id in marks])
             for change, outcome in outcomes:

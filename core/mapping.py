@@ -17,6 +17,7 @@ from core.compile import Compiled, compile_resource
 from core.connector import Connector, Made, PushField
 from core.mapping_check import check_mapping, check_reads
 from core.mapping_document import PUSH_SOURCES, MappingDocument
+from core.mapping_events import Event, events
 from core.stages import StageTable, stage_table
 from core.yaml_positions import Document, parse_yaml, raise_mistakes, read_yaml
 
@@ -55,6 +56,7 @@ class Mapping:
     stages: AnyMapping[str, StageTable]
     push: tuple[Push, ...]
     stage_uses: tuple[tuple[str, str, str], ...] = ()  # (resource, kind, table)
+    events: tuple[Event, ...] = ()
     reads: AnyMapping[str, Made] = dataclasses.field(default_factory=dict)
 
     def resource(self, name: str) -> Compiled:
@@ -62,6 +64,9 @@ class Mapping:
 
     def pushes(self, target: str) -> tuple[Push, ...]:
         return tuple(push for push in self.push if push.target == target)
+
+    def events_to(self, target: str) -> tuple[Event, ...]:
+        return tuple(event for event in self.events if event.target == target)
 
     def vendor_stage(self, table: str, milestone: str, pipeline: str | None = None) -> str | None:
         """The vendor's stage value that means `milestone`; None when the table has none."""
@@ -97,7 +102,9 @@ def _compiled(document: Document, connector: Connector, timezone: str, currency:
         for name, outputs in written.resources.items()
     }
     uses = tuple((name, o.kind, o.stage.table) for name, outputs in written.resources.items() for o in outputs if o.stage)
-    return Mapping(written.vendor, document.name, resources, tables, tuple(_pushes(document, written)), uses, reads)
+    return Mapping(
+        written.vendor, document.name, resources, tables, tuple(_pushes(document, written)), uses, tuple(events(document, written)), reads
+    )
 
 
 def _pushes(document: Document, written: MappingDocument) -> Iterator[Push]:

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.checked import check_part
 from core.connector import Connector, Made
 from core.mapping_document import CODES, PUSH_SOURCES, FieldSpec, MappingDocument, Output, PushSpec
+from core.mapping_events import check_events
 from core.model import KINDS, LADDER, OFF_LADDER
 from core.paths import parse_path
 from core.plans import default_read, is_currency_code
@@ -24,7 +25,7 @@ _TAG_SOURCES = CODES | {"flags", "worst_issue", "consent", "lead_status", "sourc
 _SUITS: dict[str, tuple[str, ...]] = {
     "text": ("text", "email", "currency", "id18", "domain", "decimal_text"),
     "integer": ("integer",),
-    "number": ("number", "percent", "integer"),
+    "number": ("number", "percent", "basis_points", "integer"),
     "boolean": ("boolean",),
     "decimal": ("decimal", "money"),
     "date": ("date",),
@@ -46,6 +47,7 @@ def check_mapping(document: Document, mapping: MappingDocument, connector: Conne
             _Check(document, mapping, ("resources", name, i) if written_as_list else ("resources", name)).output(output)
     _check_stages(document, mapping)
     _check_push(document, mapping, connector)
+    check_events(document, mapping, connector)
 
 
 def check_reads(document: Document, mapping: MappingDocument, connector: Connector) -> dict[str, Made]:

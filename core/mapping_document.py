@@ -17,7 +17,7 @@ from core.model import KINDS, Kind
 Scalar = str | bool | int | float | None
 ReadName = Literal[
     "text", "email", "integer", "number", "decimal", "money", "currency", "boolean", "date", "datetime",
-    "midnight", "epoch_s", "epoch_ms", "percent", "domain", "decimal_text", "list", "id18", "json",
+    "midnight", "epoch_s", "epoch_ms", "percent", "basis_points", "domain", "decimal_text", "list", "id18", "json",
 ]  # fmt: skip
 Policy = Literal[
     "derived", "source_of_truth", "prefer_unless_blank", "most_recent", "furthest_stage", "never_regress",
@@ -38,6 +38,10 @@ PUSH_SOURCES: dict[str, PushType] = {
     "pipeline_id": "text", "created_at": "datetime", "last_activity_at": "datetime", "entity_id": "text", "flags": "text",
     "data_issues": "number", "worst_issue": "text", "next_action": "text", "client_id": "text", "user_id": "text",
 }  # fmt: skip
+# An event carries no personal data: analytics and experiment tools must not hold any.
+PERSONAL_SOURCES = ("email", "phone", "first_name", "last_name", "name", "owner", "owner_email", "user_id", "client_id")
+EVENT_SOURCES = [name for name in PUSH_SOURCES if name not in PERSONAL_SOURCES]
+EVENT_VALUES = [name for name in EVENT_SOURCES if PUSH_SOURCES[name] == "number"]
 CODES = {"stage", "furthest_stage", "pipeline_stage", "outcome"}
 FIELD_NAMES = sorted({name for model in KINDS.values() for name in model.model_fields})
 
@@ -68,7 +72,8 @@ class FieldSpec(Written):
     """A value that is the same for every row."""
     read: ReadName | None = None
     """How the value is read; by default what the unified field is (text, date, …). "" is empty for every read.
-    midnight: a plain date where an instant is wanted. percent: 0 to 100 becomes 0 to 1. id18: Salesforce ids of 15 characters become 18.
+    midnight: a plain date where an instant is wanted. percent: 0 to 100 becomes 0 to 1; it also
+    turns hundredths into units. basis_points: 0 to 10,000 becomes 0 to 1. id18: Salesforce ids of 15 characters become 18.
     decimal_text: a number as text, in one spelling."""
     separator: str = ";"
     """For `read: list`: what stands between the items."""
@@ -180,6 +185,42 @@ class PushSpec(Written):
     """For `type: tags`: what the tags start with. `values` says which value becomes which tag; no other tag is ever touched."""
 
 
+def _as_param(value: Any) -> Any:
+    return {"from": value} if isinstance(value, str) else value
+
+
+class ParamSpec(Written):
+    """What one parameter of an event says."""
+
+    source: str | None = Field(default=None, alias="from", json_schema_extra={"enum": [*EVENT_SOURCES, None]})
+    """Which of our values. One that is empty is left out."""
+    const: Scalar = None
+    """The same for every event."""
+
+
+ParamValue = Annotated[ParamSpec, BeforeValidator(_as_param, json_schema_input_type=str | ParamSpec)]
+
+
+class EventSpec(Written):
+    """Something that happened to a person or a deal, told once to a target that takes events."""
+
+    of: Literal["person", "deal"]
+    """Whose event it is. A deal's goes to the visitor of its first person who is known there."""
+    reached: Milestone | None = None
+    """The milestone whose date is the event's: it is told when the person or deal has got there."""
+    outcome: Literal["won", "lost"] | None = None
+    """Instead of `reached`: how the deal ended, if it still stands so."""
+    value: str | None = Field(default=None, json_schema_extra={"enum": [*EVENT_VALUES, None]})
+    """Which of our numbers is the event's value; a deal's amount brings its currency."""
+    params: dict[str, ParamValue] = Field(default_factory=dict)
+    """Parameters under the vendor's names: one of our values, or `const`."""
+    late: Literal["skip", "now"] = "skip"
+    """For an event older than the vendor accepts. skip: it is held back. now: it is told with the current time, and its own
+    in the parameter `original_timestamp`."""
+    max_age_days: float = Field(default=30, gt=0)
+    """Older events are history and never told, whatever the vendor accepts."""
+
+
 class ReadSpec(Written):
     """A resource of your own making, where the vendor lets you say what is read: a report, or files of a folder."""
 
@@ -204,3 +245,5 @@ class MappingDocument(Written):
     """Tables from the vendor's stage ids (`pipeline/stage` where a pipeline is given) to milestones."""
     push: dict[str, dict[str, PushSpec]] = Field(default_factory=dict)
     """Per target: the vendor fields the hub writes."""
+    events: dict[str, dict[str, EventSpec]] = Field(default_factory=dict)
+    """Per target that takes events: what is told, under the vendor's name of the event."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import ibis
 
 from core.model import LADDER
-from core.tables import MOMENT, further, instant, records, refs, stack
+from core.tables import MOMENT, further, instant, stack
 
 _EVIDENCE = {"entity_id": "string", "code": "string", "reached_at": MOMENT}
 
@@ -37,13 +36,7 @@ def deal_milestones(deals: ibis.Table, changes: ibis.Table, as_of: datetime) -> 
 
 
 def person_milestones(
-    tables: Mapping[str, ibis.Table],
-    members: ibis.Table,
-    people: ibis.Table,
-    changes: ibis.Table,
-    of_deals: ibis.Table,
-    deal_person: ibis.Table,
-    as_of: datetime,
+    people: ibis.Table, touches: ibis.Table, changes: ibis.Table, of_deals: ibis.Table, deal_person: ibis.Table, as_of: datetime
 ) -> ibis.Table:
     """(entity_id, code, reached_at, implied) of persons: own history, lead conversion, touches, and the deals they are on."""
     history = changes.filter(changes.kind == "person", changes.code.notnull(), changes.at <= instant(as_of))
@@ -60,7 +53,7 @@ def person_milestones(
         converted.select("entity_id", code=ibis.literal("M40"), reached_at=converted.converted_at.cast(MOMENT)),
         deals.select(entity_id="person", code="code", reached_at="reached_at"),
         renewal.filter(renewal.n == 1).select(entity_id="person", code=ibis.literal("M90"), reached_at="reached_at"),
-        _touched(tables, members, as_of),
+        _touched(touches, as_of),
         _subscribed(people),
     ]
     return _with_implied(_earliest(parts), "M00")
@@ -72,12 +65,9 @@ def _subscribed(people: ibis.Table) -> ibis.Table:
     return t.select("entity_id", code="stage", reached_at="created_at")
 
 
-def _touched(tables: Mapping[str, ibis.Table], members: ibis.Table, as_of: datetime) -> ibis.Table:
-    touch = records(tables, "touch")
-    touch = touch.filter(touch.stage.notnull(), touch.occurred_at.notnull(), touch.occurred_at <= instant(as_of))
-    known = refs(tables, members, "person")
-    known = known.filter(known.name == "person").select("account", "entity_id", person_id="vendor_id")
-    return touch.inner_join(known, ["account", "person_id"]).select("entity_id", code="stage", reached_at="occurred_at")
+def _touched(touches: ibis.Table, as_of: datetime) -> ibis.Table:
+    t = touches.filter(touches.stage.notnull(), touches.occurred_at.notnull(), touches.occurred_at <= instant(as_of))
+    return t.select("entity_id", code="stage", reached_at="occurred_at")
 
 
 def _earliest(parts: list[ibis.Table]) -> ibis.Table:

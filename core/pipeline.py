@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import ibis
@@ -17,12 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.apply import Hand, apply, check, undo
-from core.change import Change, Desired, Held, Key, Outcome, Plan
-from core.connector import Connector
+from core.change import EVENT, Change, Desired, Held, Key, Outcome, Plan
+from core.connector import Connector, Target
 from core.errors import UserError
+from core.event_wishes import Told, events
 from core.facts import facts as make_facts
 from core.lake import Lake
 from core.ledger import Ledger
+from core.ledger_events import told
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
@@ -128,6 +130,8 @@ def make_plan(
             if wish.target in hand.targets:
                 wishes.append(wish)
                 marks[(wish.account, wish.target, wish.vendor_id, wish.field)] = mark
+    due, late = _events(line, found, hands, now)
+    wishes += due
     rows = found.open_findings()
     book = Book(line.connectors, line.mappings, _owners(found))
     fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], book)
@@ -135,11 +139,28 @@ def make_plan(
     live = read_live(wishes, hands)
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
-    plan = guard(replace(plan, held=(*plan.held, *held)), _sizes(found, line), sources, line.limits)
+    plan = guard(replace(plan, held=(*plan.held, *held, *late)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)
     return plan
+
+
+def _events(line: Line, found: Understanding, hands: Mapping[str, Hand], now: datetime) -> tuple[list[Desired], list[Held]]:
+    """Events no vendor was told of yet, and those that come too late."""
+    wishes: list[Desired] = []
+    late: list[Held] = []
+    for account, hand in hands.items():
+        known = partial(_told, line, account)
+        due = events(account, line.connectors[account], line.mappings[account], found.facts, known, now)
+        wishes += [w for w in due.wishes if w.target in hand.targets]
+        late += [h for h in due.held if h.target in hand.targets]
+    return wishes, late
+
+
+def _told(line: Line, account: str, target: Target) -> Told:
+    rows = told(line.ledger, account, target.name, resendable=target.idempotent)
+    return Told(frozenset(id_ for _, _, id_ in rows), frozenset((target.name, visitor, name) for visitor, name, _ in rows))
 
 
 def _writable(found: Understanding) -> ibis.Table:
@@ -164,6 +185,8 @@ def read_live(wishes: Iterable[Desired], hands: Mapping[str, Hand]) -> dict[Key,
     """The live values of every field a wish touches, in the targets' batches."""
     asked: dict[tuple[str, str], dict[str, set[str]]] = {}
     for wish in wishes:
+        if wish.type == EVENT:
+            continue
         asked.setdefault((wish.account, wish.target), {}).setdefault(wish.vendor_id, set()).add(wish.field)
     live: dict[Key, Mapping[str, Any]] = {}
     for (account, name), records in asked.items():
@@ -222,14 +245,16 @@ def _sizes(found: Understanding, line: Line) -> dict[tuple[str, str], int]:
 
 
 def _requests(plan: Plan, hands: Mapping[str, Hand]) -> dict[str, int]:
-    """Requests the plan will cost by account: re-read, write and read back of each batch."""
+    """Requests the plan will cost by account: re-read, write and read back of each batch; events are only written."""
     costs: dict[str, int] = {}
     records: dict[tuple[str, str], set[str]] = {}
     for change in plan.changes:
-        records.setdefault((change.account, change.target), set()).add(change.vendor_id)
+        one = change.change_id if change.type == EVENT else change.vendor_id
+        records.setdefault((change.account, change.target), set()).add(one)
     for (account, name), ids in records.items():
-        batches = -(-len(ids) // hands[account].targets[name].batch_size)
-        costs[account] = costs.get(account, 0) + 3 * batches
+        target = hands[account].targets[name]
+        batches = -(-len(ids) // target.batch_size)
+        costs[account] = costs.get(account, 0) + batches * (1 if target.kind == "events" else 3)
     return costs
 
 

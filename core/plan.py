@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from core.change import ANY, Change, Desired, Held, Key, Plan, canonical
+from core.change import ANY, EVENT, Change, Desired, Held, Key, Plan, canonical, identity
 from core.model import LADDER
 
 
@@ -42,13 +42,18 @@ def build(
 ) -> Plan:
     """The plan for `wishes`, given the live values of every record they touch.
 
-    live: {(account, target, vendor id): {field: raw value}}; a record that is missing there is held as gone.
+    live: {(account, target, vendor id): {field: raw value}}; a record that is missing there is held as gone. Events have no
+    live value: each that is wished is planned.
     rungs: {(account, target, field): {vendor value: milestone}}, for policies that compare stages.
     frozen: (vendor id, field) pairs nobody may write now (rule T-05).
     """
     changes: dict[str, Change] = {}
     held: list[Held] = []
     for wish in _one_per_field(wishes, held):
+        if wish.type == EVENT:
+            told = _change(wish, None)
+            changes[told.change_id] = told
+            continue
         record = live.get((wish.account, wish.target, wish.vendor_id))
         if record is None:
             held.append(_held(wish, None, "the record is gone from the vendor (deleted or merged away)"))
@@ -79,10 +84,11 @@ def without(plan: Plan, change_ids: frozenset[str], held: Sequence[Held]) -> Pla
 
 def _one_per_field(wishes: Iterable[Desired], held: list[Held]) -> list[Desired]:
     """Wishes without contradictions: two wishes for one field that differ are both held, equal ones are one."""
-    by_field: dict[tuple[str, str, str, str], Desired] = {}
-    torn: set[tuple[str, str, str, str]] = set()
+    by_field: dict[tuple[str, ...], Desired] = {}
+    torn: set[tuple[str, ...]] = set()
     for wish in wishes:
-        key = (wish.account, wish.target, wish.vendor_id, wish.field)
+        key: tuple[str, ...] = (wish.account, wish.target, wish.vendor_id, wish.field)
+        key += (wish.entity_id,) if wish.type == EVENT else ()  # one visitor may have two deals that were won
         other = by_field.setdefault(key, wish)
         if other.value != wish.value and key not in torn:
             torn.add(key)
@@ -125,7 +131,7 @@ def _held(wish: Desired, live: str | None, reason: str) -> Held:
 
 
 def _change(wish: Desired, before: str | None) -> Change:
-    text = "\x1f".join((wish.account, wish.target, wish.vendor_id, wish.field, before or "", wish.value or ""))
+    text = "\x1f".join((wish.account, wish.target, wish.vendor_id, wish.field, before or "", identity(wish.type, wish.value)))
     change_id = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     return Change(
         change_id,
@@ -162,21 +168,23 @@ class SourceSize:
 def guard(plan: Plan, sizes: Mapping[tuple[str, str], int], sources: Sequence[SourceSize], limits: Limits) -> Plan:
     """The plan with the reasons why it must not be applied as it is; each names the setting or command that resolves it.
 
-    sizes: live records by (account, target).
+    sizes: live records by (account, target). A target that takes events has none, so no share is asked of it.
     """
     counted = [c for c in plan.changes if not (c.policy == "derived" and c.before is None)]
     per_target = Counter((c.account, c.target) for c in counted)
     records = Counter(key for key in {(c.account, c.target, c.vendor_id) for c in counted})
     touched = Counter((account, target) for account, target, _ in records)
+    told = {(c.account, c.target) for c in counted if c.type == EVENT}
     reasons = []
     for (account, target), n in sorted(per_target.items()):
         share = touched[(account, target)] / max(1, sizes.get((account, target), 0))
+        word = "events" if (account, target) in told else "changes"
         if n > limits.max_changes:
             reasons.append(
-                f"{account}/{target}: {n} changes, more than limits.max_changes = {limits.max_changes}; "
+                f"{account}/{target}: {n} {word}, more than limits.max_changes = {limits.max_changes}; "
                 "review, then `tundish apply PLAN --allow-large`"
             )
-        elif n > limits.share_floor and share > limits.max_share:
+        elif word == "changes" and n > limits.share_floor and share > limits.max_share:
             reasons.append(
                 f"{account}/{target}: {share:.0%} of all records would change, more than limits.max_share = {limits.max_share:.0%}; "
                 "review, then `tundish apply PLAN --allow-large`"

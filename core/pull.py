@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from core.connector import Ask, Connector, Page, Resource
 from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
@@ -30,6 +30,7 @@ from core.pull_resource import Place, Reading
 log = logging.getLogger("tundish.pull")
 LEASE_S = 900.0
 RENEW_S = 60.0
+T = TypeVar("T")
 Progress = Callable[[str, str, int, int | None], None]  # account, resource, rows since the last call, the vendor's total
 
 
@@ -71,7 +72,15 @@ def pull(
             return AccountResult(source.account, "failed", counts, problem)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        return list(pool.map(one, sources))
+        parts = in_waves(sources, lambda source: source.connector)
+        results = {r.account: r for part in parts for r in pool.map(one, part)}
+    return [results[source.account] for source in sources]
+
+
+def in_waves(accounts: Sequence[T], connector_of: Callable[[T], Connector]) -> list[list[T]]:
+    """The accounts in two parts: those that read by ids which other accounts' records carry come when the others are done."""
+    last = [a for a in accounts if any(r.linked for r in connector_of(a).resources)]
+    return [[a for a in accounts if a not in last], last]
 
 
 def pull_account(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.pull_store import Store
 
 VANISH_SHARE = 0.5  # when more than this share of the live records is missing at once, one pass does not prove it
 VANISH_FLOOR = 10
+BLIND = "vanished records were not looked for: rejected rows may be among them"
 _PAGES_AHEAD = 200
 _EARLIER = 65_535  # the pass number of what an interrupted read had listed
 
@@ -104,6 +105,8 @@ class Reading:
         self.passes: dict[str, PassCount] = {}
         self.count = Count(place.run_id, place.account, resource.name)
         self.present = False
+        self._covered = {_span(text) for text in (self._open or {}).get("covers", ())}
+        self.unfinished: dict[str, None] = {}  # why, in the order of the pages
         self._blind = bool(self._open and self._open["blind"])  # rows that could not be read may be records we know
         self._seq = int(self._open["seq"]) if self._open else 0
         self._batch = Batch(place.account, place.vendor, resource.name)
@@ -152,6 +155,9 @@ class Reading:
         counts.kept, counts.rejected = counts.kept + rows, counts.rejected + rejected
         self._count(kept=rows, rejected=rejected, pages=1)
         self.state, self.present, self._seq = page.state, self.present or page.present, self._seq + 1
+        self._covered |= {page.covers} if page.covers else set()
+        if page.unfinished:
+            self.unfinished[page.unfinished] = None
         self._since_flush += rows + rejected
         if len(self._batch) >= self.place.batch_rows or self._since_flush >= self.place.batch_rows:
             self.flush()
@@ -256,6 +262,7 @@ class Reading:
             "seq": self._seq,
             "blind": self._blind,
             "passes": earlier | now,
+            **({"covers": sorted(f"{first}/{last}" for first, last in self._covered)} if self._covered else {}),
         }
 
     # -- the end ------------------------------------------------------------------------------------------------------------------
@@ -265,6 +272,8 @@ class Reading:
         place, missing = self.place, {name: c.missing() for name, c in self.passes.items() if c.missing()}
         totals = [max(c.totals) for c in self.passes.values() if c.totals]
         self.count = replace(self.count, vendor_total=sum(totals) if totals else None)
+        if self.unfinished:
+            return self.stop("partial", "; ".join([*self.unfinished, "the next run goes on from here"]))
         if missing:
             named = ", ".join(f"{n} rows of {name!r}" if name != "main" else f"{n} rows" for name, n in missing.items())
             reason = f"the vendor counts {sum(totals)}, {named} did not come; the next run reads them again"
@@ -272,6 +281,8 @@ class Reading:
         notes = ["the mapping changed: read whole"] if self.remapped else []
         if self.whole and self.present:
             notes.append(self._sweep())
+        elif self._covered:
+            notes.append(self._replace())
         counted = self.close_with("done", "; ".join(filter(None, notes)), state=self.state)
         place.ledger.end_pass(place.account, self.resource.name, [self.pass_id], self.whole)
         return counted
@@ -292,21 +303,35 @@ class Reading:
 
     def _sweep(self) -> str:
         """Mark live records deleted that whole passes did not list. Returns why it was not done, or ""."""
-        place, name, index = self.place, self.resource.name, self.store.index
-        unseen = index.unseen()
+        index = self.store.index
+        unseen, live = index.unseen(), index.live_listed()
+        self._gone(unseen, _sudden(unseen, live) or (self.place.prove_twice and self.resource.deletes != "sweep"))
+        return BLIND if self._blind and len(unseen) else ""
+
+    def _replace(self) -> str:
+        """Mark records deleted that are about a day which was read whole, and were not listed. Returns why it was not done, or ""."""
+        known = self.store.of_days(self._covered)
+        unseen = self.store.index.unlisted(known)
+        waits = _sudden(unseen, len(known)) and not self.remapped
+        self._gone(unseen, waits, about=known)
+        if waits and not self._blind:
+            return f"{len(unseen)} of {len(known)} values of the days read again have vanished; the next read must say so too"
+        return BLIND if self._blind and len(unseen) else ""
+
+    def _gone(self, unseen: Any, twice: bool, about: Any = None) -> None:
+        """Mark as gone what was not listed: at once, or when the pass before had not listed it either. `about`: what could be listed."""
+        place, name = self.place, self.resource.name
         if self._blind and len(unseen):
-            return "vanished records were not looked for: rejected rows may be among them"
-        live = index.live_listed()
-        sudden = live >= VANISH_FLOOR and len(unseen) > live * VANISH_SHARE
-        twice = sudden or (place.prove_twice and self.resource.deletes != "sweep")
+            return
         before = np.frombuffer(place.ledger.missed(place.account, name), np.uint64)
         gone = np.intersect1d(unseen, before) if twice else unseen
         if len(gone):
             self._mark_gone(gone)
         rest = np.setdiff1d(unseen, gone)
+        if about is not None:
+            rest = np.union1d(rest, np.setdiff1d(before, about))
         if len(rest) or len(before):
             place.ledger.set_missed(place.account, name, rest.tobytes())
-        return ""
 
     def _mark_gone(self, ids: Any) -> None:
         place, now = self.place, self.place.now()
@@ -316,6 +341,15 @@ class Reading:
         self.store.append(fresh, batch_id, place.run_id)
         place.ledger.commit_batch(batch_id, Commit(len(fresh), self.count), place.now())
         self.store.remember(fresh)
+
+
+def _sudden(unseen: Any, live: int) -> bool:
+    return live >= VANISH_FLOOR and len(unseen) > live * VANISH_SHARE
+
+
+def _span(text: str) -> tuple[date, date]:
+    first, last = text.split("/")
+    return date.fromisoformat(first), date.fromisoformat(last)
 
 
 def _with_gap(marks: Marks, at: int) -> Marks:

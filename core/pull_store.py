@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,19 @@ class Store:
         self._connection.unregister("wanted_ids")
         schema = record_schema(kind)
         return found.cast(pa.schema([schema.field(name) for name in names]))
+
+    def of_days(self, spans: Iterable[tuple[date, date]]) -> Hashes:
+        """Ids of the live records that are about a day within one of these spans."""
+        found = [np.empty(0, np.uint64)]
+        for kind in (k for k in self.kinds if "day" in record_schema(k).names):
+            relation = self.lake.relation(self._connection, kind)
+            query = f"""SELECT i FROM (SELECT {id_sql(kind)} AS i, arg_max(day, version) AS d, arg_max({flags_sql(kind)}, version) AS f
+                          FROM {relation} WHERE account = ? AND resource = ? GROUP BY i)
+                        WHERE f & {int(LIVE)} = {int(LIVE)} AND d BETWEEN ? AND ?"""
+            for first, last in spans if relation else ():
+                rows = self._connection.execute(query, [self.account, self.resource, first, last]).fetchnumpy()
+                found.append(np.ma.getdata(rows["i"]).astype(np.uint64))
+        return np.unique(np.concatenate(found))
 
     # -- what is new ----------------------------------------------------------------------------------------------------
     def compare(self, tables: Mapping[str, pa.Table]) -> tuple[Fresh, dict[str, Marks], dict[str, NDArray[np.bool_]]]:

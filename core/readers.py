@@ -52,6 +52,7 @@ SCHEMAS: dict[str, CoreSchema] = {
     "epoch_s": cs.float_schema(ge=_EPOCH_MIN, le=_EPOCH_MAX),
     "epoch_ms": cs.float_schema(ge=_EPOCH_MIN * 1000, le=_EPOCH_MAX * 1000),
     "percent": _NUMBER,
+    "basis_points": _NUMBER,
     "list": cs.union_schema([_text(), cs.list_schema(_WORD)], mode="left_to_right"),
     "id18": _text(),
     "domain": _text(),
@@ -143,6 +144,10 @@ def _finish_percent(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else v / 100 for v in column]
 
 
+def _finish_basis_points(column: Column, spec: FieldSpec, around: Around) -> Column:
+    return [None if v is None else v / 10_000 for v in column]
+
+
 def _finish_id18(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else salesforce_id18(v) for v in column]
 
@@ -155,6 +160,7 @@ _FINISH: dict[str, Callable[[Column, FieldSpec, Around], Column]] = {
     "epoch_s": _finish_epoch_s,
     "epoch_ms": _finish_epoch_ms,
     "percent": _finish_percent,
+    "basis_points": _finish_basis_points,
     "midnight": _finish_midnight,
     "domain": _finish_domain,
     "decimal_text": _finish_decimal_text,

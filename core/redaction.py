@@ -19,7 +19,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic|oauth)\s+(?=\S*[\d=.])[^\s\"',]{12,}"), rf"\1 {MASK}"),
     (
         re.compile(
-            r"(?i)((?:access|refresh|id)_?token|client_?secret|api_?key|hapikey|password|assertion)"
+            r"(?i)((?:access|refresh|id)_?token|client_?secret|api_?secret|api_?key|hapikey|password|assertion)"
             r"(\\?[\"']?\s*[=:]\s*\\?[\"']?)(?!\*\*\*)[^\s\"'&,}\\]+"
         ),
         rf"\1\2{MASK}",

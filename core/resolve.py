@@ -1,6 +1,7 @@
 """Who is who: records of all systems that are one person, company or deal, with the evidence for every link.
 
-Deterministic: connected components over link fields, merges, conversions, e-mail addresses, company domains and associations.
+Deterministic: connected components over link fields, merges, conversions, e-mail addresses, visitors' ids, company domains and
+associations.
 It must not know where tables come from or what is done with entities. Only keys and evidence are brought to this machine.
 """
 
@@ -59,7 +60,10 @@ def _resolve_kind(
     associations = _local(
         engine, "associations", tables.get("association"), "association", ("account", "from_kind", "from_id", "to_kind", "to_id")
     )
-    pairs = edges(kind, nodes, associations, shared_mailbox=int(threshold(funnel, "shared_mailbox_records")), free_mail=free_mail(funnel))
+    pairs = edges(
+        kind, nodes, associations, shared_mailbox=int(threshold(funnel, "shared_mailbox_records")),
+        shared_web_id=int(threshold(funnel, "shared_web_id_records")), free_mail=free_mail(funnel),
+    )  # fmt: skip
     pairs = engine.create_table(f"edges_{kind}", pairs, temp=True, overwrite=True)
     ends = pairs.select("l", "r").to_pyarrow()
     size = nodes.count().execute()

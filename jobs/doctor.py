@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +28,20 @@ def check_account(hub: Hub, name: str) -> list[Check]:
     """Open the account, make one cheap call, and compare its live fields and stages with the mapping."""
     try:
         with hub.account(name) as opened:
-            checks = [Check(name, "credentials", "ok", opened.connector.probe(opened.session))]
+            checks = [Check(name, "credentials", "ok", opened.connector.probe(opened.session)), *_warnings(hub, name)]
             if opened.connector.discover:
                 live = opened.connector.discover(opened.session)
                 checks += _fields(hub, name, live) + _stages(hub, name, live)
             return checks
     except TundishError as problem:
         return [Check(name, "credentials", "error", problem.message, problem.next_step, problem.exit_code)]
+
+
+def _warnings(hub: Hub, name: str) -> list[Check]:
+    """What the connector sees coming, such as credentials that end soon."""
+    connector = hub.connectors[name]
+    found = connector.warnings(hub.config.settings(name, connector, os.environ), hub.clock().date()) if connector.warnings else ()
+    return [Check(name, "credentials", "warning", text, step) for text, step in found]
 
 
 def _fields(hub: Hub, name: str, live: Live) -> list[Check]:

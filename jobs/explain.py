@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import core.measure
@@ -10,11 +10,12 @@ from core.errors import UserError
 from core.pipeline import Understanding
 from jobs import show
 from jobs.reporting import opened
+from jobs.timeline import Moment, timeline
 from jobs.wiring import Hub
 
 
-def explain_entity(hub: Hub, found: Understanding, what: str) -> tuple[dict[str, Any], str]:
-    """(data, text) for an entity id, or for the entity of a record written account:resource:id."""
+def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -> tuple[dict[str, Any], str]:
+    """(data, text) for an entity id, or for the entity of a record written account:resource:id. Text: `limit` lines of its way."""
     members = found.members.to_pylist()
     entity_id = what
     if ":" in what:
@@ -34,7 +35,12 @@ def explain_entity(hub: Hub, found: Understanding, what: str) -> tuple[dict[str,
     ]
     facts = _rows(found, kind, entity_id)
     findings = [opened(r) for r in found.open_findings() if r["entity_id"] == entity_id]
-    data = {"entity_id": entity_id, "kind": kind, "records": mine, "evidence": links, "facts": facts, "findings": findings}
+    names = {rung.code: rung.name for rung in hub.setup.funnel.ladder}
+    way = timeline(found, hub.ledger, kind, entity_id, names)
+    data = {
+        "entity_id": entity_id, "kind": kind, "records": mine, "evidence": links, "facts": facts, "findings": findings,
+        "timeline": [moment.to_json() for moment in way],
+    }  # fmt: skip
     parts = [
         f"{kind} {entity_id}: {len(mine)} records",
         show.table_text(
@@ -52,9 +58,21 @@ def explain_entity(hub: Hub, found: Understanding, what: str) -> tuple[dict[str,
             "facts",
             show.table_text(["fact", "value"], [[k, str(v)] for k, v in facts.items() if v is not None and k not in _PRIVATE]),
         ]
+    if way:
+        parts += ["the way so far", _way_text(way, limit)]
     if findings:
         parts += ["findings", show.findings_text(findings, 20)]
     return data, "\n".join(parts)
+
+
+def _way_text(way: Sequence[Moment], limit: int) -> str:
+    """The beginning and the end of a long way, and how much lies between."""
+    half = max(1, limit // 2)
+    shown = list(way) if len(way) <= limit else [*way[:half], *way[-half:]]
+    rows = [[f"{m.at:%Y-%m-%d %H:%M}", m.account, m.what, m.record] for m in shown]
+    if len(shown) < len(way):
+        rows.insert(half, ["…", "", f"{len(way) - len(shown)} more; show all with --max {len(way)}", ""])
+    return show.table_text(["time (UTC)", "account", "what", "record"], rows)
 
 
 _PRIVATE = frozenset({"email", "phone", "first_name", "last_name"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from connectors.sandbox.kit import Emulator
 from core import schemas
-from core.connector import Connector, Resource
+from core.connector import Connector, Resource, Target
 from jobs.contract import LEVELS, exemptions
 from jobs.play import emulator_classes
 from jobs.wiring import all_connectors
@@ -65,7 +65,7 @@ def _section(c: Connector, emulator: type[Emulator] | None) -> str:
     if c.targets:
         parts += ["| target | takes | batch | match key | idempotent | partial failure | creates fields |", "|---|---|---|---|---|---|---|"]
     for t in c.targets:
-        what = f"{t.kind} of {t.resource}"
+        what = f"{t.kind} of {t.resource}{_age(t)}"
         yes = _yes(t.idempotent), _yes(t.ensure is not None)
         parts.append(f"| `{t.name}` | {what} | {t.batch_size} | {t.match_key} | {yes[0]} | {t.partial_failure} | {yes[1]} |")
     if not c.targets:
@@ -94,6 +94,10 @@ def _template(r: Resource) -> list[str]:
     ]
     facts = f"Cursor: {r.cursor or 'read whole'}; deletes: {r.deletes}; completeness: {r.completeness}."
     return [f"\n`reads: {{NAME: {{like: {r.name}, …}}}}`: {facts}\n", "| option | required | what |", "|---|---|---|", *rows]
+
+
+def _age(target: Target) -> str:
+    return "" if target.max_age_s is None else f", at most {target.max_age_s / 3600:g} h old"
 
 
 def _yes(value: bool) -> str:

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.change import Change, Outcome, Plan
-from jobs import show_findings, show_pivots
+from core.change import EVENT, Change, Outcome, Plan
+from jobs import show_events, show_findings, show_pivots
 from jobs.show_private import without_people
 from jobs.show_progress import Progress
 from jobs.show_table import Table, table, text
@@ -22,9 +22,11 @@ __all__ = [
 _RECORD_COLUMNS = ("account", "resource", "vendor says", "rows", "appended", "deleted", "rejected", "status", "reason")
 _NUMBERS = ("vendor says", "rows", "appended", "deleted", "rejected")
 _OUTCOMES = {
-    "applied": "written and read back", "already": "stood there already", "drifted": "changed by somebody since; not touched",
-    "gone": "the record is no more", "rejected": "refused by the vendor", "failed": "not written; apply again",
-    "undone": "put back", "kept": "changed by somebody since; left as it is",
+    "applied": "written and read back, or an event taken", "already": "stood there already",
+    "drifted": "changed by somebody since; not touched", "gone": "the record is no more", "rejected": "refused by the vendor",
+    "failed": "not written; apply again", "uncertain": "sent, but no reply came; never sent again",
+    "late": "too old for the vendor by now; plan again", "undone": "put back",
+    "kept": "changed by somebody since, or an event; left as it is",
 }  # fmt: skip
 
 
@@ -81,8 +83,12 @@ def metrics_text(metrics: Iterable[Mapping[str, Any]], name: str | None = None) 
 
 # -- what is written ------------------------------------------------------------------------------------------------------
 def plan_table(changes: Sequence[Change]) -> Table:
-    rows = [[f"{c.account}/{c.target}", c.vendor_id, c.field, old(c.before), "→", old(c.after), why(c)] for c in changes]
+    rows = [[f"{c.account}/{c.target}", c.vendor_id, c.field, *_old_and_new(c), why(c)] for c in changes]
     return table(["target", "record", "field", "old", "", "new", "why"], rows)
+
+
+def _old_and_new(change: Change) -> tuple[str, str, str]:
+    return "event" if change.type == EVENT else old(change.before), "→", old(show_events.new(change))
 
 
 def old(value: str | None) -> str:
@@ -102,7 +108,9 @@ def plan_text(plan: Plan, limit: int = 40) -> str:
     more = [f"{rest:,} more changes; show all with --max {len(plan.changes)}"] if rest > 0 else []
     records = len({(c.account, c.target, c.vendor_id) for c in plan.changes})
     until = f"good until {plan.expires_at:%Y-%m-%d %H:%M} UTC"
-    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records, {until}"
+    told = sum(c.type == EVENT for c in plan.changes)
+    events = f", {told:,} of them events" if told else ""
+    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records{events}, {until}"
     counts = [f"  {target}: {n:,}" for target, n in plan.counts().items()]
     return "\n".join([*parts, *more, head, *counts, *_held_lines(plan), *(f"refused: {reason}" for reason in plan.refusals)])
 
@@ -135,6 +143,6 @@ def outcomes_text(outcomes: Sequence[Outcome]) -> str:
     rows = [[status, counts[status], meaning] for status, meaning in _OUTCOMES.items() if counts[status]]
     rows += [[status, n, ""] for status, n in sorted(counts.items()) if status not in _OUTCOMES]
     lines = [text(table(["outcome", "number", "meaning"], rows, numbers=["number"]))]
-    bad = [o for o in outcomes if o.status in ("rejected", "failed")]
+    bad = [o for o in outcomes if o.status in ("rejected", "failed", "uncertain")]
     lines += [f"{o.status} {o.change_id}: {without_people(o.detail)}" for o in bad[:10]]
     return "\n".join([*lines, f"{len(bad) - 10} more"] if len(bad) > 10 else lines)

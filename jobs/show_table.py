@@ -15,6 +15,7 @@ _STYLES = {
     "S1": "bold red", "S2": "yellow", "S3": "cyan", "S4": "dim",
     "done": "green", "partial": "bold yellow", "failed": "bold red", "rejected": "red", "running": "cyan",
     "applied": "green", "already": "green", "undone": "green", "drifted": "yellow", "kept": "yellow", "gone": "yellow",
+    "uncertain": "bold yellow", "late": "yellow",
 }  # fmt: skip
 
 

@@ -15,10 +15,11 @@ from core.errors import TundishError, UserError
 from core.ledger import Count
 from core.pipeline import Understanding, apply_plan, make_plan, understand, undo_run
 from core.plan import SourceSize
-from core.pull import AccountResult, pull_account
+from core.pull import AccountResult, in_waves, pull_account
 from jobs import show
 from jobs.wiring import Hub
 
+_WANTING = frozenset({"failed", "rejected", "uncertain", "late"})
 STOP = threading.Event()  # set by a signal: finish the page in hand, then end
 
 
@@ -82,8 +83,9 @@ def run_sync(
             problems[name] = problem
 
     with show.Progress("sync", quiet=quiet) as progress, ThreadPoolExecutor(hub.config.limits.workers) as pool:
-        for future in [pool.submit(one, name, progress.step) for name in names]:
-            future.result()
+        for part in in_waves(names, lambda name: hub.connectors[name]):
+            for future in [pool.submit(one, name, progress.step) for name in part]:
+                future.result()
     counts = tuple(hub.ledger.counts(run_id))
     status = "done" if not problems and all(c.status == "done" for c in counts) else "partial" if counts else "failed"
     hub.ledger.end_run(run_id, status, hub.clock(), {"accounts": names, "problems": {n: p.message for n, p in problems.items()}})
@@ -175,7 +177,7 @@ class Done:
 
     @property
     def exit_code(self) -> int:
-        return 3 if len(self.outcomes) < self.expected or any(o.status in ("failed", "rejected") for o in self.outcomes) else 0
+        return 3 if len(self.outcomes) < self.expected or any(o.status in _WANTING for o in self.outcomes) else 0
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ from typing import Any
 import connectors
 from core.apply import Hand
 from core.config import Setup, load_setup
-from core.connector import Connector
+from core.connector import Connector, Target
 from core.errors import UserError
 from core.http import Transport
 from core.lake import Lake
@@ -40,12 +40,13 @@ def all_connectors() -> Mapping[str, Connector]:
 
 @dataclass(frozen=True)
 class Open:
-    """One account, open: the vendor's client over our transport."""
+    """One account, open: the vendor's client over our transport. `targets`: those whose settings are given."""
 
     name: str
     connector: Connector
     session: Any
     transport: Transport
+    targets: Mapping[str, Target]
 
 
 class Hub:
@@ -103,7 +104,8 @@ class Hub:
             name, buckets=connector.buckets, fault=connector.fault, safe_posts=connector.safe_posts, writes=writes,
             read_limits=connector.read_limits,
         ) as transport:  # fmt: skip
-            yield Open(name, connector, connector.open(settings, transport), transport)
+            targets = {t.name: t for t in connector.targets if all(settings.get(need) for need in t.needs)}
+            yield Open(name, connector, connector.open(settings, transport), transport, targets)
 
     @contextmanager
     def hands(self, *, writes: bool = False, names: Sequence[str] = ()) -> Iterator[dict[str, Hand]]:
@@ -114,7 +116,7 @@ class Hub:
                 if not self.config.account(name).push or not self.connectors[name].targets:
                     continue
                 opened = stack.enter_context(self.account(name, writes=writes))
-                hands[name] = Hand(opened.session, {t.name: t for t in opened.connector.targets})
+                hands[name] = Hand(opened.session, opened.targets)
             yield hands
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.connector import Connector, Fault, Resource, Setting, Target
 
 
@@ -38,4 +40,12 @@ SALESFORCE = connector(
     (Setting("client_id", "consumer key"), Setting("client_secret", "consumer secret", secret=True)),
 )
 MAILCHIMP = connector("mailchimp", {"members": "id"}, ("members",), (Setting("api_key", "API key", secret=True),))
+# Takes events of its visitors, none older than three days, and cannot say whether it has one already.
+ANALYTICS = replace(
+    connector("ga4", {"sessions": "id"}, ("audiences",)),
+    targets=(
+        Target("collect", "clients", 25, write=lambda s, writes: (), kind="events", idempotent=False, max_age_s=72 * 3600),
+        Target("audiences", "audiences", 10, write=lambda s, writes: (), read_back=lambda s, ids, fields: {}),
+    ),
+)
 CONNECTORS = {c.name: c for c in (HUBSPOT, SALESFORCE, MAILCHIMP)}

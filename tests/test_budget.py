@@ -187,3 +187,9 @@ def test_a_day_of_calls_takes_little_memory() -> None:
     (gauge,) = spender._gauges
     assert gauge.used == 20_000
     assert len(gauge.log) <= 400
+
+
+def test_methods_after_a_colon_have_buckets_of_their_own() -> None:
+    budget = Budget([Bucket("reports", 10, 60.0, match=r":runReport$", concurrent=1)])
+    with budget.acquire("/v1beta/properties/314159265:checkCompatibility"):
+        assert [g.bucket.name for g in budget._fitting("/v1beta/properties/314159265:runReport")] == ["reports"]

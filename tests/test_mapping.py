@@ -204,6 +204,12 @@ def test_bad_csv_rows_are_rejects_too() -> None:
 
 
 # -- finishing ------------------------------------------------------------------------------------------------------------
+def test_shares_are_read_in_the_unit_the_mapping_says() -> None:
+    tallies = compiled("{kind: tally, fields: {value: {path: w, read: basis_points}}}", resource="deals")
+    assert [one(tallies, {"w": w})["value"] for w in (10_000, 3_333, "50", None)] == [1.0, 0.3333, 0.005, None]
+    assert one(compiled("{kind: tally, fields: {value: {path: w, read: percent}}}", resource="deals"), {"w": 250})["value"] == 2.5
+
+
 def test_money_knows_minor_units_and_never_travels_without_a_currency() -> None:
     deals = compiled(
         "{kind: deal, fields: {amount: {path: v, read: money, minor_units: true, currency: c}}}", resource="deals", currency="EUR"

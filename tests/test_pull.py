@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +14,12 @@ import pyarrow as pa
 import pytest
 from pulled import MAPPING, NOW, Place, Toy, connector, mapping, person
 
+from core.connector import Ask, Page
 from core.errors import CredentialsError, UserError, VendorError, VendorUnavailable
 from core.fingerprints import Index, Marks, marks_of
 from core.ledger import Ledger
 from core.normalise import Batch
-from core.pull import Source, in_order, one_ahead, pull
+from core.pull import Source, in_order, in_waves, one_ahead, pull
 
 LATER = NOW + timedelta(days=1)
 
@@ -150,6 +152,26 @@ def test_a_row_listed_twice_does_not_hide_one_that_never_came(place: Place) -> N
     assert result.counts[0].status == "partial"
 
 
+def test_a_read_that_says_it_is_not_at_its_end_is_partial_and_goes_on_from_there(place: Place) -> None:
+    read = place.toy.read
+
+    def in_parts(name: str, ask: Ask) -> Iterator[Page]:
+        for i, page in enumerate(read(name, ask)):
+            yield replace(page, unfinished="3 people a run are enough" if name == "people" and i == 0 else "")
+            if name == "people":
+                return
+
+    place.toy.read = in_parts  # type: ignore[method-assign]
+    first = place.pull()
+    assert (first.status, first.counts[0].status) == ("partial", "partial")
+    assert first.counts[0].reason == "3 people a run are enough; the next run goes on from here"
+    assert sorted(place.people()) == ["1", "2", "3"]
+    place.toy.read = read  # type: ignore[method-assign]
+    assert place.pull(now=LATER).status == "done"
+    assert [ask.state for ask in place.toy.asked if ask.resource == "people"] == [None, {"v": 1, "next": 3}]
+    assert sorted(place.people()) == [str(i) for i in range(1, 9)]
+
+
 def test_a_bad_row_is_parked_with_its_place_and_the_rest_is_kept(place: Place) -> None:
     place.toy.people[2]["email"] = "no address"
     result = place.pull()
@@ -201,6 +223,11 @@ def test_a_wrong_credential_stops_the_account_only(place: Place) -> None:
     results = pull(sources, place.ledger, place.lake, run_id, now=NOW, threads=2)
     assert [(r.account, r.status) for r in results] == [("a", "failed"), ("b", "done")]
     assert isinstance(results[0].error, CredentialsError)
+
+
+def test_an_account_that_reads_by_the_ids_of_others_comes_after_them() -> None:
+    vendors = {"web": connector(linked="visitors"), "crm": connector(), "mail": connector()}
+    assert in_waves(["web", "crm", "mail"], vendors.__getitem__) == [["crm", "mail"], ["web"]]
 
 
 def test_a_vendor_that_never_answers_is_said_to_be_unavailable(place: Place) -> None:

@@ -226,7 +226,7 @@ def test_a_plan_says_what_is_held_back_and_why_it_is_refused() -> None:
 
 def test_outcomes_are_counted_and_refused_ones_named() -> None:
     text = show.outcomes_text([Outcome("c1", "applied"), Outcome("c2", "applied"), Outcome("c3", "rejected", "INVALID: jane@example.com")])
-    assert text.splitlines()[2].split() == ["applied", "2", "written", "and", "read", "back"]
+    assert text.splitlines()[2].split() == ["applied", "2", "written", "and", "read", "back,", "or", "an", "event", "taken"]
     assert "rejected c3: INVALID: <e-mail>" in text
     assert show.outcomes_text([]) == "nothing to do"
 

@@ -31,7 +31,7 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
       tundish plan --rule S-02
       tundish plan --show latest --format md
     """
-    from jobs import show
+    from jobs import show, show_events
     from jobs.report import render
     from jobs.steps import check_rules, run_plan
     from jobs.wiring import open_hub
@@ -49,7 +49,7 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
                 render({"as_of": made.as_of.isoformat(), "organisation": hub.config.organisation.name, "plan": made.to_json()}, format_)
             )
         else:
-            emit(made.to_json(), as_json, "" if as_json else show.plan_text(made, limit))
+            emit(show_events.opened(made.to_json()), as_json, "" if as_json else show.plan_text(made, limit))
         return 4 if made.refusals else 0
 
 

@@ -10,7 +10,7 @@ import click
 
 from jobs.cli import emit
 
-NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "findings", "records", "plan")
+NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "findings", "records", "plan", "restatements")
 
 
 @click.command()
@@ -28,21 +28,49 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
       tundish report funnel
       tundish report all --format html --output report.html
       tundish report pipeline --as-of 2026-06-01 --format csv
+      tundish report restatements
     """
     from jobs.report import render
     from jobs.reporting import report_data
     from jobs.steps import run_reconcile
     from jobs.wiring import open_hub
 
+    at = as_of.replace(tzinfo=UTC) if as_of else None
     with open_hub(obj["config"]) as hub:
-        data = report_data(hub, run_reconcile(hub, as_of=as_of.replace(tzinfo=UTC) if as_of else None))
-    text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
+        if name == "restatements":
+            text = _restatements(hub, at, "json" if as_json else format_)
+        else:
+            data = report_data(hub, run_reconcile(hub, as_of=at))
+            text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
         click.echo(f"wrote {output}")
     else:
         click.echo(text)
     return 0
+
+
+def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
+    """What counts were changed by their vendor after they were read. Raises: UserError for a format it has not."""
+    import csv
+    import io
+    import json
+
+    from core.errors import UserError
+    from core.restated import restatements
+    from jobs import show
+
+    if format_ not in ("table", "json", "csv"):
+        raise UserError(f"restatements are not written as {format_}", next_step="use --format table, json or csv")
+    found = restatements(hub.lake, as_of)
+    rows = [list(row.values()) for row in found.to_pylist()]
+    if format_ == "json":
+        return json.dumps({"restatements": [dict(zip(found.column_names, row, strict=True)) for row in rows]}, default=str, indent=1)
+    if format_ == "csv":
+        text = io.StringIO()
+        csv.writer(text).writerows([found.column_names, *rows])
+        return text.getvalue().rstrip()
+    return show.table_text(found.column_names, rows) if rows else "no count was changed after it was first read"
 
 
 def _table(data: dict[str, Any], name: str) -> str:
@@ -86,7 +114,7 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, a
     with open_hub(obj["config"]) as hub:
         found = run_reconcile(hub)
         if what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
-            data, text = explain_entity(hub, found, what)
+            data, text = explain_entity(hub, found, what, limit)
         else:
             data, text = explain_metric(found, what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
         emit(data, as_json, text)

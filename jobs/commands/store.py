@@ -88,6 +88,8 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
       tundish forget hubspot:contacts:151 mailchimp:members:a1f0:9e26471d35a78862c17e467d87cddedf
     """
     from core.errors import UserError
+    from core.lake_links import carried_ids
+    from core.ledger_events import forget_events
     from jobs.wiring import open_hub
 
     keys = [tuple(r.split(":", 2)) for r in record]
@@ -97,6 +99,8 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
         hub.accounts([key[0] for key in keys])
         if not yes and not as_json:
             click.confirm(f"Erase {len(keys)} records from the lake? This cannot be undone.", abort=True)
-        rows = hub.lake.forget([(a, r, i) for a, r, i in keys], hub.clock(), why)
+        records = [(a, r, i) for a, r, i in keys]
+        forget_events(hub.ledger, carried_ids(hub.lake, records))
+        rows = hub.lake.forget(records, hub.clock(), why)
         emit({"erased_rows": rows, "tombstones": len(keys)}, as_json, f"{rows} rows erased, {len(keys)} tombstones set")
         return 0

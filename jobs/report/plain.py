@@ -6,9 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from jobs import show_events
 from jobs.report.content import TITLES, changes, findings_table, sections
 from jobs.show_findings import by_rule
 from jobs.show_metrics import label
@@ -21,6 +23,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 # -- JSON ---------------------------------------------------------------------------------------------------------------
 def to_json(data: Mapping[str, Any], name: str) -> str:
+    if data.get("plan"):
+        data = {**data, "plan": show_events.opened(data["plan"])}
     return json.dumps({"report": name, **data}, indent=2, ensure_ascii=False, default=_plain)
 
 
@@ -112,8 +116,9 @@ def _metric_block(data: Mapping[str, Any]) -> Block:
 
 
 def _plan_block(data: Mapping[str, Any]) -> Block:
-    columns = ("account", "target", "vendor_id", "field", "before", "after", "why", "rule", "policy", "change_id")
-    return ("plan", columns, [[getattr(c, column) for column in columns] for c in changes(data["plan"])])
+    columns = ("account", "target", "vendor_id", "field", "type", "before", "after", "why", "rule", "policy", "change_id")
+    rows = [replace(c, after=show_events.new(c)) for c in changes(data["plan"])]
+    return ("plan", columns, [[getattr(c, column) for column in columns] for c in rows])
 
 
 def title_of(name: str) -> str:

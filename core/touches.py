@@ -1,0 +1,55 @@
+"""Whose touch is it: interactions of all systems, each with the person it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+
+from core.evidence import comparable_link, email_key
+from core.tables import records, refs
+
+
+def touches(tables: Mapping[str, ibis.Table], members: ibis.Table, people: ibis.Table) -> ibis.Table:
+    """Live touches that belong to a person: entity_id, then the touch's own columns.
+
+    Found by the account's own person id; else by a link that names one of the person's records or that one of them
+    carries too (a visitor's id); else by e-mail address. A link or an address of several persons names none of them.
+    people: live person records with entity_id (core.relations).
+    """
+    t = records(tables, "touch")
+    t = t.filter(~t.deleted.fill_null(False))
+    known = refs(tables, members, "person")
+    known = known.filter(known.name == "person").select("account", person_id="vendor_id", by_id="entity_id")
+    t = t.left_join(known, ["account", "person_id"]).drop("account_right", "person_id_right")
+    key = ["account", "resource", "vendor_id"]
+    t = t.left_join(_by_link(t.filter(t.by_id.isnull()), people), key).drop(*(f"{name}_right" for name in key))
+    t = t.mutate(address=email_key(t.email))
+    t = t.left_join(_addresses(people), "address").drop("address_right")
+    t = t.mutate(entity_id=ibis.coalesce(t.by_id, t.by_link, t.by_address)).filter(lambda x: x.entity_id.notnull())
+    return t.select("entity_id", *records(tables, "touch").columns)
+
+
+def _by_link(t: ibis.Table, people: ibis.Table) -> ibis.Table:
+    """(account, resource, vendor_id, by_link) of touches whose links lead to one person."""
+    linked = t.filter(t.links.length() > 0).select("account", "resource", "vendor_id", link="links").unnest("link")
+    carried = people.select("entity_id", link="links").unnest("link")
+    named = people.select("entity_id", link=people.vendor.concat(":", people.resource, ":", people.vendor_id))
+    index = ibis.union(carried, named)
+    index = index.mutate(link=comparable_link(index.link))
+    index = index.group_by("link").agg(entity_id=index.entity_id.min(), persons=index.entity_id.nunique())
+    index = index.filter(index.persons == 1).select("link", "entity_id")
+    found = linked.mutate(link=comparable_link(linked.link)).inner_join(index, "link")
+    found = found.group_by("account", "resource", "vendor_id").agg(by_link=found.entity_id.min(), persons=found.entity_id.nunique())
+    return found.filter(found.persons == 1).drop("persons")
+
+
+def _addresses(people: ibis.Table) -> ibis.Table:
+    """(address, by_address): addresses of one person only."""
+    own = people.select("entity_id", address="email")
+    other = people.select("entity_id", address="other_emails").unnest("address")
+    every = ibis.union(own, other)
+    every = every.mutate(address=email_key(every.address))
+    every = every.filter(every.address.contains("@"))
+    one = every.group_by("address").agg(by_address=every.entity_id.min(), persons=every.entity_id.nunique())
+    return one.filter(one.persons == 1).drop("persons")

@@ -1,0 +1,143 @@
+"""One person's whole way as lines in time: visits and touches, stages in each system, deals with amount and outcome, events told.
+
+Plain data out; personal data stays out of it. It reads facts and the ledger and must not decide anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import ibis
+
+from core.ledger import Ledger
+from core.ledger_events import history
+from core.pipeline import Understanding
+from core.tables import records
+from jobs import show_events
+from jobs.show_private import without_people
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Moment:
+    """One line. `record` is account:resource:id."""
+
+    at: datetime
+    account: str
+    record: str
+    what: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"at": self.at.isoformat(), "account": self.account, "what": self.what, "record": self.record}
+
+
+def timeline(found: Understanding, ledger: Ledger, kind: str, entity_id: str, names: Mapping[str, str]) -> list[Moment]:
+    """The way of a person, or of a deal; nothing of a company. `names`: milestone code → what reports call it."""
+    f = found.facts
+    persons = [entity_id] if kind == "person" else []
+    deals = [entity_id] if kind == "deal" else _column(f["deal_person"], "deal", f["deal_person"].person.isin(persons))
+    entities = [*persons, *deals]
+    if kind not in ("person", "deal"):
+        return []
+    moments = [
+        *_touches(found, persons),
+        *(_created(row) for row in _rows(f["people"], persons)),
+        *_changes(_rows(f["changes"], entities), names),
+        *_deals(_rows(f["deals"], deals), _rows(f["deal"], deals), _rows(f["milestone"].filter(f["milestone"].kind == "deal"), deals)),
+        *_told(history(ledger, entities)),
+    ]
+    return sorted(m for m in moments if m is not None)
+
+
+def _rows(table: ibis.Table, entities: Sequence[str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.filter(table.entity_id.isin(entities)).to_pyarrow().to_pylist() if entities else []
+    return rows
+
+
+def _column(table: ibis.Table, name: str, which: ibis.Value) -> list[str]:
+    return sorted(set(table.filter(which)[name].to_pyarrow().to_pylist()))
+
+
+def _moment(row: Row, at: datetime | None, what: str) -> Moment | None:
+    if at is None:
+        return None
+    return Moment(at, row["account"], f"{row['account']}:{row['resource']}:{row['vendor_id']}", without_people(what))
+
+
+# -- touches ------------------------------------------------------------------------------------------------------------
+def _touches(found: Understanding, persons: Sequence[str]) -> Iterator[Moment | None]:
+    rows = sorted(_rows(found.facts["touches"], persons), key=lambda r: (r["occurred_at"] is None, r["occurred_at"] or found.as_of))
+    ids = sorted({r["campaign_id"] for r in rows if r["campaign_id"]})
+    called = {**_names(found, "campaign", ids), **_names(found, "experiment", ids)}
+    visited = False
+    for row in rows:
+        first = row["kind"] == "visit" and not visited
+        visited = visited or first
+        yield _moment(row, row["occurred_at"], ("first " if first else "") + _said(row, called.get((row["account"], row["campaign_id"]))))
+
+
+def _names(found: Understanding, kind: str, ids: Sequence[str]) -> dict[tuple[str, str], str]:
+    """(account, id) → name of campaigns or experiments."""
+    if not ids:
+        return {}
+    t = records(found.tables, kind)
+    rows = t.filter(t.vendor_id.isin(ids), t.name.notnull()).select("account", "vendor_id", "name").to_pyarrow().to_pylist()
+    return {(r["account"], r["vendor_id"]): r["name"] for r in rows}
+
+
+def _said(row: Row, name: str | None) -> str:
+    """A touch in words: the agreed kinds (visit, exposure, response) in their own, the others with the vendor's event."""
+    about = name or row["campaign_id"]
+    if row["kind"] == "exposure":
+        return f"saw variant {row['event']} of experiment {about}"
+    surveyed = row["kind"] == "response" and "survey" in f"{row['resource']} {row['event']} {row['channel']}".lower()
+    words = "answered survey" if surveyed else row["kind"] or row["event"] or "touch"
+    if row["kind"] == "conversion" and row["event"]:
+        words = f"conversion {row['event']}"
+    source = " / ".join(str(row[n]) for n in ("source", "channel") if row[n])
+    parts = [words, f"from {source}" if source else "", f"({about})" if about else "", _money(row["value"], row["currency"])]
+    return " ".join(part for part in parts if part)
+
+
+def _money(amount: Any, currency: str | None) -> str:
+    if amount is None:
+        return ""
+    number = format(amount.normalize(), "f") if isinstance(amount, Decimal) else str(amount)
+    return f"{number} {currency or ''}".strip()
+
+
+# -- what the CRMs say --------------------------------------------------------------------------------------------------
+def _created(row: Row) -> Moment | None:
+    return _moment(row, row["created_at"], "record created" + (f", source {row['source']}" if row["source"] else ""))
+
+
+def _changes(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Moment | None]:
+    for row in rows:
+        code = row["code"]
+        meaning = f" ({code} {names.get(code, '')}".rstrip() + ")" if code else ""
+        yield _moment(row, row["at"], f"{row['kind']} {row['field']}: {row['value'] or '(empty)'}{meaning}")
+
+
+def _deals(deals: Sequence[Row], entities: Sequence[Row], milestones: Sequence[Row]) -> Iterator[Moment | None]:
+    """Each record's creation, and each deal's end as the systems agree on it."""
+    for row in deals:
+        yield _moment(row, row["created_at"], " ".join(w for w in ("deal created", _money(row["amount"], row["currency"])) if w))
+    ends = {(m["entity_id"], m["code"]): m["reached_at"] for m in milestones if not m["implied"]}
+    for deal in entities:
+        code = {"won": "M80", "lost": "M85"}.get(deal["outcome"])
+        record = {"account": deal["source_account"], "resource": deal["source_resource"], "vendor_id": deal["source_id"]}
+        reason = f", reason {deal['lost_reason']}" if deal["outcome"] == "lost" and deal["lost_reason"] else ""
+        words = " ".join(w for w in (f"deal {deal['outcome']}", _money(deal["amount"], deal["currency"])) if w)
+        yield _moment(record, ends.get((deal["entity_id"], code or "")), words + reason)
+
+
+def _told(rows: Sequence[Row]) -> Iterator[Moment | None]:
+    """Events of ours, at the time they were sent."""
+    for row in rows:
+        words = f"told {row['field']}: {show_events.said(row['values'])}" + ("; no reply came" if row["status"] == "uncertain" else "")
+        yield _moment({"account": row["account"], "resource": row["target"], "vendor_id": row["vendor_id"]}, row["at"], words)
