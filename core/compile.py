@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
@@ -25,8 +25,9 @@ from pydantic_core import core_schema as cs
 from core.columns import Columns, records
 from core.errors import VendorError
 from core.mapping_document import FieldSpec, Output
+from core.model import KINDS
 from core.paths import parse_path
-from core.plans import OutputPlan, Planner, Slots, Use, is_currency_code
+from core.plans import OutputPlan, Planner, Slots, Use, default_read, is_currency_code
 from core.stages import StageTable
 from core.yaml_positions import Document, Loc
 
@@ -37,9 +38,10 @@ csv.field_size_limit(16 * 1024 * 1024)  # a Salesforce long text area holds 131,
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row that does not fit its mapping, as it came."""
+    """A row that does not fit its mapping, as it came, and its number in the page."""
 
     raw: Any
+    row: int = 0
 
 
 class Parsed(NamedTuple):
@@ -94,6 +96,7 @@ class Compiled:
     document: Document
     timezone: str = "UTC"
     currency: str | None = None
+    types: Mapping[str, str] = field(default_factory=dict)  # path → read, of what is no plain text
     _pages: dict[str, SchemaValidator] = field(default_factory=dict, compare=False, repr=False)
 
     def adapter(self, rows: str = "") -> SchemaValidator:
@@ -218,7 +221,8 @@ def compile_resource(
         plans = tuple(planner.plan(outputs))
         programs.append(Program(planner.slots, plans))
     kinds = tuple(dict.fromkeys(output.kind for output in outputs))
-    return Compiled(name, kinds, fields_asked(outputs, key), programs[0], programs[1], key, document, timezone, currency)
+    asked, types = fields_asked(outputs, key), types_read(outputs)
+    return Compiled(name, kinds, asked, programs[0], programs[1], key, document, timezone, currency, types)
 
 
 def fields_asked(outputs: Iterable[Output], key: str) -> tuple[str, ...]:
@@ -238,8 +242,20 @@ def fields_asked(outputs: Iterable[Output], key: str) -> tuple[str, ...]:
     return tuple(asked)
 
 
+def types_read(outputs: Iterable[Output]) -> dict[str, str]:
+    """Row paths that are read as something else than text or a word, and as what."""
+    found: dict[str, str] = {}
+    for output in (o for o in outputs if not o.each):
+        model = KINDS[output.kind].model_fields
+        specs = [(spec, default_read(model[name].annotation)) for name, spec in output.fields.items()]
+        for spec, default in [*specs, *((spec, "text") for spec in output.attributes.values())]:
+            read = spec.read or ("text" if spec.values is not None else default)
+            found |= {path: read for path in spec.paths() if read not in ("text", "json") and parse_path(path, False).scope == "row"}
+    return found
+
+
 def _parsed(rows: list[Any]) -> Parsed:
-    rejects = [row for row in rows if type(row) is Reject]
+    rejects = [replace(row, row=i) for i, row in enumerate(rows) if type(row) is Reject]
     return Parsed([row for row in rows if type(row) is not Reject], rejects) if rejects else Parsed(rows, rejects)
 
 

@@ -76,7 +76,8 @@ class Config:
         """
         written = self.account(account).settings
         given = {s.name: s.default for s in connector.settings if s.default is not None} | dict(written)
-        return {name: resolve(text, f"accounts.{account}.settings.{name}", self.folder, environ) for name, text in given.items()}
+        known = {name: resolve(text, f"accounts.{account}.settings.{name}", self.folder, environ) for name, text in given.items()}
+        return known | {s.name: str(self.folder / known[s.name]) for s in connector.settings if s.path and known.get(s.name)}
 
     def ledger_url(self, environ: Mapping[str, str]) -> str:
         return resolve(self.ledger, "ledger", self.folder, environ)

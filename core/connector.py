@@ -38,6 +38,7 @@ class Setting:
     secret: bool = False
     required: bool = True
     default: str | None = None
+    path: bool = False  # a place in the file system, relative to the config
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Ask:
     linked_ids: Callable[[str], Iterator[Sequence[str]]] = lambda name: iter(())
     options: Mapping[str, str] = field(default_factory=dict)
     reads: Any = None  # of a resource made from a template: its options, an instance of `Resource.template`
+    types: Mapping[str, str] = field(default_factory=dict)  # vendor path → how the mapping reads it (money, date, …), where that is no text
+    timezone: str = "UTC"  # the organisation's, for times written without one
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,11 @@ class Page:
     `state` is committed together with this page's rows; a later read started from it must continue right after them.
     `total` is the vendor's own count for the whole pass this page belongs to, None when it does not say.
     `context` are constants every row of the page gets beside its own keys (under "context.<name>" in mappings).
-    `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones).
+    `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones); `whole` says so
+    of a read that goes on from a state: its pages are all there is, and what they do not list is gone.
+    `place(i)` says where row i stands ("leads.csv:17"), for the reasons of rejects. `rejects` are (place, reason) of rows
+    the connector itself could not make out. `left` says what had to be left out of this read, and why: the run is partial
+    until a later one brings it. `note` is worth knowing and nothing is missing.
     `covers` are the first and last day, both included, whose tallies the read lists whole: what the lake has of these days
     and the read does not list again is marked deleted when it ends. So a restated day is replaced, never added to.
     `unfinished`: why the read is not at its end although no page follows now (the vendor still computes; no more calls in
@@ -113,6 +120,11 @@ class Page:
     pass_name: str = "main"
     context: Mapping[str, str] = field(default_factory=dict)
     present: bool = False
+    whole: bool = False
+    place: Callable[[int], str] | None = None
+    rejects: Sequence[tuple[str, str]] = ()
+    left: str = ""
+    note: str = ""
     covers: tuple[date, date] | None = None
     unfinished: str = ""
 

@@ -29,7 +29,7 @@ _SUITS: dict[str, tuple[str, ...]] = {
     "boolean": ("boolean",),
     "decimal": ("decimal", "money"),
     "date": ("date",),
-    "datetime": ("datetime", "midnight", "epoch_s", "epoch_ms"),
+    "datetime": ("datetime", "midnight", "epoch_s", "epoch_ms", "epoch_us"),
     "list": ("list",),
 }  # fmt: skip
 

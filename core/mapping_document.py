@@ -17,7 +17,7 @@ from core.model import KINDS, Kind
 Scalar = str | bool | int | float | None
 ReadName = Literal[
     "text", "email", "integer", "number", "decimal", "money", "currency", "boolean", "date", "datetime",
-    "midnight", "epoch_s", "epoch_ms", "percent", "basis_points", "domain", "decimal_text", "list", "id18", "json",
+    "midnight", "epoch_s", "epoch_ms", "epoch_us", "percent", "basis_points", "domain", "decimal_text", "list", "id18", "json",
 ]  # fmt: skip
 Policy = Literal[
     "derived", "source_of_truth", "prefer_unless_blank", "most_recent", "furthest_stage", "never_regress",

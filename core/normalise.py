@@ -79,7 +79,8 @@ class Batch:
     def add(self, compiled: Compiled, page: Page) -> Read:
         """Validate a page and keep its records. Raises: VendorError when the page makes no sense."""
         parsed = compiled.parse(page.body, page.rows, page.format)
-        rejects = tuple(_rejected(compiled, reject) for reject in parsed.rejects)
+        rejects = tuple(_rejected(compiled, reject, page) for reject in parsed.rejects)
+        rejects += tuple(Rejected(None, place, reason) for place, reason in page.rejects)
         for kind, columns in compiled.columns(parsed.rows, page.context) if parsed.rows else ():
             self._extend(kind, columns, len(columns["vendor_id"]))
         return Read(len(parsed.rows), rejects)
@@ -176,8 +177,9 @@ def fingerprint(compiled: Any) -> str:
     return hashlib.blake2b(orjson.dumps(parts, default=str, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
-def _rejected(compiled: Compiled, reject: Any) -> Rejected:
+def _rejected(compiled: Compiled, reject: Any, page: Page) -> Rejected:
     reasons = compiled.reasons(reject) or ["the row does not fit the mapping"]
     first = reasons[0].split(": ", 1)
     place, reason = (first[0], first[1]) if len(first) == 2 else ("", first[0])
-    return Rejected(compiled.reject_id(reject), place, "; ".join([reason, *reasons[1:]]))
+    stands = [f"{page.place(reject.row)}"] if page.place else []
+    return Rejected(compiled.reject_id(reject), place, ": ".join([*stands, "; ".join([reason, *reasons[1:]])]))

@@ -183,7 +183,8 @@ class _AccountRun:
         self.place.ledger.set_count(reading.count)
         ask = replace(self.ask, resource=resource.name, fields=tuple(reading.compiled.fields_asked), state=reading.state, full=reading.full)
         if made := self.mapping.reads.get(resource.name):
-            ask = replace(ask, reads=made.options)
+            compiled = self.mapping.resources[resource.name]
+            ask = replace(ask, reads=made.options, types=compiled.types, timezone=compiled.timezone)
         for page in one_ahead(resource.read(self.session, ask), self.ahead):
             rows = reading.page(page)
             self.on_progress(self.place.account, resource.name, rows, page.total)

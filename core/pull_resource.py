@@ -105,6 +105,8 @@ class Reading:
         self.passes: dict[str, PassCount] = {}
         self.count = Count(place.run_id, place.account, resource.name)
         self.present = False
+        self._left: list[str] = []
+        self._notes: list[str] = []
         self._covered = {_span(text) for text in (self._open or {}).get("covers", ())}
         self.unfinished: dict[str, None] = {}  # why, in the order of the pages
         self._blind = bool(self._open and self._open["blind"])  # rows that could not be read may be records we know
@@ -155,6 +157,9 @@ class Reading:
         counts.kept, counts.rejected = counts.kept + rows, counts.rejected + rejected
         self._count(kept=rows, rejected=rejected, pages=1)
         self.state, self.present, self._seq = page.state, self.present or page.present, self._seq + 1
+        self.whole |= page.whole
+        self._left += [page.left] if page.left else []
+        self._notes += [page.note] if page.note else []
         self._covered |= {page.covers} if page.covers else set()
         if page.unfinished:
             self.unfinished[page.unfinished] = None
@@ -278,7 +283,9 @@ class Reading:
             named = ", ".join(f"{n} rows of {name!r}" if name != "main" else f"{n} rows" for name, n in missing.items())
             reason = f"the vendor counts {sum(totals)}, {named} did not come; the next run reads them again"
             return self.close_with("partial", reason, state=self.started_from)
-        notes = ["the mapping changed: read whole"] if self.remapped else []
+        if self._left:
+            return self.close_with("partial", "; ".join(self._left), state=self.state)
+        notes = (["the mapping changed: read whole"] if self.remapped else []) + self._notes
         if self.whole and self.present:
             notes.append(self._sweep())
         elif self._covered:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -23,6 +23,7 @@ from core.values import as_text, from_minor_units, normal_domain, salesforce_id1
 Column = list[Any]
 _CENT_MICROS = Decimal("0.000001")  # the lake keeps six decimal places
 _LIMIT = Decimal(10) ** 18
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EMAIL = r"^[^@\s]+@[^@\s]+$"
 # A far-off epoch is a mistake, not a date: years 1900 to 3000.
 _EPOCH_MIN, _EPOCH_MAX = -2_208_988_800, 32_503_680_000
@@ -51,6 +52,7 @@ SCHEMAS: dict[str, CoreSchema] = {
     "midnight": cs.union_schema([_DATETIME, cs.date_schema()], mode="left_to_right"),
     "epoch_s": cs.float_schema(ge=_EPOCH_MIN, le=_EPOCH_MAX),
     "epoch_ms": cs.float_schema(ge=_EPOCH_MIN * 1000, le=_EPOCH_MAX * 1000),
+    "epoch_us": cs.float_schema(ge=_EPOCH_MIN * 1_000_000, le=_EPOCH_MAX * 1_000_000),
     "percent": _NUMBER,
     "basis_points": _NUMBER,
     "list": cs.union_schema([_text(), cs.list_schema(_WORD)], mode="left_to_right"),
@@ -128,6 +130,10 @@ def _finish_epoch_ms(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [None if v is None else datetime.fromtimestamp(v / 1000, UTC) for v in column]
 
 
+def _finish_epoch_us(column: Column, spec: FieldSpec, around: Around) -> Column:
+    return [None if v is None else _EPOCH + timedelta(microseconds=v) for v in column]
+
+
 def _finish_midnight(column: Column, spec: FieldSpec, around: Around) -> Column:
     return [v if v is None or type(v) is datetime else datetime(v.year, v.month, v.day, tzinfo=UTC) for v in column]
 
@@ -159,6 +165,7 @@ _FINISH: dict[str, Callable[[Column, FieldSpec, Around], Column]] = {
     "list": _finish_list,
     "epoch_s": _finish_epoch_s,
     "epoch_ms": _finish_epoch_ms,
+    "epoch_us": _finish_epoch_us,
     "percent": _finish_percent,
     "basis_points": _finish_basis_points,
     "midnight": _finish_midnight,

@@ -375,6 +375,6 @@ def test_no_secret_and_no_address_is_ever_logged(vendor: str, stand: Stand, capl
         for target in FIELDS[vendor]:
             edit(sandbox, vendor, target, ids_of(sandbox, vendor, target.resource)[:2], "Quiet")
     lines = [record.getMessage() + (record.exc_text or "") for record in caplog.records]
-    assert len(lines) > 10
+    assert len(lines) > (10 if sandbox.emulators[vendor].wired else 2)  # without a wire no request is logged
     assert [line for line in lines if E_MAIL.search(line)] == []
     assert [line for line in lines if any(secret in line for secret in secrets)] == []

@@ -272,6 +272,8 @@ def test_everything_in_the_truth_exists_in_the_seeds(small: World) -> None:
     mine = small.seeds["activecampaign"]
     known |= {("activecampaign", kind, row["id"]) for kind in ("contacts", "accounts", "deals") for row in mine[kind]}
     known |= {("activecampaign", "contactLists", row["id"]) for person in mine["contacts"] for row in person["lists"]}
+    known |= {("files", "leads", row["badge"]) for row in small.seeds["files"]["leads"]}
+    known |= {("files", "deals", row["registration"]) for row in small.seeds["files"]["deals"]}
     truth = small.truth
     named = [r for part in ("people", "companies", "deals", "planted", "decoys") for row in truth[part] for r in row["records"]]
     assert {tuple(r) for r in named} <= known

@@ -83,6 +83,7 @@ class Person:
     lead_id: str = ""
     contact_id: str = ""
     hs_lead_id: str = ""
+    badge: str = ""  # of the trade fair, in its list of leads
     in_activecampaign: bool = False
     ac_listed: bool = True  # on a list there, or just a contact
     ac_status: int = 1  # on the lists there: 1 active, 2 unsubscribed, 3 bounced
@@ -117,6 +118,8 @@ class Person:
         if self.in_activecampaign:
             found.append(["activecampaign", "contacts", self.ac_id])
             found += [["activecampaign", "contactLists", key] for _, key in self.ac_lists]
+        if self.badge:
+            found.append(["files", "leads", self.badge])
         return found
 
 
@@ -151,6 +154,7 @@ class Deal:
     with_people: bool = True
     event: bool = False  # the web conversion event of a won deal exists
     disputed: bool = False  # planted so that no system alone has the truth
+    registration: str = ""  # the partner's number of it, in his report
     path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it
 
     @property
@@ -165,6 +169,8 @@ class Deal:
             found.append(["salesforce", "Opportunity", self.sf_id])
         if self.path_ac:
             found.append(["activecampaign", "deals", self.ac_id])
+        if self.registration:
+            found.append(["files", "deals", self.registration])
         return found
 
 

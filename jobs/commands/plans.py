@@ -49,8 +49,15 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
                 render({"as_of": made.as_of.isoformat(), "organisation": hub.config.organisation.name, "plan": made.to_json()}, format_)
             )
         else:
-            emit(show_events.opened(made.to_json()), as_json, "" if as_json else show.plan_text(made, limit))
+            emit(show_events.opened(made.to_json()), as_json, "" if as_json else show.plan_text(made, limit) + _nowhere(hub))
         return 4 if made.refusals else 0
+
+
+def _nowhere(hub: Any) -> str:
+    """A word for who connected only accounts that cannot be written to."""
+    if any(hub.connectors[name].targets and hub.config.account(name).push for name in hub.config.accounts):
+        return ""
+    return "\nNo connected account takes changes; what to correct by hand: tundish report findings"
 
 
 def _wanted(only: tuple[str, ...], changes: Iterable[Change]) -> Any:
