@@ -82,6 +82,8 @@ class Imports:
         values = [{"field": one["id"], "value": one.get("value")} for one in row.get("fields") or ()]
         body = {"email": email, "fieldValues": values} | {ours: row[name] for name, ours in NAMES.items() if name in row}
         key = contacts.made(body) if known is None else contacts.change(known, body)
+        if not row.get("exclude_automations"):
+            contacts.automations_started.append((key, "contact changed"))
         for tag in row.get("tags") or ():
             contacts.put_tag(key, contacts.tag_named(tag), automations=not row.get("exclude_automations"))
         for name, status in (("subscribe", ACTIVE), ("unsubscribe", UNSUBSCRIBED)):
