@@ -52,6 +52,7 @@ class Unreadable(NamedTuple):
     place: str
     label: str
     reason: str
+    row: int = 0  # its number in the page
 
 
 class Parsed(NamedTuple):
@@ -151,7 +152,13 @@ class Compiled:
         if not program.slots.unread:
             return Parsed(rows, rejects, [])
         unread: list[Unreadable] = []
-        return Parsed([self._emptied(row, program.slots, self._id(row, program), unread) for row in rows], rejects, unread)
+        rows = []
+        for i, row in enumerate(found):
+            if type(row) is not Reject:
+                told: list[Unreadable] = []
+                rows.append(self._emptied(row, program.slots, self._id(row, program), told))
+                unread += [one._replace(row=i) for one in told]
+        return Parsed(rows, rejects, unread)
 
     def _emptied(self, row: Any, slots: Slots, vendor_id: str | None, unread: list[Unreadable]) -> Any:
         """The row with None for what could not be read; each is told in `unread`, without the value itself."""

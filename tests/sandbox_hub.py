@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,29 +86,28 @@ def standing(home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str]
         yield Standing(emulators, truth, config, hub, clock)
 
 
+def rows_of(hub: Hub, columns: str, kinds: Iterable[str], where: str = "true", views: str = "{}") -> list[dict[str, Any]]:
+    """These columns, and `kind`, of all records of the kinds, in one query: Ibis would compile one for each."""
+    parts = (f"SELECT '{kind}' AS kind, {columns} FROM {views.format(kind)} WHERE {where}" for kind in kinds)
+    found: list[dict[str, Any]] = hub.lake.sql(" UNION ALL ".join(parts)).to_pylist()
+    return found
+
+
 def contents(hub: Hub) -> dict[RecordKey, tuple[int, bool]]:
     """What the lake holds now: of each record its content hash and whether it is deleted."""
-    found = {}
-    for kind in KINDS:
-        rows = hub.lake.current(kind).select("account", "resource", "vendor_id", "content_hash", "deleted").to_pyarrow()
-        for row in rows.to_pylist():
-            found[(kind, row["account"], row["resource"], row["vendor_id"])] = (row["content_hash"], row["deleted"])
-    return found
+    rows = rows_of(hub, "account, resource, vendor_id, content_hash, deleted", KINDS)
+    return {(r["kind"], r["account"], r["resource"], r["vendor_id"]): (r["content_hash"], r["deleted"]) for r in rows}
 
 
 def versions(hub: Hub) -> int:
     """Rows of all pulled kinds, every version counted."""
-    return sum(hub.lake.versions(kind).count().execute() for kind in KINDS)
+    return sum(row["n"] for row in rows_of(hub, "count(*) AS n", KINDS, views="{}_versions"))
 
 
 def live_records(hub: Hub, kinds: Sequence[str] = ("person", "company", "deal")) -> set[tuple[str, str, str]]:
     """(account, resource, vendor id) of records that are neither deleted nor merged away."""
-    found = set()
-    for kind in kinds:
-        rows = hub.lake.current(kind)
-        table = rows.filter(~rows.deleted & rows.merged_into.isnull()).select("account", "resource", "vendor_id").to_pyarrow()
-        found |= {(r["account"], r["resource"], r["vendor_id"]) for r in table.to_pylist()}
-    return found
+    rows = rows_of(hub, "account, resource, vendor_id", kinds, "NOT deleted AND merged_into IS NULL")
+    return {(r["account"], r["resource"], r["vendor_id"]) for r in rows}
 
 
 def true_records(truth: Mapping[str, Any], vendors: Sequence[str] = VENDORS) -> set[tuple[str, str, str]]:
