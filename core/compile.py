@@ -52,6 +52,7 @@ class Unreadable(NamedTuple):
     place: str
     label: str
     reason: str
+    row: int = 0  # its number in the page
 
 
 class Parsed(NamedTuple):
@@ -147,11 +148,16 @@ class Compiled:
 
     def _parsed(self, found: list[Any], program: Program) -> Parsed:
         rejects = [replace(row, row=i) for i, row in enumerate(found) if type(row) is Reject]
-        rows = [row for row in found if type(row) is not Reject] if rejects else found
         if not program.slots.unread:
-            return Parsed(rows, rejects, [])
+            return Parsed([row for row in found if type(row) is not Reject] if rejects else found, rejects, [])
+        rows: list[Any] = []
         unread: list[Unreadable] = []
-        return Parsed([self._emptied(row, program.slots, self._id(row, program), unread) for row in rows], rejects, unread)
+        for i, row in enumerate(found):
+            if type(row) is not Reject:
+                mine: list[Unreadable] = []
+                rows.append(self._emptied(row, program.slots, self._id(row, program), mine))
+                unread += [one._replace(row=i) for one in mine]
+        return Parsed(rows, rejects, unread)
 
     def _emptied(self, row: Any, slots: Slots, vendor_id: str | None, unread: list[Unreadable]) -> Any:
         """The row with None for what could not be read; each is told in `unread`, without the value itself."""
