@@ -82,7 +82,7 @@ CONNECTOR = Connector(
             template=Table,
             traps=(
                 "rows vanish only from snapshots (`whole: true`); a file that is taken away says nothing about its rows",
-                "short and long rows, open quotes and unreadable values are rejects with file and line",
+                "short and long rows and open quotes are rejects, unreadable values empty; both are told with file and line",
                 "1,234 is a number only when `decimal` says which; percent cells of Excel hold 0.45, not 45",
                 "formulas come as last computed by Excel; workbooks written by programs may hold none",
                 "a workbook's sheet is held in memory and may have 5 million cells; CSV, JSON and Parquet of any size are streamed",

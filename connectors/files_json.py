@@ -18,7 +18,7 @@ import xxhash
 
 from connectors.files_sheet import Unreadable
 from connectors.files_text import LINE_CHARS, encoding_of, opened, raw_lines
-from connectors.files_values import BadCell, Convert
+from connectors.files_values import BadCell, BadRow, Convert, Unread
 
 PAGE_BYTES = 4 * 1024 * 1024
 _SPACE = " \t\r\n"
@@ -32,6 +32,7 @@ class Chunk(NamedTuple):
     places: list[int]
     problems: list[tuple[int, str]]
     end: int  # lines (or rows) of the file that lie behind
+    unread: list[Unread]
 
 
 @dataclass(frozen=True)
@@ -47,19 +48,20 @@ class Change:
     def touches(self) -> bool:
         return bool(self.key or self.pairs or self.converts)
 
-    def row(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Raises: BadCell."""
+    def row(self, line: int, row: dict[str, Any], unread: list[Unread]) -> dict[str, Any]:
+        """What cannot be read is left empty and noted. Raises: BadRow."""
         for path in self.pairs:
             _replace(row, path, _paired)
         for path, convert in self.converts.items():
             try:
                 _replace(row, path, partial(_converted, convert=convert))
             except BadCell as problem:
-                raise BadCell(f"{'.'.join(path)}: {problem}") from None
+                _replace(row, path, lambda value: None)
+                unread.append(Unread(".".join(path), line, f"{'.'.join(path)}: {problem}; read as empty"))
         if self.key:
             row["_key"] = self.identify([_at(row, tuple(name.split("."))) for name in self.key])
             if row["_key"] is None:
-                raise BadCell(f"the key {' and '.join(self.key)} is empty")
+                raise BadRow(f"the key {' and '.join(self.key)} is empty")
         return row
 
 
@@ -127,18 +129,18 @@ def lines(stream: BinaryIO, encoding: str | None, change: Change, size: int, *, 
 
 
 def _chunk(rows: list[tuple[int, bytes]], problems: list[tuple[int, str]], change: Change, end: int) -> Chunk:
-    good: list[tuple[int, bytes]] = []
+    taken = Taken(change, problems=problems)
     if not change.touches and _all_objects([line for _, line in rows]):
-        good = [(number, b'{"_key":"' + row_key(line).encode() + b'",' + line[1:]) for number, line in rows]
-    else:
-        for number, line in rows:
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                problems.append((number, "the line is not JSON"))
-                continue
-            take(number, row, line, change, good, problems)
-    return Chunk(b"[" + b",".join(line for _, line in good) + b"]", [number for number, _ in good], sorted(problems), end)
+        taken.good = [(number, b'{"_key":"' + row_key(line).encode() + b'",' + line[1:]) for number, line in rows]
+        return taken.chunk(end)
+    for number, line in rows:
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            problems.append((number, "the line is not JSON"))
+            continue
+        taken.take(number, row, line)
+    return taken.chunk(end)
 
 
 def _all_objects(rows: Sequence[bytes]) -> bool:
@@ -150,15 +152,29 @@ def _all_objects(rows: Sequence[bytes]) -> bool:
     return len(found) == len(rows) and all(type(row) is dict and row and "_key" not in row for row in found)
 
 
-def take(number: int, row: Any, raw: bytes, change: Change, good: list[tuple[int, bytes]], problems: list[tuple[int, str]]) -> None:
-    if not isinstance(row, dict):
-        problems.append((number, "not an object with names"))
-        return
-    try:
-        row["_key"] = row_key(raw)
-        good.append((number, orjson.dumps(change.row(row), default=str, option=OPTIONS)))
-    except BadCell as problem:
-        problems.append((number, str(problem)))
+@dataclass
+class Taken:
+    """The rows of a page as they come: the good ones as JSON, and what is wrong with the others."""
+
+    change: Change
+    good: list[tuple[int, bytes]] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+    def take(self, number: int, row: Any, raw: bytes) -> None:
+        """Put the row among the good ones, changed and with its id, or tell what is wrong with it."""
+        if not isinstance(row, dict):
+            self.problems.append((number, "not an object with names"))
+            return
+        try:
+            row["_key"] = row_key(raw)
+            self.good.append((number, orjson.dumps(self.change.row(number, row, self.unread), default=str, option=OPTIONS)))
+        except BadRow as problem:
+            self.problems.append((number, str(problem)))
+
+    def chunk(self, end: int) -> Chunk:
+        body = b"[" + b",".join(line for _, line in self.good) + b"]"
+        return Chunk(body, [number for number, _ in self.good], sorted(self.problems), end, self.unread)
 
 
 def items(stream: BinaryIO, encoding: str | None, change: Change, size: int) -> Iterator[Chunk]:
@@ -169,17 +185,16 @@ def items(stream: BinaryIO, encoding: str | None, change: Change, size: int) -> 
     sample = stream.read(4096)
     stream.seek(-len(sample), io.SEEK_CUR)
     text = opened(stream, encoding or encoding_of(sample))
-    good: list[tuple[int, bytes]] = []
-    problems: list[tuple[int, str]] = []
+    taken = Taken(change)
     number = held = 0
     for number, row in enumerate(_list_items(text), 1):
         raw = orjson.dumps(row, default=str, option=OPTIONS)
-        take(number, row, raw, change, good, problems)
+        taken.take(number, row, raw)
         held += len(raw)
-        if len(good) >= size or held >= PAGE_BYTES:
-            yield Chunk(b"[" + b",".join(line for _, line in good) + b"]", [n for n, _ in good], problems, number)
-            good, problems, held = [], [], 0
-    yield Chunk(b"[" + b",".join(line for _, line in good) + b"]", [n for n, _ in good], problems, number)
+        if len(taken.good) >= size or held >= PAGE_BYTES:
+            yield taken.chunk(number)
+            taken, held = Taken(change), 0
+    yield taken.chunk(number)
 
 
 def _list_items(text: io.TextIOBase | Any) -> Iterator[Any]:

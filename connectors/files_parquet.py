@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from connectors.files_json import OPTIONS, Change, take
+from connectors.files_json import OPTIONS, Change, Taken
 from connectors.files_sheet import Unreadable
-from connectors.files_values import DATES
+from connectors.files_values import DATES, Unread
 
 KEY = "_key"
 
@@ -23,7 +23,8 @@ class Rows(NamedTuple):
     body: bytes
     format: str
     places: Sequence[int]
-    problems: list[tuple[int, str]]
+    problems: Sequence[tuple[int, str]] = ()
+    unread: Sequence[Unread] = ()
 
 
 def pages(path: Path, columns: Sequence[str], change: Change, types: Mapping[str, str], zone: str, size: int) -> Iterator[Rows]:
@@ -86,13 +87,12 @@ def _csv(batch: Any, change: Change, types: Mapping[str, str], zone: str, behind
         arrays.append(array)
     out = io.BytesIO()
     csv.write_csv(pa.table([pa.array(ids, pa.string()), *arrays], [KEY, *batch.schema.names]), out)
-    return Rows(out.getvalue(), "csv", range(behind + 1, behind + 1 + batch.num_rows), [])
+    return Rows(out.getvalue(), "csv", range(behind + 1, behind + 1 + batch.num_rows))
 
 
 def _json(batch: Any, change: Change, behind: int) -> Rows:
-    good: list[tuple[int, bytes]] = []
-    problems: list[tuple[int, str]] = []
+    taken = Taken(change)
     for number, row in enumerate(batch.to_pylist(), behind + 1):
-        raw = b"" if change.key else orjson.dumps(row, default=str, option=OPTIONS)
-        take(number, row, raw, change, good, problems)
-    return Rows(b"[" + b",".join(line for _, line in good) + b"]", "json", [n for n, _ in good], problems)
+        taken.take(number, row, b"" if change.key else orjson.dumps(row, default=str, option=OPTIONS))
+    made = taken.chunk(behind + batch.num_rows)
+    return Rows(made.body, "json", made.places, made.problems, made.unread)

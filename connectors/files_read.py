@@ -21,6 +21,7 @@ from connectors.files_options import Table
 from connectors.files_sheet import Unreadable, sheet_records
 from connectors.files_table import KEY, Header, Rows, Wanted
 from connectors.files_text import SAMPLE, delimiter_of, encoding_of, opened, records
+from connectors.files_values import Unread
 from core.connector import Ask, Page, State
 
 PAGE_ROWS = 5000
@@ -38,6 +39,7 @@ class Piece(NamedTuple):
     problems: Sequence[tuple[int, str]]
     growth: bool = True
     notes: tuple[str, ...] = ()
+    unread: Sequence[Unread] = ()
 
 
 @dataclass
@@ -158,6 +160,7 @@ def _page(piece: Piece, state: State, options: Table) -> Page:
         piece.body, "", state, "csv" if piece.format == "csv" else "json", context={"file": piece.part},
         present=options.whole, whole=options.whole, place=partial(_place, piece.part, piece.places),
         rejects=[(f"{piece.part}:{line}", reason) for line, reason in piece.problems],
+        unread=[(column, f"{piece.part}:{line}", reason) for column, line, reason in piece.unread],
     )  # fmt: skip
 
 
@@ -209,7 +212,7 @@ def _rows(part: Part, header: Header, pages: Iterator[Rows], *, growth: bool) ->
     for page in pages:
         totals = (f"{part.name}: its last row only adds up and was left out",) if page.totals else ()
         quotes = any("quote" in reason for _, reason in page.problems)
-        yield Piece(page.body, "csv", part.name, page.places, page.problems, growth and not quotes, notes + totals)
+        yield Piece(page.body, "csv", part.name, page.places, page.problems, growth and not quotes, notes + totals, page.unread)
         notes = ()
 
 
@@ -225,16 +228,16 @@ def _objects(part: Part, options: Table, ask: Ask, start: int) -> Iterator[Piece
     if part.kind == "parquet":
         columns = [*(f for f in ask.fields if f != KEY), *options.key_columns, *options.pairs]
         for rows in files_parquet.pages(part.path, columns, change, ask.types, options.timezone or ask.timezone, PAGE_ROWS):
-            yield Piece(rows.body, rows.format, part.name, rows.places, rows.problems, growth=False)
+            yield Piece(rows.body, rows.format, part.name, rows.places, rows.problems, growth=False, unread=rows.unread)
         return
     with part.open() as stream:
         if part.kind == "json":
             for chunk in files_json.items(stream, options.encoding, change, PAGE_ROWS):
-                yield Piece(chunk.body, "json", part.name, chunk.places, chunk.problems, growth=False)
+                yield Piece(chunk.body, "json", part.name, chunk.places, chunk.problems, growth=False, unread=chunk.unread)
             return
         behind = sum(block.count(b"\n") for block in iter(lambda: stream.read(min(SAMPLE, start - stream.tell())), b""))
         for chunk in files_json.lines(stream, options.encoding, change, PAGE_ROWS, after=behind):
-            yield Piece(chunk.body, "json", part.name, chunk.places, chunk.problems, growth=part.plain)
+            yield Piece(chunk.body, "json", part.name, chunk.places, chunk.problems, growth=part.plain, unread=chunk.unread)
 
 
 # -- looking without reading -----------------------------------------------------------------------------------------------

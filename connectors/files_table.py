@@ -15,7 +15,7 @@ from connectors.files_json import row_key
 from connectors.files_options import Table
 from connectors.files_sheet import Unreadable
 from connectors.files_text import Record, clean_names
-from connectors.files_values import BadCell, Convert, converter
+from connectors.files_values import BadCell, BadRow, Convert, Unread, converter
 
 KEY = "_key"
 # First cells of a last row that only adds up, in the languages of the exports we met.
@@ -32,6 +32,7 @@ class Rows(NamedTuple):
     problems: list[tuple[int, str]]
     end: int
     totals: int = 0
+    unread: Sequence[Unread] = ()
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,8 @@ class Header:
         self.converts = [(i, name, wanted.converts[name]) for i, name in enumerate(self.fields) if name in wanted.converts]
         self._pick: Any = itemgetter(*self.places) if len(self.places) > 1 else lambda cells: tuple(cells[i] for i in self.places)
 
-    def row(self, cells: list[str], strip: bool) -> list[str | None]:
-        """The row as it is handed on. Raises: BadCell."""
+    def row(self, line: int, cells: list[str], strip: bool, unread: list[Unread]) -> list[str | None]:
+        """The row as it is handed on; what cannot be read is left empty and noted. Raises: BadRow."""
         if len(cells) != self.width:
             self._fit(cells)
         picked: list[str | None] = list(map(str.strip, self._pick(cells)) if strip else self._pick(cells))
@@ -89,15 +90,16 @@ class Header:
             try:
                 picked[i] = convert(picked[i] or "")
             except BadCell as problem:
-                raise BadCell(f"{name}: {problem}") from None
+                picked[i] = None
+                unread.append(Unread(name, line, f"{name}: {problem}; read as empty"))
         key = identity([cells[i] for i in self.key]) if self.key else row_key("\x1f".join(cells[: self.width]).encode("utf-8", "replace"))
         if key is None:
-            raise BadCell(f"the key {' and '.join(self.names[i] for i in self.key)} is empty")
+            raise BadRow(f"the key {' and '.join(self.names[i] for i in self.key)} is empty")
         return [key, *picked]
 
     def _fit(self, cells: list[str]) -> None:
         if len(cells) < self.width or any(map(str.strip, cells[self.width :])):
-            raise BadCell(f"{len(cells)} cells under a header of {self.width}")
+            raise BadRow(f"{len(cells)} cells under a header of {self.width}")
 
     def repeated(self, cells: list[str]) -> bool:
         return cells[0] == self.raw[0] and cells == self.raw
@@ -138,6 +140,7 @@ class _Page:
         self.rows: list[list[str | None]] = []
         self.places: list[int] = []
         self.problems: list[tuple[int, str]] = []
+        self.unread: list[Unread] = []
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.problems)
@@ -147,9 +150,9 @@ class _Page:
             self.problems.append((record.line, record.problem))
         elif not self.header.repeated(record.cells):
             try:
-                self.rows.append(self.header.row(record.cells, strip))
+                self.rows.append(self.header.row(record.line, record.cells, strip, self.unread))
                 self.places.append(record.line)
-            except BadCell as problem:
+            except BadRow as problem:
                 self.problems.append((record.line, str(problem)))
 
     def made(self, end: int, totals: int = 0) -> Rows:
@@ -157,7 +160,7 @@ class _Page:
         writer = csv.writer(out)
         writer.writerow([KEY, *self.header.fields])
         writer.writerows(self.rows)
-        return Rows(out.getvalue().encode("utf-8", "replace"), self.places, self.problems, end, totals)
+        return Rows(out.getvalue().encode("utf-8", "replace"), self.places, self.problems, end, totals, self.unread)
 
 
 def find_header(records: Iterator[Record], wanted: Wanted, options: Table) -> Header | None:

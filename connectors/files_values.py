@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 NUMBERS = frozenset({"integer", "number", "decimal", "money", "percent", "decimal_text"})
@@ -27,6 +28,18 @@ _KEPT = 20_000  # texts whose conversion is remembered: dates repeat
 
 class BadCell(ValueError):
     """The text is nothing of the kind its column should hold; the message never shows it."""
+
+
+class BadRow(ValueError):
+    """The row has no id, or not the header's cells."""
+
+
+class Unread(NamedTuple):
+    """A value that could not be read and was left empty: in which column, on which line, why."""
+
+    column: str
+    line: int
+    reason: str
 
 
 class Plain(str):

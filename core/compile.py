@@ -148,16 +148,15 @@ class Compiled:
 
     def _parsed(self, found: list[Any], program: Program) -> Parsed:
         rejects = [replace(row, row=i) for i, row in enumerate(found) if type(row) is Reject]
-        rows = [row for row in found if type(row) is not Reject] if rejects else found
         if not program.slots.unread:
-            return Parsed(rows, rejects, [])
+            return Parsed([row for row in found if type(row) is not Reject] if rejects else found, rejects, [])
+        rows: list[Any] = []
         unread: list[Unreadable] = []
-        rows = []
         for i, row in enumerate(found):
             if type(row) is not Reject:
-                told: list[Unreadable] = []
-                rows.append(self._emptied(row, program.slots, self._id(row, program), told))
-                unread += [one._replace(row=i) for one in told]
+                mine: list[Unreadable] = []
+                rows.append(self._emptied(row, program.slots, self._id(row, program), mine))
+                unread += [one._replace(row=i) for one in mine]
         return Parsed(rows, rejects, unread)
 
     def _emptied(self, row: Any, slots: Slots, vendor_id: str | None, unread: list[Unreadable]) -> Any:

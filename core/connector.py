@@ -106,8 +106,9 @@ class Page:
     `present` marks a page of a pass that lists every live row (the basis of the sweep for vanished ones); `whole` says so
     of a read that goes on from a state: its pages are all there is, and what they do not list is gone.
     `place(i)` says where row i stands ("leads.csv:17"), for the reasons of rejects. `rejects` are (place, reason) of rows
-    the connector itself could not make out. `left` says what had to be left out of this read, and why: the run is partial
-    until a later one brings it. `note` is worth knowing and nothing is missing.
+    the connector itself could not make out, `unread` (label, place, reason) of values it had to leave empty. `left` says
+    what had to be left out of this read, and why: the run is partial until a later one brings it. `note` is worth knowing
+    and nothing is missing.
     `covers` are the first and last day, both included, whose tallies the read lists whole: what the lake has of these days
     and the read does not list again is marked deleted when it ends. So a restated day is replaced, never added to.
     `unfinished`: why the read is not at its end although no page follows now (the vendor still computes; no more calls in
@@ -125,6 +126,7 @@ class Page:
     whole: bool = False
     place: Callable[[int], str] | None = None
     rejects: Sequence[tuple[str, str]] = ()
+    unread: Sequence[tuple[str, str, str]] = ()
     left: str = ""
     note: str = ""
     covers: tuple[date, date] | None = None

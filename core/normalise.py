@@ -86,7 +86,8 @@ class Batch:
         rejects += tuple(Rejected(None, place, reason) for place, reason in page.rejects)
         for kind, columns in compiled.columns(parsed.rows, page.context) if parsed.rows else ():
             self._extend(kind, columns, len(columns["vendor_id"]))
-        unread = tuple((u.label, Rejected(u.vendor_id, u.place, _told(page, u.row, u.reason))) for u in parsed.unread)
+        unread = tuple((u.label, Rejected(u.vendor_id, u.place, _standing(page, u.row, u.reason))) for u in parsed.unread)
+        unread += tuple((label, Rejected(None, place, reason)) for label, place, reason in page.unread)
         return Read(len(parsed.rows), rejects, unread)
 
     def _extend(self, kind: str, columns: Columns, n: int) -> None:
@@ -185,9 +186,9 @@ def _rejected(compiled: Compiled, reject: Any, page: Page) -> Rejected:
     reasons = compiled.reasons(reject) or ["the row does not fit the mapping"]
     first = reasons[0].split(": ", 1)
     place, reason = (first[0], first[1]) if len(first) == 2 else ("", first[0])
-    return Rejected(compiled.reject_id(reject), place, _told(page, reject.row, "; ".join([reason, *reasons[1:]])))
+    return Rejected(compiled.reject_id(reject), place, _standing(page, reject.row, "; ".join([reason, *reasons[1:]])))
 
 
-def _told(page: Page, row: int, reason: str) -> str:
-    """The reason, after the place of the row where the page knows it (a line of a file)."""
+def _standing(page: Page, row: int, reason: str) -> str:
+    """The reason, after where the row stands in its source, when the page knows."""
     return f"{page.place(row)}: {reason}" if page.place else reason

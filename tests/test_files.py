@@ -258,15 +258,16 @@ def test_a_company_called_total_is_no_sum(exports: Exports) -> None:
     assert exports.people() == {"1": "Ann", "Total": "Tom"}
 
 
-def test_every_bad_row_is_told_with_its_line_and_the_others_come(exports: Exports) -> None:
+def test_every_bad_row_and_value_is_told_with_its_line_and_the_rest_comes(exports: Exports) -> None:
     exports.write(
         "in/a.csv",
         'Id,Name,E-Mail,Points,Met\n1,Ann,,5,\n2,short\n3,Cy,,,,long\n4,"never closed,,,\n5,Eve,not an address,,\n'
         '6,"two\nlines",,,\n7,Gus,,"1,5",\n8,Hal,,,31.12.2026\n,No,,,\n9,Ida,,,\n',
     )
     count = exports.pull()
-    assert (count.kept, count.rejected) == (4, 6)
-    assert exports.people() == {"1": "Ann", "5": "Eve", "6": "two\nlines", "9": "Ida"}
+    assert (count.kept, count.rejected) == (6, 4)
+    assert exports.people() == {"1": "Ann", "5": "Eve", "6": "two\nlines", "7": "Gus", "8": "Hal", "9": "Ida"}
+    assert count.reason == "3 values could not be read and count as empty (Met 1, Points 1, email 1)"
     by_line = {}
     for text in exports.rejects():
         place, _, reason = text.partition("in/a.csv:")[2].partition(": ")
@@ -276,8 +277,8 @@ def test_every_bad_row_is_told_with_its_line_and_the_others_come(exports: Export
         4: "6 cells under a header of 5",
         5: "a quote is opened or closed where none should be",
         6: "email: not a value of type email; read as empty",
-        9: "Points: not a number with a decimal point and no thousands separators; see `decimal` and `thousands`",
-        10: "Met: not an ISO date; see `date_format`",
+        9: "Points: not a number with a decimal point and no thousands separators; see `decimal` and `thousands`; read as empty",
+        10: "Met: not an ISO date; see `date_format`; read as empty",
         11: "the key Id is empty",
     }
     assert not [text for text in exports.rejects() if "not an address" in text or "31.12" in text]
@@ -327,7 +328,7 @@ def test_files_without_a_header_are_named_by_the_mapping(exports: Exports) -> No
 def test_changed_options_read_every_file_again(exports: Exports) -> None:
     exports.write("in/a.csv", 'Id,Name,Points\n1,Ann,"1,5"\n')
     fields = "first_name: Name, score: Points"
-    assert exports.pull(mapping(fields=fields)).rejected == 1
+    assert exports.pull(mapping(fields=fields)).reason == "1 values could not be read and count as empty (Points 1)"
     assert (exports.pull(mapping('key: Id, decimal: ","', fields=fields)).kept, exports.column("score")) == (1, {"1": 1.5})
 
 
@@ -409,6 +410,19 @@ def test_json_lines_and_lists_and_their_bad_rows(exports: Exports) -> None:
         "in/b.json:3: not an object with names",
         "in/b.json:4: the key Id is empty",
     ]
+
+
+@pytest.mark.parametrize("name", ["in/a.jsonl", "in/a.json", "in/a.parquet"])
+def test_a_value_that_cannot_be_read_is_left_empty_in_every_kind_of_file(exports: Exports, name: str) -> None:
+    rows = [{"Id": "1", "Name": "Ann", "Met": "31.12.2026"}, {"Id": "2", "Name": "Bo", "Met": "2026-05-01"}]
+    if name.endswith("parquet"):
+        write_table(pa.Table.from_pylist(rows), exports.folder / name)
+    else:
+        exports.write(name, json.dumps(rows) if name.endswith("json") else "\n".join(map(json.dumps, rows)))
+    count = exports.pull(mapping(fields="first_name: Name, created_at: Met"))
+    assert (count.kept, count.reason) == (2, "1 values could not be read and count as empty (Met 1)")
+    assert exports.column("created_at") == {"1": None, "2": instant("2026-05-01T00:00:00+02:00")}
+    assert exports.rejects() == [f"{name}:1: Met: not an ISO date; see `date_format`; read as empty"]
 
 
 def test_a_long_json_list_is_read_piece_by_piece(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
