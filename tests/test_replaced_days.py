@@ -140,9 +140,10 @@ def test_an_interrupted_read_replaces_nothing_until_it_was_finished(place: Place
 
 
 def test_rows_that_cannot_be_read_stop_the_search_for_vanished_ones(place: Place) -> None:
-    pull(place)
-    place.toy.windows, place.toy.days["2026-05-10"] = [("2026-05-10", "2026-05-10")], {"new": "many"}
-    count = pull(place)
+    strict = mapped(TEXT.replace("dimensions: from", "dimensions: {path: from, values: {ads: ads, mail: mail}, else: reject}"))
+    pull(place, mapping=strict)
+    place.toy.windows, place.toy.days["2026-05-10"] = [("2026-05-10", "2026-05-10")], {"new": 1}
+    count = pull(place, mapping=strict)
     assert (count.rejected, count.deleted) == (1, 0)
     assert "rejected rows" in count.reason
     assert len(live(place)) == 20
