@@ -44,6 +44,7 @@ class FilesEmulator(Emulator):
 
     def load(self, seed: Mapping[str, Any]) -> None:
         self.seed = {name: list(rows) for name, rows in seed.items() if name != "now"}
+        self.made_at = int(seed["now"])
         self.write_all()
 
     def routes(self) -> Sequence[Route]:
@@ -117,7 +118,7 @@ class FilesEmulator(Emulator):
         out = io.BytesIO()
         with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
             # The workbook's own dates must not depend on the day it is written.
-            book.set_properties({"created": datetime.fromtimestamp(self.clock.now())})  # noqa: DTZ006
+            book.set_properties({"created": datetime.fromtimestamp(self.made_at)})  # noqa: DTZ006
             notes, sheet = book.add_worksheet("Notes"), book.add_worksheet("Registrations")
             notes.write("A1", PARTNER_NOTE)
             sheet.activate()
