@@ -12,7 +12,7 @@ from connectors.sandbox.world_model import Deal, Draft, Person, job_title
 from connectors.sandbox.world_names import DAY, HOUR, SOURCE, at_noon, iso
 
 FAIR_DAYS_AGO = 40  # the second of its two days
-WEB_DAYS = 14  # of the event export that are kept
+WEB_DAYS = 330  # so far back go the exported events
 MONTHS = 4
 SPENT = (("sensors-brand-eu", "Paid Search", 1_840_50), ("uptime-stories", "Social", 735_00), ("hall-4", "Trade Show", 12_400_00))
 STATUS = {  # true stage → the partner's word
