@@ -149,3 +149,11 @@ def test_commands_that_read_send_no_write(sandbox: Standing) -> None:
         assert said.out
     assert sandbox.requests() > 50
     assert sandbox.writes() == []
+
+
+@pytest.mark.parametrize("words", [["apply", "--yes"], ["apply", "--yes", "--json"], ["apply", "latest", "--json"]])
+def test_nothing_is_applied_that_nobody_named_or_could_be_asked_about(words: list[str], stand: Stand) -> None:
+    sandbox = stand(vendors=VENDORS[:1])
+    said = tundish("--config", sandbox.config, *words)
+    assert (said.code, sandbox.writes()) == (2, [])
+    assert "--yes" in said.out + said.err

@@ -61,7 +61,9 @@ class Trial:
 
 
 TRIALS = (
-    Trial("optimizely", "pricing_anchor", "Pricing page: yearly price first", "/pricing", 330, 20, ("original", "yearly_first"), (0.5, 0.5)),
+    Trial(
+        "optimizely", "pricing_anchor", "Pricing page: yearly price first", "/pricing", 330, 20, ("original", "yearly_first"), (0.5, 0.5)
+    ),
     Trial("optimizely", "contact_short", "Contact form: four fields", "/contact", 45, None, ("original", "four_fields"), (0.5, 0.5)),
     Trial("vwo", "home_hero", "Home: factory picture", "/", 100, 30, ("control", "factory", "engineer"), (0.34, 0.33, 0.33)),
     Trial("vwo", "case_teaser", "Cases: numbers first", "/cases/bottling", 40, None, ("control", "numbers"), (0.5, 0.5)),

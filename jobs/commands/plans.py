@@ -76,8 +76,16 @@ def _wanted(only: tuple[str, ...], changes: Iterable[Change]) -> Any:
     return keep
 
 
+def _consented(named: str | None, yes: bool, as_json: bool) -> None:
+    """Nothing is written unasked. Raises: UserError where nobody could be asked, or when --yes says yes to what is not named."""
+    if as_json and not yes:
+        raise UserError("--json cannot ask whether to write", next_step="add --yes and the id")
+    if yes and not named:
+        raise UserError("--yes needs the id of what it says yes to", next_step="`tundish plan --list` shows plans; or write `latest`")
+
+
 @click.command()
-@click.argument("plan_id", metavar="PLAN", required=False, default="latest")
+@click.argument("plan_id", metavar="PLAN", required=False)
 @click.option("--only", multiple=True, help="Only changes of this account, target, field, rule, record or change id (repeatable).")
 @click.option("--allow-large", is_flag=True, help=f"Apply although: {ALLOW['large']}.")
 @click.option("--allow-shrunk", is_flag=True, help=f"Apply although: {ALLOW['shrunk']}.")
@@ -87,7 +95,7 @@ def _wanted(only: tuple[str, ...], changes: Iterable[Change]) -> Any:
 @click.pass_obj
 def apply(
     obj: dict[str, Any],
-    plan_id: str,
+    plan_id: str | None,
     only: tuple[str, ...],
     allow_large: bool,
     allow_shrunk: bool,
@@ -95,7 +103,7 @@ def apply(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Carry out a plan (default: the latest). Interrupted, run it again: it continues.
+    """Carry out a plan (default: the latest, after asking). Interrupted, run it again: it continues.
 
     \b
     Examples:
@@ -107,11 +115,12 @@ def apply(
     from jobs.steps import run_apply
     from jobs.wiring import open_hub
 
+    _consented(plan_id, yes, as_json)
     allow = frozenset(w for w, on in (("large", allow_large), ("shrunk", allow_shrunk), ("partial", allow_partial)) if on)
     with open_hub(obj["config"]) as hub:
-        made = hub.line.plans.load(plan_id)
+        made = hub.line.plans.load(plan_id or "latest")
         wanted = _wanted(only, made.changes)
-        if not yes and not as_json:
+        if not yes:
             click.echo(show.plan_text(made, 20))
             chosen = [c for c in made.changes if wanted is None or wanted(c)]
             click.confirm(f"Write {len(chosen)} changes to {len({c.account for c in chosen})} accounts?", abort=True)
@@ -145,9 +154,10 @@ def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listi
             text = "\n".join(f"{r['id']}  plan {r['plan_id']}  {r['kind']:5} {r['status']}" for r in runs)
             emit({"runs": runs}, as_json, text or "nothing was applied yet")
             return 0
+        _consented(apply_id, yes, as_json)
         hub.line.plans.plan_of(apply_id)
         wanted = _wanted(only, [change for change, _ in hub.line.plans.applied(apply_id)])
-        if not yes and not as_json:
+        if not yes:
             chosen = [c for c, _ in hub.line.plans.applied(apply_id) if wanted is None or wanted(c)]
             click.confirm(f"Take back {len(chosen)} changes of {apply_id}?", abort=True)
         result = run_undo(hub, apply_id, only=wanted)
