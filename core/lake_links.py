@@ -46,3 +46,30 @@ def carried_ids(lake: Lake, keys: Sequence[tuple[str, str, str]]) -> set[str]:
     finally:
         connection.close()
     return {link.split(":", 2)[2] for (link,) in found if link and link.count(":") >= 2}
+
+
+def named_touches(lake: Lake, keys: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """(account, resource, vendor_id) of touches that know these persons by address or link only: a survey's answer, a visit.
+
+    The links are those the persons' records carry or ever carried, and the records themselves.
+    """
+    connection = lake.connect()
+    try:
+        people, touches = lake.relation(connection, "person"), lake.relation(connection, "touch")
+        if people is None or touches is None:
+            return []
+        addresses: set[str] = set()
+        links: set[str] = set()
+        mine = f"FROM {people} WHERE account = ? AND resource = ? AND vendor_id = ?"
+        for key in keys:
+            for vendor, email, others, carried in connection.execute(f"SELECT vendor, email, other_emails, links {mine}", key).fetchall():
+                addresses |= {address.strip().lower() for address in [email, *(others or ())] if address}
+                links |= {f"{vendor}:{key[1]}:{key[2]}", *(carried or ())}
+        found = connection.execute(
+            f"""SELECT DISTINCT account, resource, vendor_id FROM {touches}
+                WHERE list_contains($addresses, lower(trim(email))) OR list_has_any(links, $links) ORDER BY ALL""",
+            {"addresses": sorted(addresses), "links": sorted(links)},
+        ).fetchall()
+        return [(account, resource, vendor_id) for account, resource, vendor_id in found]
+    finally:
+        connection.close()

@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import UserError
 from core.lake import Lake
+from core.lake_links import named_touches
 from core.lake_schema import BATCH_SHIFT, record_schema
 from core.ledger import Commit, Count, Ledger
 from core.model import KINDS
@@ -208,3 +209,20 @@ def test_sql_sees_the_lake_and_nothing_else(shelf: Shelf, tmp_path: Path) -> Non
             shelf.lake.sql(writes)
     with pytest.raises(UserError, match="empty"):
         shelf.lake.sql("  ")
+
+
+def test_touches_that_name_a_forgotten_person_by_address_or_link_are_erased_and_nobody_elses(shelf: Shelf) -> None:
+    shelf.put("person", ["1"], email="Ann@Acme.test", links=["ga4:clients:1.2"], other_emails=["a@old.test"])
+    shelf.put("person", ["2"], email="bo@acme.test")
+    answers, visits = {"account": "hotjar", "resource": "responses"}, {"account": "files", "resource": "ga4_events"}
+    shelf.put("touch", ["by address"], email="ann@acme.test ", **answers)
+    shelf.put("touch", ["by an older address"], email="a@old.test", **answers)
+    shelf.put("touch", ["by the browser"], links=["ga4:clients:1.2"], **visits)
+    shelf.put("touch", ["by the record"], links=["hubspot:contacts:1"], **visits)
+    shelf.put("touch", ["another's"], email="bo@acme.test", links=["ga4:clients:9.9"], **answers)
+    found = named_touches(shelf.lake, [("hubspot", "contacts", "1")])
+    assert {name for _, _, name in found} == {"by address", "by an older address", "by the browser", "by the record"}
+    shelf.lake.forget([("hubspot", "contacts", "1"), *found], NOW)
+    assert shelf.lake.sql("SELECT vendor_id FROM touch_versions").to_pylist() == [{"vendor_id": "another's"}]
+    assert shelf.lake.sql("SELECT vendor_id FROM person_versions").to_pylist() == [{"vendor_id": "2"}]
+    assert shelf.ledger.tombstones("hotjar", "responses") == {"by address", "by an older address"}

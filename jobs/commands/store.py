@@ -86,7 +86,7 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
       tundish forget hubspot:contacts:151 mailchimp:members:a1f0:9e26471d35a78862c17e467d87cddedf
     """
     from core.errors import UserError
-    from core.lake_links import carried_ids
+    from core.lake_links import carried_ids, named_touches
     from core.ledger_events import forget_events
     from jobs.wiring import open_hub
 
@@ -95,10 +95,13 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
         raise UserError(f"not a record: {wrong[0]!r}", next_step="write ACCOUNT:RESOURCE:ID, e.g. hubspot:contacts:151")
     with open_hub(obj["config"]) as hub:
         hub.accounts([key[0] for key in keys])
-        if not yes and not as_json:
+        if as_json and not yes:
+            raise UserError("--json cannot ask whether to erase", next_step="add --yes")
+        if not yes:
             click.confirm(f"Erase {len(keys)} records from the lake? This cannot be undone.", abort=True)
         records = [(a, r, i) for a, r, i in keys]
         forget_events(hub.ledger, carried_ids(hub.lake, records))
-        rows = hub.lake.forget(records, hub.clock(), why)
-        emit({"erased_rows": rows, "tombstones": len(keys)}, as_json, f"{rows} rows erased, {len(keys)} tombstones set")
+        erased = [*records, *named_touches(hub.lake, records)]
+        rows = hub.lake.forget(erased, hub.clock(), why)
+        emit({"erased_rows": rows, "tombstones": len(erased)}, as_json, f"{rows} rows erased, {len(erased)} tombstones set")
         return 0
