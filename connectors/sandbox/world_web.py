@@ -191,7 +191,8 @@ class Web:
             began, ended = now - trial.began * DAY, now - (trial.ended or 0) * DAY
             seen = next((v.at for v in visitor.visits if began <= v.at < ended and trial.page in v.pages), None)
             if seen is not None:
-                visitor.variants[trial.key] = (_drawn(self._rng.random(), trial), seen)
+                luck = Random(f"{visitor.client_id}/{trial.key}").random()  # as tools do: by the visitor's id, whatever else happens
+                visitor.variants[trial.key] = (_drawn(luck, trial), seen)
 
 
 def web_ids(client_id: str) -> tuple[str, str]:
