@@ -133,7 +133,7 @@ def test_the_secret_is_in_no_message(ga4: Property, caplog: pytest.LogCaptureFix
     assert "/mp/collect" in caplog.text
     secret = json.dumps(ga4.emulator.secrets(ga4.url)["api_secret"])[1:-1]
     with caplog.at_level("DEBUG"):
-        logging.getLogger("urllib3").debug("POST https://x/mp/collect?api_secret=%s", secret)
+        logging.getLogger("a.library").debug("POST https://x/mp/collect?api_secret=%s", secret)
     assert "api_secret=***" in caplog.text
     assert secret not in str(caught.value) + caplog.text
     with ga4.session() as session:
