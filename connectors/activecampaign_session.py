@@ -6,7 +6,7 @@ There is no client worth having: addresses and bodies are few, so they are writt
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -15,9 +15,10 @@ import orjson
 
 from core.connector import Fault
 from core.errors import CredentialsError, UserError, VendorError, VendorUnavailable
+from core.http_credentials import FixedKey
 
 if TYPE_CHECKING:
-    from core.http import Response, Transport
+    from core.http import Transport
 
 LIMIT, UNASKED = 100, 20  # rows a page at most, and unless asked. Source: …/reference/pagination, read 2026-11-20
 EMAIL = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
@@ -26,23 +27,6 @@ IMPORT_WAIT_S = 60.0  # a hundred bulk imports a minute; the refusal is a 400 th
 _NO_DATE = re.compile(rb'"0000-00-00(?: 00:00:00)?"')
 Query = Sequence[tuple[str, str]]
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Token:
-    """Keys never expire; a user may reset them."""
-
-    token: str
-
-    def headers(self) -> Mapping[str, str]:
-        return {"Api-Token": self.token}
-
-    def renew(self, send: Callable[..., Response]) -> bool:
-        return False
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.token,)
 
 
 @dataclass
@@ -145,7 +129,7 @@ def _total(said: Row) -> int | None:
 
 def open_session(settings: Mapping[str, str], transport: Transport) -> Session:
     """Raises: UserError for a setting that cannot be."""
-    transport.credentials = Token(settings["api_token"].strip())
+    transport.credentials = FixedKey("Api-Token", settings["api_token"].strip())
     base = settings["base_url"].strip().rstrip("/").removesuffix("/api/3")
     told = settings.get("stage_moves", "").strip()
     moves = tuple(told.split(":"))

@@ -12,6 +12,7 @@ import orjson
 
 from core.connector import Fault
 from core.errors import VendorError
+from core.http_credentials import FixedKey
 
 if TYPE_CHECKING:
     from core.http import Response, Transport
@@ -20,23 +21,6 @@ PER_PAGE = 100  # the most a page may have. Source: REST API v2, parameter per_p
 WAIT_S = 60.0  # "wait at least a minute" after 429 or 503; there is no header. Source: REST API v1 documentation, read 2026-08-13
 _NEXT = re.compile(r'rel="?next"?')
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Token:
-    """A personal access token: valid until somebody revokes it."""
-
-    token: str
-
-    def headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
-
-    def renew(self, send: Callable[..., Response]) -> bool:
-        return False
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.token,)
 
 
 @dataclass
@@ -79,7 +63,7 @@ class Session:
 
 
 def open_session(settings: Mapping[str, str], transport: Transport) -> Session:
-    transport.credentials = Token(settings["token"].strip())
+    transport.credentials = FixedKey("Authorization", settings["token"].strip(), "Bearer ")
     base, events = ((settings.get(name) or "").rstrip("/") for name in ("base_url", "events_url"))
     return Session(transport, base.removesuffix("/v2"), events.removesuffix("/v1"), (settings.get("project_id") or "").strip())
 

@@ -6,7 +6,7 @@ There is no official client of the REST API (the vendor's SDKs serve variations,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -15,32 +15,16 @@ import orjson
 
 from core.connector import Fault
 from core.errors import VendorError
+from core.http_credentials import FixedKey
 
 if TYPE_CHECKING:
-    from core.http import Response, Transport
+    from core.http import Transport
 
 Row = dict[str, Any]
 # "Wait at least 60 seconds" after a 429 or 503. Source: https://developers.vwo.com/reference/api-rate-limits-1, read 2026-11
 REST_S = 60.0
 KEPT = 300  # answers that wait for their second use
 TOKEN = re.compile(r"\btoken\b|authenti", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Token:
-    """Bound to one workspace, without end. The header's name is the plain word; `Authorization` is not looked at."""
-
-    token: str
-
-    def headers(self) -> Mapping[str, str]:
-        return {"token": self.token}
-
-    def renew(self, send: Callable[..., Response]) -> bool:
-        return False
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.token,)
 
 
 @dataclass
@@ -89,7 +73,7 @@ class Session:
 
 
 def open_session(settings: Mapping[str, str], transport: Transport) -> Session:
-    transport.credentials = Token(settings["token"].strip())
+    transport.credentials = FixedKey("token", settings["token"].strip())  # the plain word: `Authorization` is not looked at
     base, events = settings["base_url"].rstrip("/"), settings["events_url"].rstrip("/")
     return Session(base, events, settings.get("workspace_id") or "current", transport)
 
