@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -216,3 +218,14 @@ def _open(url: str, won: Any, start: Any) -> None:
         won.put("ok")
     except Exception as e:
         won.put(repr(e))
+
+
+def test_a_new_ledger_waits_while_another_process_has_its_file_locked(tmp_path: Path) -> None:
+    """SQLite does not wait by itself when the journal's kind is to change, whatever its busy timeout says."""
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, other.rollback)
+    release.start()
+    Ledger(tmp_path / "ledger.db").close()
+    release.join()
+    other.close()
