@@ -22,7 +22,7 @@ def deal_milestones(deals: ibis.Table, changes: ibis.Table, as_of: datetime) -> 
     born_closed = history.filter(history.seq == 0, history.code.isin(["M80", "M85"])).select(*record)
     same_day = (deals.result != "open") & (deals.close_date <= deals.created_at.date())
     created = deals.filter(deals.created_at.notnull(), ~same_day.fill_null(False)).anti_join(born_closed, record)
-    closing = deals.filter(deals.result != "open")
+    closing = deals.filter(deals.result.isin(["won", "lost"]))
     closed_at = ibis.coalesce(closing.close_date.cast(MOMENT), closing.stage_entered_at)
     parts = [
         history.select("entity_id", "code", reached_at="at"),
