@@ -66,7 +66,10 @@ def test_a_chain_of_merges_is_one_person_though_each_link_names_only_the_next() 
 def moves(**days: list[str]) -> list[dict[str, Any]]:
     """Stage changes of deals in HubSpot: one a day given, M50, M60 and so on."""
     return [
-        row("stage_change", "hubspot", f"{deal}:{code}", record_kind="deal", record_id=deal, field="stage", value=code, stage=code, entered_at=at)
+        row(
+            "stage_change", "hubspot", f"{deal}:{code}", record_kind="deal", record_id=deal, field="stage", value=code, stage=code,
+            entered_at=at,
+        )
         for deal, entered in days.items()
         for code, at in zip(("M50", "M60", "M70"), entered, strict=False)
     ]  # fmt: skip
@@ -155,12 +158,11 @@ def test_two_accounts_of_one_vendor_never_share_a_credential(vendor: str, stand:
     for secret in sandbox.home.glob(f"secrets/{vendor}.*"):
         (secret.parent / secret.name.replace(vendor, "other", 1)).write_text(f"wrong-{secret.read_text()}")
     sandbox.config.write_text(text.replace(mine[0], mine[0] + other))
-    with open_hub(sandbox.config) as hub:
-        with hub.account(vendor) as good:
-            good.connector.probe(good.session)
-            with pytest.raises(CredentialsError), hub.account("other") as bad:
-                bad.connector.probe(bad.session)
-            assert good.connector.probe(good.session)
+    with open_hub(sandbox.config) as hub, hub.account(vendor) as good:
+        good.connector.probe(good.session)
+        with pytest.raises(CredentialsError), hub.account("other") as bad:
+            bad.connector.probe(bad.session)
+        assert good.connector.probe(good.session)
 
 
 def test_a_row_is_never_replaced_by_a_thinner_copy_of_itself(place: Place) -> None:
