@@ -30,7 +30,6 @@ Stand = Callable[..., Standing]
 E_MAIL = re.compile(r"[\w.+-]+(@|%40)[\w-]+\.\w+")
 
 
-FIELDS = {v: [t for t in all_connectors()[v].targets if t.kind == "fields"] for v in VENDORS}
 SHIPPED = {v: YAML(typ="safe").load(Path(f"mappings/{v}.yaml")) for v in VENDORS}
 EVENTS = {v: [t for t in all_connectors()[v].targets if t.kind == "events" and t.name in SHIPPED[v].get("events", ())] for v in VENDORS}
 
@@ -80,6 +79,10 @@ def written_fields(vendor: str) -> dict[str, str]:
             if isinstance(path, str):
                 found.setdefault(resource, path.rpartition(".")[2])
     return found
+
+
+# Targets of one status that only ever gets stricter have tests of their own.
+FIELDS = {v: [t for t in all_connectors()[v].targets if t.kind == "fields" and t.resource in written_fields(v)] for v in VENDORS}
 
 
 def own_ids(records: set[tuple[str, str, str]]) -> set[tuple[str, str]]:
