@@ -1,12 +1,13 @@
 """ActiveCampaign (API v3). What the vendor is, as data.
 
 How contacts and lists are walked is in `activecampaign_read`, deals and their history in `activecampaign_deals`, what is
-written in `activecampaign_write` and `activecampaign_deal_write`.
+written in `activecampaign_write`, `activecampaign_deal_write` and `activecampaign_list_write`.
 """
 
 from __future__ import annotations
 
 from connectors import activecampaign_deal_write as deal_write
+from connectors import activecampaign_list_write as list_write
 from connectors import activecampaign_write as contact_write
 from connectors.activecampaign_deals import activities, deal_fields, deals, snapshots
 from connectors.activecampaign_read import OVERLAP_S, contact_lists, contact_tags, contacts, pipelines, whole
@@ -204,6 +205,15 @@ CONNECTOR = Connector(
             ensure=contact_write.ensure,
         ),
         Target(
+            "contactLists",
+            "contactLists",
+            batch_size=list_write.BATCH,
+            write=list_write.write,
+            read_back=list_write.read_back,
+            match_key="contact:list:id",
+            partial_failure="one request a subscription; only `unsubscribed` is ever written",
+        ),
+        Target(
             "deals",
             "deals",
             batch_size=deal_write.BATCH,
@@ -216,6 +226,7 @@ CONNECTOR = Connector(
     discover=discover,
     cannot=(
         "opens and clicks of single contacts in bulk: one request a contact",
+        "subscribe anybody: subscriptions are only ended",
         "see deleted records other than by their absence",
         "a documented history of deal stages",
         "more than five requests a second",
