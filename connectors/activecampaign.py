@@ -51,6 +51,13 @@ DEAL_FIELDS = (
     ("description", "Description", "text"),
     ("isDisabled", "May not be seen", "boolean"),
 )
+# A contact as it comes with its lists; `status` stands in each of them. Source: …/reference/update-list-status-for-contact, read 2026-11-25
+LIST_FIELDS = (
+    ("id", "Contact id", "text"),
+    ("email", "E-mail address", "text"),
+    ("contactLists", "Lists", "list"),
+    ("status", "Status", "text"),
+)
 WRITABLE = ("email", *contact_write.PLAIN, *deal_write.COLUMNS)
 
 
@@ -64,6 +71,7 @@ def discover(session: Session) -> Live:
     """Contact and deal fields, own ones among them, and the stages of all pipelines with the two ways a deal ends."""
     fields = [LiveField("contacts", path, label, kind, (), path in WRITABLE) for path, label, kind in CONTACT_FIELDS]
     fields += [LiveField("deals", path, label, kind, (), path in WRITABLE) for path, label, kind in DEAL_FIELDS]
+    fields += [LiveField("contactLists", path, label, kind, (), path == list_write.FIELD) for path, label, kind in LIST_FIELDS]
     for row in session.every("fields", "fields"):
         fields.append(LiveField("contacts", f"fields.{row['perstag']}", row["title"], row.get("type") or "text"))
     for name, row in deal_fields(session).items():

@@ -76,6 +76,11 @@ def test_a_reading_session_ends_no_subscription() -> None:
         assert statuses(ac) == {sub(1): "subscribed"}
 
 
+def test_check_knows_that_the_status_can_be_written(stand: Callable[..., Standing]) -> None:
+    said = tundish("--config", stand(vendors=["activecampaign"]).config, "check", "--json")
+    assert (said.code, [c for c in said.json["checks"] if c["level"] != "ok"]) == (0, [])
+
+
 def test_who_unsubscribed_in_mailchimp_is_unsubscribed_here_by_plan(stand: Callable[..., Standing]) -> None:
     sandbox = stand(vendors=["activecampaign", "mailchimp"], size=12)
     chimp: Any = sandbox.emulators["mailchimp"]
