@@ -29,7 +29,7 @@ from core.facts import facts as make_facts
 from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
-from core.ledger_events import told
+from core.ledger_events import told, told_entities
 from core.ledger_memo import recall, remember
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
@@ -39,6 +39,7 @@ from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
+from core.tables import keep
 from core.wishes import Book, derived, fixes
 
 log = logging.getLogger("tundish.pipeline")
@@ -107,7 +108,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     previous = _stored(line, "member", as_of)
     resolution: Resolution = resolve(tables, line.funnel, previous)
     members = ibis.memtable(resolution.members)
-    known = make_facts(tables, members, line.funnel, at)
+    known = make_facts(tables, members, line.funnel, at) | {"told": _told_table(line, as_of or now)}
     with _compiled(line, tables, known, now) as compiled:
         findings = find(tables, members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
     metrics = make_metrics(tables, members, known, line.funnel, at)
@@ -117,6 +118,13 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
     return Understanding(run_id, at, tables, resolution.members, with_issues(known, _for_people(findings)), findings, metrics)
+
+
+def _told_table(line: Line, until: datetime) -> ibis.Table:
+    """entity_id and event of what the hub told vendors: no lake has it, because nothing of it can be read back."""
+    rows = told_entities(line.ledger, until)
+    columns = {"entity_id": [entity for entity, _, _ in rows], "event": [event for _, event, _ in rows]}
+    return keep(ibis.memtable(columns, schema=dict.fromkeys(columns, "string")))
 
 
 @contextmanager
