@@ -7,8 +7,10 @@ A report's rows are lists by position; what is handed on has names instead, so t
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -83,10 +85,15 @@ def read_report(session: Session, ask: Ask) -> Iterator[Page]:
 
 
 def to_read(session: Session, ask: Ask, state: State | None, back: Lookback) -> Span:
-    """The days of this run. Days of another time zone are other days: the weekly look back comes at once."""
+    """The days of this run. Days of another time zone are other days: the weekly look back comes at once.
+
+    What the user wants read again besides counts in whole days, and never goes back further than the first read.
+    """
     last = yesterday(ask.now, zone(session))
     since = ask.since.astimezone(ZoneInfo(session.zone)).date() if ask.since and state is None else None
     moved = state and state.get("zone") != session.zone
+    extra = math.ceil(ask.extra_overlap_s / 86_400)
+    back = replace(back, nightly=min(max(back.nightly, back.history), back.nightly + extra))
     return span({**state, "deep": None} if state and moved else state, last, back, since)
 
 

@@ -80,7 +80,7 @@ class Ask:
     ids already in the lake, for resources that are read by id. `linked_ids(name)` yields lists of distinct ids I that
     live persons, companies and deals of any account carry as a link "<this vendor>:<name>:I", for what is read by a
     visitor's id that only a CRM knows. `extra_overlap_s` is what the user wants read again before the cursor, on top of the
-    resource's own overlap.
+    resource's own overlap (in whole days where a vendor counts by the day); what goes by no cursor has nothing to read again.
     """
 
     resource: str
