@@ -22,7 +22,7 @@ def parts(body: bytes, names: Sequence[str], resource: str) -> Iterator[list[tup
 
     Raises: VendorError when it is no CSV, or a row has more or fewer cells than the header.
     """
-    if not body.strip():
+    if not body or body.isspace():
         return
     table = _table(body, list(dict.fromkeys(names)), resource)
     columns = [table.column(name) for name in names]
