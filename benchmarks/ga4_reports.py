@@ -13,7 +13,7 @@ import requests
 DIMENSIONS = ("date", "sessionDefaultChannelGroup", "sessionSource", "sessionMedium", "sessionCampaignName")
 METRICS = ("sessions", "engagedSessions", "keyEvents")
 LAST, DAYS, WINDOW = date(2026, 6, 29), 400, 31
-BATCH, LIMIT = 5, 100_000
+BATCH, LIMIT = 5, 10_000
 
 
 def replies(url: str, session: requests.Session) -> Iterator[dict[str, Any]]:

@@ -172,7 +172,7 @@ def test_other_in_place_of_a_date_counts_for_the_windows_last_day() -> None:
         "dimensionValues": [{"value": "(other)"}, {"value": "ads"}, {"value": "(other)"}],
         "metricValues": [{"value": "3"}, {"value": "2"}],
     }
-    found = ga4_read._named(row, TRAFFIC, LAST)
+    [found] = ga4_read._named([row], TRAFFIC, LAST)
     assert (found["day"], json.loads(found["dimensions"])) == (
         "2026-06-29", {"date": "(other)", "sessionSource": "ads", "sessionMedium": "(other)"},
     )  # fmt: skip
