@@ -24,6 +24,7 @@ from core.errors import VendorError
 
 LIMIT = 10_000  # rows a request, as many as come unasked; five such replies in one are decoded at once. 250,000 is the most
 BATCH = 5  # reports in one request
+PART = 1_000  # rows handed on at once: each becomes a record for every metric
 PERIODS: Mapping[Period, str] = {"day": "date", "week": "isoYearIsoWeek", "month": "yearMonth"}
 QUOTA = {"returnPropertyQuota": True}
 ONE_NUMBER = {"metrics": [{"name": "sessions"}], "dateRanges": [{"startDate": "yesterday", "endDate": "yesterday"}], **QUOTA}
@@ -130,11 +131,13 @@ def _pages(
     offset = 0
     while True:
         rows, total, about = reply.pop("rows", []), int(reply.get("rowCount", 0)), flags(reply.get("metadata") or {})
-        offset += len(rows)
-        done = offset >= total or not rows
-        body = orjson.dumps({"rows": _named(rows, report, window[1])})
-        rows.clear()  # a decoded row takes ten times its bytes
-        yield Page(body, "rows", states[1] if done else states[0], total=total, pass_name=pass_name, context=about, covers=window)
+        more = True
+        while more:
+            part, rows = rows[:PART], rows[PART:]  # what was handed on goes: a decoded row takes ten times its bytes
+            offset, more = offset + len(part), bool(rows)
+            done = offset >= total or not part
+            body = orjson.dumps({"rows": _named(part, report, window[1])})
+            yield Page(body, "rows", states[1] if done else states[0], total=total, pass_name=pass_name, context=about, covers=window)
         if done:
             return
         reply = session.ask("runReport", request(report, names, window, offset))
