@@ -201,7 +201,7 @@ def g01(draft: Draft, n: int) -> None:
     deal = one(draft, opening(at=0, age_days=5))
     deal.pipeline = PARTNER_PIPELINE
     deal.path_hs = [(PARTNER_STAGE, deal.created)]
-    draft.plant("G-01", "HubSpot stage that no table maps", deal)
+    draft.plant("G-01", "HubSpot stage that no table maps", deal, about=PARTNER_STAGE)
 
 
 def g01_decoy(draft: Draft, n: int) -> None:
