@@ -63,7 +63,8 @@ def _multiplied(kind: str, source: Lake, target: Lake, ledger: Ledger, run_id: s
     for first in range(0, last, step):
         batch_id = ledger.open_batch(run_id, "copies", kind, now)
         query = f"""SELECT {_columns(kind, copies)},
-                    ({batch_id}::BIGINT << {BATCH_SHIFT}) + row_number() OVER (ORDER BY n, version) AS version, content_hash, {batch_id}::BIGINT AS batch_id, '{run_id}' AS run_id
+                    ({batch_id}::BIGINT << {BATCH_SHIFT}) + row_number() OVER (ORDER BY n, version) AS version, content_hash,
+                    {batch_id}::BIGINT AS batch_id, '{run_id}' AS run_id
                     FROM {relation}, (SELECT unnest(range({first}, {min(last, first + step)})) AS n)"""
         table = engine.execute(query).to_arrow_table()
         target.append(kind, table.cast(_schema(kind, table)))

@@ -138,7 +138,7 @@ def d05_decoy(draft: Draft, n: int) -> None:
 
 
 def d06(draft: Draft, n: int) -> None:
-    deal = one(draft, opening(at=2, close_in_days=-(12 + n % 10)))
+    deal = one(draft, opening(at=2, close_in_days=-(4 + n % 8)))
     draft.plant("D-06", "open past its close date", deal)
 
 
