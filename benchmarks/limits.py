@@ -110,8 +110,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home, playground(Path(home), size=args.size, now=NOW) as play:
         for vendor in args.vendor or play.emulators:
             if play.emulators[vendor].wired:
-                rows += measured(play, vendor, args.seconds, args.calls)
-                print(f"{vendor} done", file=sys.stderr)
+                found = list(measured(play, vendor, args.seconds, args.calls))
+                rows += found
+                print(*found, sep="\n", file=sys.stderr, flush=True)
     print(json.dumps([asdict(row) for row in rows], indent=1) if args.json else table(rows))
     return 0
 
