@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from connectors.sandbox.kit import Clock
 from core.budget import LONG_WINDOW_S
 from core.connector import Bucket
 from core.http import Event, Transport
@@ -47,7 +48,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One bucket of one vendor during one sync. `used`: the share (0–1) of the calls it allowed in that time; `core`: of a core."""
+    """One bucket of one vendor during one sync. `used`: share (0–1) of the calls it allows a second; `core`: of one core."""
 
     vendor: str
     bucket: str
@@ -72,22 +73,25 @@ class Row:
 class Watch:
     """The run in hand: ends the sync (after the page in hand) when it has gone on for long enough."""
 
-    clock: object
+    clock: Clock
     seconds: float
     calls: int
     began: float = 0.0
     seen: list[tuple[str, int]] = field(default_factory=list)
+    before: int = 0  # calls made before the last wait: so many took the time there was
 
     def start(self) -> None:
-        self.began = self.clock.now()  # type: ignore[attr-defined]
+        self.began = self.clock.now()
         self.seen.clear()
+        self.before = 0
         steps.STOP.clear()
 
     def waited(self) -> float:
-        return self.clock.now() - self.began  # type: ignore[attr-defined,no-any-return]
+        return self.clock.now() - self.began
 
     def sleep(self, seconds: float) -> None:
-        self.clock.advance(seconds)  # type: ignore[attr-defined]
+        self.before = len(self.seen)
+        self.clock.advance(seconds)
         if self.waited() > self.seconds:
             steps.STOP.set()
 
@@ -132,22 +136,24 @@ def measured(play: Playground, vendor: str, seconds: float, calls: int) -> Itera
         steps.STOP.clear()
     if result.problems or (result.status != "done" and not stopped):
         raise RuntimeError(f"{vendor}: {result.status}: {result.to_json()}")
-    rows = [row(vendor, b, watch.seen, waited, used_cpu) for b in buckets]
-    yield from [r for r in rows if r.used > 0.5 and waited] or sorted(rows, key=lambda r: r.requests * r.used)[-1:]
+    rows = [row(vendor, b, watch, used_cpu) for b in buckets]
+    yield from [r for r in rows if r.used > 0.5 and waited] or sorted(rows, key=lambda r: (r.used, r.requests))[-1:]
 
 
-def row(vendor: str, b: Bucket, seen: list[tuple[str, int]], waited: float, cpu_s: float) -> Row:
-    fitting = [status for path, status in seen if re.search(b.match, path) and not re.search(b.exclude, path)]
-    n, time_s = len(fitting), waited + b.window_s  # the first window is free to be filled at once
-    limit, allowed = f"{b.calls:,} per {b.window_s:g} s", b.calls * (1 - b.reserve_share) / b.window_s
+def row(vendor: str, b: Bucket, watch: Watch, cpu_s: float) -> Row:
+    fits = [bool(re.search(b.match, path) and not re.search(b.exclude, path)) for path, _ in watch.seen]
+    refused = sum(fit and status == 429 for fit, (_, status) in zip(fits, watch.seen, strict=True))
+    waited, usable = watch.waited(), b.calls * (1 - b.reserve_share) / b.window_s
+    per_s = sum(fits[: watch.before]) / waited if waited else 0.0
     core = cpu_s / waited if waited else 0.0
-    return Row(vendor, b.name, limit, n, waited, n / time_s, n / time_s / allowed, fitting.count(429), cpu_s, core, 1000 / allowed)
+    limit = f"{b.calls:,} per {b.window_s:g} s" + (f", {b.reserve_share:.0%} left to others" if b.reserve_share else "")
+    return Row(vendor, b.name, limit, sum(fits), waited, per_s, per_s / usable, refused, cpu_s, core, 1000 / usable)
 
 
 @contextmanager
 def simulated(watch: Watch) -> Iterator[None]:
     """Whoever waits moves the clock on instead."""
-    transport = partial(Transport, sleep=watch.sleep, monotonic=watch.clock.now, on_event=watch.note)  # type: ignore[attr-defined]
+    transport = partial(Transport, sleep=watch.sleep, monotonic=watch.clock.now, on_event=watch.note)
     with patch("jobs.wiring.Transport", transport):
         yield
 
