@@ -269,8 +269,9 @@ def main(args: Sequence[str] | None = None) -> None:
         peer_size = min(chosen.peer_size, size)
         legs = [leg for leg in LEGS if leg.vendor == vendor and leg.peer in pythons]
         with ExitStack() as stack:
-            urls = {n: stack.enter_context(server(vendor, n)) for n in {FEW, size, peer_size}}
-            results = rounds(legs, pythons, {False: urls[size], True: urls[peer_size]}, urls[FEW], chosen.rounds)
+            sizes = {FEW, size} | ({peer_size} if any(leg.peer for leg in legs) else set())
+            urls = {n: stack.enter_context(server(vendor, n)) for n in sizes}
+            results = rounds(legs, pythons, {False: urls[size], True: urls.get(peer_size, "")}, urls[FEW], chosen.rounds)
         everything[vendor] = {name: asdict(result) | {"cpu_s_per_million": result.cpu_per_million} for name, result in results.items()}
         fewer = f"; the peers had {peer_size:,}" if peer_size != size and any(leg.peer for leg in legs) else ""
         title = f"\n{vendor}: {size:,} {what}, medians of {chosen.rounds} interleaved rounds{fewer}"

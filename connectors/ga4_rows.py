@@ -31,8 +31,9 @@ def decoded(body: bytes, dimensions: int, metrics: int) -> dict[str, Any]:
 
 @cache
 def _validator(dimensions: int, metrics: int) -> SchemaValidator:
-    places = [("dimensionValues", i) for i in range(dimensions)] + [("metricValues", i) for i in range(metrics)]
-    row = cs.typed_dict_schema({f"{name}{i}": cs.typed_dict_field(_TEXT, validation_alias=[name, i, "value"]) for name, i in places})
+    places: list[list[str | int]] = [["dimensionValues", i, "value"] for i in range(dimensions)]
+    places += [["metricValues", i, "value"] for i in range(metrics)]
+    row = cs.typed_dict_schema({str(n): cs.typed_dict_field(_TEXT, validation_alias=place) for n, place in enumerate(places)})
     fields = {"rows": cs.typed_dict_field(cs.list_schema(row), required=False)}
     fields |= {name: cs.typed_dict_field(cs.any_schema(), required=False) for name in ABOUT}
     reports = cs.typed_dict_field(cs.list_schema(cs.typed_dict_schema(fields)), required=False)
