@@ -1,4 +1,4 @@
-"""A report's reply, decoded into rows of plain texts. A reply of objects within objects takes four times the memory of this."""
+"""A report's reply, decoded into rows of plain texts instead of objects within objects."""
 
 from __future__ import annotations
 
