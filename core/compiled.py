@@ -8,7 +8,7 @@ under it in this process, and in the ledger for the next one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -32,6 +32,7 @@ _OWN = '"{}"'  # in a text: the table or view that it makes
 _LIVING = 16  # fingerprints whose texts a process keeps
 _texts: dict[str, dict[str, str]] = {}
 _numbers = count()
+_ground: WeakKeyDictionary[Any, Sequence[ibis.Table]] = WeakKeyDictionary()  # view → the tables it reads
 _gone: WeakKeyDictionary[Any, list[tuple[str, str]]] = WeakKeyDictionary()  # connection → (kind, name) that nobody holds any more
 
 
@@ -103,10 +104,13 @@ class Compiled:
         own = _unique(name)
         self._at(moment)
         self.engine.con.execute(sql.replace(_OWN, f'"{own}"'))
-        return self._held(kind, name, own)
+        ground = [t for t in self.tables.values() if f'"{t.get_name()}"' in sql] if kind == "VIEW" else []
+        return self._held(kind, name, own, ground)
 
-    def _held(self, kind: str, name: str, own: str) -> ibis.Table:
+    def _held(self, kind: str, name: str, own: str, ground: Sequence[ibis.Table] = ()) -> ibis.Table:
+        """The table of that name, until nobody holds it or what stands on it."""
         table = self.engine.table(own)
+        _ground[table.op()] = ground
         finalize(table.op(), _gone.setdefault(self.engine.con, []).append, (kind, own))
         self.tables[name] = table
         return table

@@ -110,7 +110,6 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     with _recalled(line, over(tables, line.funnel), now) as compiled:
         resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
         known = make_facts(tables, resolution.members, line.funnel, at, compiled)
-        compiled.tables.update({f"fact.{name}": table for name, table in known.items()})
         findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
         metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
         issues = with_issues(known, _for_people(findings), compiled)

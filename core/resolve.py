@@ -126,10 +126,10 @@ def _entity_ids(here: Compiled, kind: str, nodes: ibis.Table) -> ibis.Table:
     name = f"resolve.{kind}.ids"
     ids = here.keep(name, lambda: _first_ids(kind, nodes, here.tables["resolve.previous"]))
     for attempt in range(1, 100):
-        clashing = partial(_clashing, ids)
-        if not here.rows(f"{name}.{attempt}.clashing", clashing, _LABEL).num_rows:
+        if not here.rows(f"{name}.clashing", partial(_clashing, ids), _LABEL).num_rows:
             break
         ids = here.keep(f"{name}.{attempt}", partial(_renamed, ids, kind, attempt))
+        here.tables[name] = here.tables.pop(f"{name}.{attempt}")  # what stands on it is one query, whatever the attempts
     return ids
 
 
