@@ -125,9 +125,7 @@ class Compiled:
             else:
                 self.engine.con.execute(f'DROP {kind} IF EXISTS temp.main."{own}"')
 
-    def _text(
-        self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None
-    ) -> str | None:
+    def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> str | None:
         """The statement over this run's tables; None when it stands on a table that has no name of ours."""
         self.used.add(name)
         names = {logical: table.op().name for logical, table in self.tables.items() if _bound(table)}

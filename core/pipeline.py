@@ -199,7 +199,9 @@ def _derived(line: Line, found: Understanding, hands: Mapping[str, Hand], compil
     return wishes, marks
 
 
-def _events(line: Line, found: Understanding, hands: Mapping[str, Hand], now: datetime, compiled: Compiled) -> tuple[list[Desired], list[Held]]:
+def _events(
+    line: Line, found: Understanding, hands: Mapping[str, Hand], now: datetime, compiled: Compiled
+) -> tuple[list[Desired], list[Held]]:
     """Events no vendor was told of yet, and those that come too late."""
     wishes: list[Desired] = []
     late: list[Held] = []
