@@ -91,6 +91,11 @@ class Compiled:
         self.engine.con.register(own, rows)
         return self._held("ROWS", name, own)
 
+    def let_go(self, *names: str) -> None:
+        """Nothing later will stand on these: what nobody else holds is dropped."""
+        for name in names:
+            self.tables.pop(name, None)
+
     def also(self, part: object) -> Compiled:
         """The same run's tables with the texts of another part, which also depends on `part`."""
         return Compiled(self.engine, self.tables, digest(self.key, part))
@@ -101,6 +106,7 @@ class Compiled:
         sql = self._text(name, build, statement)
         if sql is None:
             return build().cache()
+        self._sweep()
         own = _unique(name)
         self._at(moment)
         self.engine.con.execute(sql.replace(_OWN, f'"{own}"'))

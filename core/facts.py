@@ -54,8 +54,10 @@ def facts(
     deal = keep("deal", lambda: _deal_facts(deals, deal_company, deal_person, funnel))
     person = keep("person", lambda: _person_facts(people, of_people, deal, deal_person, person_company, funnel))
     company = keep("company", lambda: _company_facts(companies, person, deal, person_company, deal_company, funnel))
+    milestone = keep("milestone", lambda: _milestones(of_people, of_deals))
+    c.let_go("fact.of_people", "fact.of_deals")
     return {
-        "person": person, "company": company, "deal": deal, "milestone": keep("milestone", lambda: _milestones(of_people, of_deals)),
+        "person": person, "company": company, "deal": deal, "milestone": milestone,
         "members": m, "people": people, "companies": companies, "deals": deals, "deal_person": deal_person,
         "person_company": person_company, "deal_company": deal_company, "changes": changes, "touches": touched,
     }  # fmt: skip

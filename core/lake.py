@@ -7,7 +7,6 @@ may append at once. It must not know vendors, mappings or what the rows mean.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -25,7 +24,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from core.errors import UserError
 from core.lake_forget import belongs, by_account
-from core.lake_scan import current_sql, quoted, scan_into, visible_sql
+from core.lake_scan import current_sql, only_reads, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
 from core.ledger import Ledger, Visible
 from core.ledger_forget import forget_records
@@ -230,7 +229,7 @@ class Lake:
             if self.local:
                 connection.execute(f"SET allowed_directories = ['{quoted(self.root)}']; SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
-            _only_reads(connection, query)
+            only_reads(connection, query)
             return connection.execute(query).to_arrow_table()
         except duckdb.Error as e:
             raise UserError(f"the query does not run: {e}", next_step="views are <kind> and <kind>_versions; try: SHOW TABLES") from e
@@ -345,17 +344,6 @@ class Lake:
         merge = "lake.version = gone.version"
         done = _again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
         return int(done.get("num_target_rows_deleted") or 0)
-
-
-def _only_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
-    """Raises: UserError when the query is none, or may write a file (the lake's own folder is open to the engine)."""
-    found = connection.extract_statements(query)
-    kinds = {s.type for s in found}
-    reads = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.CREATE}  # CREATE: a pivot makes its own types
-    explained = duckdb.StatementType.EXPLAIN in kinds and re.search(r"(?i)\b(copy|export)\b", query)
-    if not kinds or kinds - reads or explained:
-        what = "only queries that read are run here" if kinds else "the query is empty"
-        raise UserError(what, next_step="views are <kind> and <kind>_versions; to export: --format csv")
 
 
 def _committed(rows: Any, visible: Visible) -> Any:

@@ -162,11 +162,8 @@ def with_issues(facts: Mapping[str, ibis.Table], findings: pa.Table, compiled: C
     """The same facts; persons, companies and deals also have data_issues (open findings) and flags ("past due; stalled")."""
     c = compiled or over({}, None, facts)
     flags = pa.table({"rule": list(RULES), "flag": pa.array([r.flag or None for r in RULES.values()], pa.string())})
-    open_ = (
-        findings.filter(pc.equal(findings["status"], "open"))
-        .select(["entity_kind", "entity_id", "rule"])
-        .join(flags, "rule", join_type="inner")
-    )
+    now = findings.filter(pc.equal(findings["status"], "open")).select(["entity_kind", "entity_id", "rule"])
+    open_ = now.join(flags, "rule", join_type="inner")
     rows = c.give("given.issues", open_)
     return dict(facts) | {k: c.view(f"issues.{k}", partial(_flagged, facts[k], rows, k)) for k in ("person", "company", "deal")}
 

@@ -75,7 +75,9 @@ def _resolve_kind(there: Compiled, here: Compiled, kind: str, funnel: Any) -> tu
     pairs = here.keep(f"{name}.edges", lambda: _edges(kind, nodes, here.tables["resolve.associations"], funnel))
     ends = here.rows(f"{name}.ends", lambda: pairs.select("l", "r"), _EDGE)
     members = _members(here, kind, nodes, _components(given.num_rows, ends))
-    return members, here.rows(f"{name}.links", lambda: _links(kind, nodes, pairs), LINKS)
+    links = here.rows(f"{name}.links", lambda: _links(kind, nodes, pairs), LINKS)
+    here.let_go(*(known for known in here.tables if known.startswith(f"{name}.")))
+    return members, links
 
 
 def _associations(there: Compiled) -> ibis.Table:
