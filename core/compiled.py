@@ -66,10 +66,9 @@ class Compiled:
     def rows(self, name: str, build: Callable[[], ibis.Table], schema: pa.Schema, moment: datetime | None = None) -> pa.Table:
         """The rows of what `build` describes, as of the moment."""
         sql = self._text(name, build)
-        if sql is None:
-            self._at(moment)
-            return self.engine.to_pyarrow(build()).cast(schema)
         self._at(moment)
+        if sql is None:
+            return self.engine.to_pyarrow(build()).cast(schema)
         return self.engine.con.execute(sql).to_arrow_table().cast(schema)
 
     def keep(self, name: str, build: Callable[[], ibis.Table], moment: datetime | None = None) -> ibis.Table:
@@ -104,11 +103,12 @@ class Compiled:
         self, kind: str, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str], moment: datetime | None
     ) -> ibis.Table:
         sql = self._text(name, build, statement)
-        if sql is None:
-            return build().cache()
         self._sweep()
-        own = _unique(name)
         self._at(moment)
+        if sql is None:
+            self.tables[name] = table = build().cache()
+            return table
+        own = _unique(name)
         self.engine.con.execute(sql.replace(_OWN, f'"{own}"'))
         ground = [t for t in self.tables.values() if f'"{t.get_name()}"' in sql] if kind == "VIEW" else []
         return self._held(kind, name, own, ground)

@@ -48,6 +48,8 @@ def test_what_stands_on_a_table_nobody_named_is_answered_but_not_kept() -> None:
     unnamed = ibis.memtable({"id": [7]}, schema={"id": "int64"})
     rows = compiled.rows("R", lambda: table.union(unnamed).select("id", at=as_of()).order_by("id"), SCHEMA, NOW)
     assert rows["id"].to_pylist() == [1, 7]
+    kept = compiled.keep("K", lambda: table.union(unnamed).select("id", at=as_of()), NOW + timedelta(days=1))
+    assert kept.at.to_pyarrow().to_pylist() == [NOW + timedelta(days=1)] * 2
     assert compiled.texts == {}
 
 
