@@ -35,6 +35,7 @@ class HubspotEmulator(Emulator):
 
     name = "hubspot"
     keys: ClassVar[Mapping[str, str]] = {"token": "pat-na1-sandbox"}
+    expiring: ClassVar[Mapping[str, str]] = {"client_id": "hub-client", "client_secret": "hub-secret", "refresh_token": "hub-refresh"}
 
     def __init__(
         self,
