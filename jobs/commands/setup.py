@@ -121,7 +121,7 @@ def init(
       tundish init
       tundish init --vendor hubspot --set 'hubspot.token=${HUBSPOT_TOKEN}' --organisation Acme --timezone UTC --currency USD
     """
-    from jobs.first_hour import Answers, live_mappings, write_files
+    from jobs.first_hour import Answers, in_the_way, live_mappings, write_files
     from jobs.wiring import all_connectors
 
     known = all_connectors()
@@ -133,16 +133,21 @@ def init(
         {name: _settings(known[name], name, given, ask=not vendors) for name in names},
     )
     place = Path(folder)
-    existing = [p for p in (place / "config.yaml", *(place / "mappings" / f"{n}.yaml" for n in names)) if p.exists()]
-    for path in existing:
-        if not overwrite and not (not as_json and click.confirm(f"{path} exists. Overwrite it?", default=False)):
-            click.echo(f"left alone: {path}", err=True)
-    keep = frozenset() if overwrite else frozenset(existing)
-    notes = {} if offline else live_mappings(answers, known, place)
-    written = write_files(answers, known, place, notes, keep)
+    keep = frozenset(p for p in in_the_way(names, place) if not (overwrite or _may_replace(p, ask=not as_json)))
+    live, unseen = ({}, {}) if offline else live_mappings(answers, known, place)
+    for name, why in unseen.items():
+        click.echo(f"{name}: the live account could not be looked at, so the mapping is the shipped one\n  {why}", err=True)
+    written = write_files(answers, known, place, live, keep)
     text = "\n".join(f"wrote {p}" for p in written) + f"\nNext: tundish --config {place / 'config.yaml'} check"
-    emit({"written": [str(p) for p in written], "kept": [str(p) for p in keep]}, as_json, text)
+    emit({"written": [str(p) for p in written], "kept": [str(p) for p in sorted(keep)], "not_looked_at": unseen}, as_json, text)
     return 0
+
+
+def _may_replace(path: Path, ask: bool) -> bool:
+    if ask and click.confirm(f"{path} exists. Overwrite it?", default=False):
+        return True
+    click.echo(f"left alone: {path}", err=True)
+    return False
 
 
 def _settings(connector: Any, name: str, given: tuple[str, ...], ask: bool) -> dict[str, str]:
