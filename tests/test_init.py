@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from sandbox_hub import Said, Standing, standing, tundish
+
+from jobs.wiring import all_connectors
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,28 @@ def test_without_an_answer_nothing_is_replaced(tmp_path: Path, sandbox: Standing
     assert everything(tmp_path) == before
     assert init(tmp_path, sandbox, "--offline", "--overwrite").code == 0
     assert "mine" not in (tmp_path / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "variables", "settings"),
+    [
+        ("\n\n\n", {}, {"token": "${HUBSPOT_TOKEN}"}),
+        ("-\nmy-app\n\n\n\n", {"HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN"},
+         {"client_id": "my-app", "client_secret": "${HUBSPOT_CLIENT_SECRET}", "refresh_token": "${HUBSPOT_REFRESH_TOKEN}"}),
+    ],
+)  # fmt: skip
+def test_what_need_not_be_set_is_not_asked_for_in_the_config(
+    typed: str, variables: set[str], settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HUBSPOT_TOKEN", "HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN", "HUBSPOT_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in variables:
+        monkeypatch.setenv(name, "x")
+    connect = "".join("y\n" if name == "hubspot" else "n\n" for name in all_connectors())
+    said = tundish("init", "--folder", tmp_path, "--offline", answer=f"{connect}Acme\nUTC\nEUR\n{typed}")
+    assert said.code == 0
+    written = YAML(typ="safe").load((tmp_path / "config.yaml").read_text())["accounts"]["hubspot"]["settings"]
+    assert {k: v for k, v in written.items() if k != "base_url"} == settings
 
 
 def test_an_account_that_cannot_be_looked_at_is_told(tmp_path: Path, sandbox: Standing) -> None:

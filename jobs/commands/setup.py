@@ -151,12 +151,20 @@ def _may_replace(path: Path, ask: bool) -> bool:
 
 
 def _settings(connector: Any, name: str, given: tuple[str, ...], ask: bool) -> dict[str, str]:
+    """What was given, and the answers to what was not: what is required and every secret; all of the rest once something is left out."""
     mine = dict(text.removeprefix(f"{name}.").split("=", 1) for text in given if text.startswith(f"{name}."))
+    first = next((s.name for s in connector.settings if s.secret), "")
+    left_out = False
     for setting in connector.settings:
-        if setting.name in mine or not (setting.required or setting.secret) or not ask:
+        if setting.name in mine or not ask or not (setting.required or setting.secret or left_out):
             continue
-        default = f"${{{name.upper()}_{setting.name.upper()}}}" if setting.secret else setting.default or ""
-        answer = click.prompt(f"{connector.title} {setting.name} ({setting.help})", default=default)
-        if answer:
+        variable = f"{name}_{setting.name}".upper()
+        suggested = variable in os.environ or (setting.secret and (setting.required or setting.name == first))
+        default = f"${{{variable}}}" if suggested else setting.default if setting.required else setting.default or ""
+        hint = "" if setting.required else "; - leaves it out"
+        answer = click.prompt(f"{connector.title} {setting.name} ({setting.help}{hint})", default=default)
+        if answer in ("", "-"):
+            left_out = left_out or answer == "-"
+        else:
             mine[setting.name] = answer
     return mine
