@@ -77,7 +77,11 @@ def test_the_line_runs_on_postgres_over_two_portals_of_one_vendor(team: Team) ->
     assert all(len(owned(portal)) > 3 for portal in portals)
     assert team.say("undo", applied.json["run"], "--yes").code == 0
     assert [owned(portal) for portal in portals] == [{}, {}]
-    assert {r["job"] for r in team.say("runs").json["runs"]} >= {"sync", "reconcile"}
+    past = {r["job"]: r for r in team.say("runs").json["runs"]}
+    assert set(past) == {"sync", "reconcile", "apply", "undo"}
+    assert past["undo"]["detail"] == past["apply"]["detail"] == {"plan": plan}
+    told = team.say("runs", past["apply"]["id"]).json
+    assert (told["plan"], {o["status"] for o in told["outcomes"]}) == (plan, {"applied"})
 
 
 def test_a_change_in_one_portal_is_appended_to_that_account_only(team: Team) -> None:
