@@ -141,6 +141,9 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     here: list[Any] = [model]
     for step in loc:
         here = [inner for outer in here for inner in _inside(outer, step)]
+    here = [
+        m for outer in here for m in (_members(get_args(outer)[0]) if get_origin(outer) is list else [outer])
+    ]  # written without its dash
     return [info.alias or name for m in here if _is_model(m) for name, info in m.model_fields.items()]
 
 
