@@ -18,7 +18,6 @@ import connectors.sandbox
 from connectors.sandbox.kit import Clock, Emulator, Fault, serve
 from connectors.sandbox.world import build
 
-
 EXPIRING = "refresh token"  # the way to sign in whose tokens expire, at emulators that also know one whose token never does
 
 
