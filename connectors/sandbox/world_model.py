@@ -117,7 +117,7 @@ class Person:
             found.append(["mailchimp", "members", member_id(self.mail)])
         if self.in_activecampaign:
             found.append(["activecampaign", "contacts", self.ac_id])
-            found += [["activecampaign", "contactLists", key] for _, key in self.ac_lists]
+            found += [["activecampaign", "contactLists", f"{self.ac_id}:{one}:{key}"] for one, key in self.ac_lists]
         if self.badge:
             found.append(["files", "leads", self.badge])
         return found
