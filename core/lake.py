@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -19,22 +20,23 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from core.errors import UserError
 from core.lake_forget import belongs, by_account
+from core.lake_identity import begin_anew, belonging
 from core.lake_scan import current_sql, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
+from core.lake_write import again, fitted, writer
 from core.ledger import Ledger, Visible
 from core.ledger_forget import forget_records
 from core.model import KINDS
+from core.storage import trouble
 
 KEY = ("account", "resource", "vendor_id")
 DEFAULT_MEMORY = "1GB"
 TARGET_FILE_BYTES = 256 * 1024 * 1024
-_STATISTICS = ("account", "resource", "batch_id", "version", "run_id")  # what readers prune files by; on wide text it only costs
-_TRIES = 8
 
 
 class Lake:
@@ -76,14 +78,14 @@ class Lake:
     def append(self, kind: str, table: pa.Table) -> None:
         """Append rows that carry their batch number. They are invisible until the ledger commits that batch."""
         schema = known_schema(kind)
-        rows = table if schema is None else _fitted(table, schema)
+        rows = table if schema is None else fitted(table, schema)
         if rows.num_rows == 0:
             return
         with self._lock:
             target = self._table(kind) or self._create(kind, rows.schema)
             have = {field.name for field in target.schema().fields}
             merge = None if have >= set(rows.column_names) else "merge"
-            write_deltalake(target, rows, mode="append", schema_mode=merge, writer_properties=_writer(rows.column_names))
+            write_deltalake(target, rows, mode="append", schema_mode=merge, writer_properties=writer(rows.column_names))
 
     def append_derived(self, kind: str, tables: Iterable[pa.Table], run_id: str, now: datetime) -> int:
         """The rows of a computed kind for one run, visible all at once; they replace the run before. Returns how many."""
@@ -107,11 +109,22 @@ class Lake:
 
     def _table(self, kind: str) -> DeltaTable | None:
         if kind not in self._tables:
-            try:
-                self._tables[kind] = DeltaTable(self._path(kind), storage_options=self._options)
-            except TableNotFoundError:
+            table = belonging(self.ledger, kind, self._open(kind), self.root)
+            if table is None:
                 return None
+            self._tables[kind] = table
         return self._tables[kind]
+
+    def _open(self, kind: str) -> DeltaTable | None:
+        try:
+            return DeltaTable(self._path(kind), storage_options=self._options)
+        except TableNotFoundError:
+            return None
+        except DeltaError as problem:
+            told = trouble(problem)
+            if told is None:
+                raise
+            raise UserError(told.message, where=self._path(kind), next_step=told.next_step) from problem
 
     def _fresh(self, kind: str) -> DeltaTable | None:
         """The table as it is now, with what other processes appended."""
@@ -123,10 +136,23 @@ class Lake:
 
     def _create(self, kind: str, schema: pa.Schema) -> DeltaTable:
         try:
-            self._tables[kind] = DeltaTable.create(self._path(kind), schema, mode="ignore", storage_options=self._options)
-        except (CommitFailedError, DeltaError):  # another process made it in this very moment
-            self._tables[kind] = DeltaTable(self._path(kind), storage_options=self._options)
-        return self._tables[kind]
+            DeltaTable.create(self._path(kind), schema, mode="ignore", storage_options=self._options)
+        except (CommitFailedError, DeltaError):  # another process made it in this very moment, or it cannot be made
+            if self._open(kind) is None:
+                raise
+        table = self._table(kind)
+        assert table is not None
+        return table
+
+    def begin_anew(self) -> None:
+        """Start a new lake under the same ledger. Raises: UserError where the place still holds tables."""
+        for kind in [*KINDS, *self.ledger.derived_kinds()]:
+            if self._open(kind) is not None:
+                raise UserError(
+                    f"the lake at {self.root} still has a table '{kind}'",
+                    next_step="give `lake:` an empty folder, or move what is there out of the way",
+                )
+        begin_anew(self.ledger)
 
     # -- reading -----------------------------------------------------------------------------------------------------
     def connect(self, memory: str | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -212,6 +238,8 @@ class Lake:
             _only_reads(connection, query)
             return connection.execute(query).to_arrow_table()
         except duckdb.Error as e:
+            if told := trouble(e):
+                raise told from e
             raise UserError(f"the query does not run: {e}", next_step="views are <kind> and <kind>_versions; try: SHOW TABLES") from e
         finally:
             connection.close()
@@ -259,10 +287,7 @@ class Lake:
     def _temp(self) -> str:
         with self._lock:
             if self._spill is None:
-                parent = os.path.join(self.root, "_tmp") if self.local else None
-                if parent:
-                    os.makedirs(parent, exist_ok=True)
-                self._spill = tempfile.mkdtemp(prefix="engine-", dir=parent)  # one each: two engines' spill files share names
+                self._spill = _spill_folder(self.root if self.local else None)
             return self._spill
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
@@ -273,9 +298,9 @@ class Lake:
             if (table := self._fresh(kind)) is None:
                 continue
             names = [field.name for field in table.schema().fields]
-            done = _again(
+            done = again(
                 lambda t=table, n=names: t.optimize.compact(
-                    target_size=TARGET_FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer(n)
+                    target_size=TARGET_FILE_BYTES, max_concurrent_tasks=1, writer_properties=writer(n)
                 ),
                 table,
             )
@@ -317,7 +342,7 @@ class Lake:
         table = self._fresh(kind)
         if table is None:
             return 0
-        return int(_again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
+        return int(again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
 
     def remove_versions(self, kind: str, versions: pa.Table) -> int:
         """The same for any number of versions (one column, `version`), in one pass over the table."""
@@ -325,8 +350,18 @@ class Lake:
         if table is None:
             return 0
         merge = "lake.version = gone.version"
-        done = _again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
+        done = again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
         return int(done.get("num_target_rows_deleted") or 0)
+
+
+def _spill_folder(root: str | None) -> str:
+    """A folder of its own for each: two engines' spill files share names. In the machine's own where the lake is read-only."""
+    if root is not None:
+        parent = os.path.join(root, "_tmp")
+        with suppress(OSError):
+            os.makedirs(parent, exist_ok=True)
+            return tempfile.mkdtemp(prefix="engine-", dir=parent)
+    return tempfile.mkdtemp(prefix="engine-")
 
 
 def _only_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
@@ -354,35 +389,3 @@ def _typed(rows: Any, schema: pa.Schema | None) -> Any:
     wanted = ibis.Schema.from_pyarrow(schema)
     columns = {name: rows[name] if name in rows.columns else ibis.null(type_) for name, type_ in wanted.items()}
     return rows.select(**columns, **{name: rows[name] for name in rows.columns if name not in columns})
-
-
-def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with exactly the schema's columns, nulls for what it lacks; extra columns stay behind them."""
-    n = table.num_rows
-    columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(n, f.type) for f in schema]
-    extra = [name for name in table.column_names if schema.get_field_index(name) < 0]
-    fields = [*schema, *(table.schema.field(name) for name in extra)]
-    return pa.Table.from_arrays([*columns, *(table[name] for name in extra)], schema=pa.schema(fields))
-
-
-def _writer(names: Sequence[str]) -> WriterProperties:
-    plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
-    pruned = ColumnProperties(dictionary_enabled=False, statistics_enabled="CHUNK")
-    return WriterProperties(
-        compression="ZSTD",
-        compression_level=1,
-        default_column_properties=plain,
-        column_properties={name: pruned for name in names if name in _STATISTICS},
-    )
-
-
-def _again(act: Any, table: DeltaTable) -> Any:
-    """Deletes and compactions may meet another writer's commit: look again and repeat."""
-    for left in reversed(range(_TRIES)):
-        try:
-            return act()
-        except CommitFailedError:
-            if left == 0:
-                raise
-            table.update_incremental()
-    return None

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -67,10 +68,17 @@ def run_sync(
     since: datetime | None = None,
     resources: Sequence[str] = (),
     quiet: bool = False,
+    new_lake: bool = False,
 ) -> SyncResult:
-    """Pull accounts side by side; one account's trouble never stops another."""
+    """Pull accounts side by side; one account's trouble never stops another. `new_lake`: the old one is lost, begin anew.
+
+    Raises: UserError when the lake is not the ledger's.
+    """
     names = hub.accounts(accounts)
     _check_resources(hub, names, resources)
+    if new_lake:
+        hub.lake.begin_anew()
+    hub.lake.kinds()
     run_id = hub.ledger.start_run("sync", hub.clock(), {"accounts": names, "full": full})
     problems: dict[str, TundishError] = {}
 
@@ -83,10 +91,15 @@ def run_sync(
         except TundishError as problem:
             problems[name] = problem
 
-    with show.Progress("sync", quiet=quiet) as progress, ThreadPoolExecutor(hub.config.limits.workers) as pool:
-        for part in in_waves(names, lambda name: hub.connectors[name]):
-            for future in [pool.submit(one, name, progress.step) for name in part]:
-                future.result()
+    try:
+        with show.Progress("sync", quiet=quiet) as progress, ThreadPoolExecutor(hub.config.limits.workers) as pool:
+            for part in in_waves(names, lambda name: hub.connectors[name]):
+                for future in [pool.submit(one, name, progress.step) for name in part]:
+                    future.result()
+    except BaseException:
+        with suppress(Exception):  # the ledger itself may be the trouble
+            hub.ledger.end_run(run_id, "failed", hub.clock(), {"accounts": names})
+        raise
     counts = tuple(hub.ledger.counts(run_id))
     status = "done" if not problems and all(c.status == "done" for c in counts) else "partial" if counts else "failed"
     hub.ledger.end_run(run_id, status, hub.clock(), {"accounts": names, "problems": {n: p.message for n, p in problems.items()}})
