@@ -225,7 +225,7 @@ def run_apply(
 
 def run_undo(hub: Hub, apply_id: str, *, only: Callable[[Change], bool] | None = None) -> Done:
     """Put before-images back. Raises: UserError for an unknown run."""
-    changes = [c for c, _ in hub.line.plans.applied(apply_id) if only is None or only(c)]
+    changes = [c for c, _ in hub.line.plans.left_to_undo(apply_id) if only is None or only(c)]
     with _lease(hub, "apply"), hub.hands(writes=True, names=sorted({c.account for c in changes})) as hands:
         run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only)
     return Done(run_id, hub.line.plans.plan_of(apply_id), tuple(outcomes), len(changes))
