@@ -13,7 +13,7 @@ import pytest
 from core.apply import Hand
 from core.change import Desired, Plan
 from core.connector import Target, Write, WriteResult
-from core.errors import UserError, VendorUnavailable
+from core.errors import UnsafePlan, UserError, VendorUnavailable
 from core.ledger import Ledger
 from core.ledger_plans import PlanBook
 from core.pipeline import apply_plan, undo_run
@@ -47,16 +47,22 @@ class Table:
     """Two vendors, a plan for both, and a line over a real ledger."""
 
     def __init__(self, folder: Path) -> None:
+        self.pushes = [SimpleNamespace(field="stage", owned=False)]
+        self.closed: set[str] = set()
         self.one, self.two = Vendor("a", "b"), Vendor("c")
-        nothing = SimpleNamespace(pushes=lambda target: [])
+        mapping = SimpleNamespace(pushes=lambda target: self.pushes)
         ledger = Ledger(folder / "ledger.db")
         self.plans = PlanBook(ledger)
-        self.line: Any = SimpleNamespace(ledger=ledger, plans=self.plans, mappings=dict.fromkeys(("one", "two"), nothing), limits=Limits())
+        self.line: Any = SimpleNamespace(ledger=ledger, plans=self.plans, mappings=dict.fromkeys(("one", "two"), mapping), limits=Limits())
         self.plan = self._planned()
 
     def hands(self) -> dict[str, Hand]:
         vendors = {"one": self.one, "two": self.two}
-        return {n: Hand(None, {"contacts": Target("contacts", "contacts", 1, v.write, v.read_back)}) for n, v in vendors.items()}
+        return {
+            n: Hand(None, {"contacts": Target("contacts", "contacts", 1, v.write, v.read_back)})
+            for n, v in vendors.items()
+            if n not in self.closed
+        }
 
     def _planned(self) -> Plan:
         places = [("one", "a"), ("one", "b"), ("two", "c")]
@@ -125,3 +131,20 @@ def test_one_vendor_away_stops_neither_the_other_nor_hides_why(table: Table, way
     again_id, again = act()
     assert again_id == id_
     assert {o.status for o in again} == {"undone" if way == "undo" else "applied"}
+
+
+def test_a_plan_from_before_the_mapping_changed_is_refused(table: Table) -> None:
+    table.pushes.clear()
+    with pytest.raises(UnsafePlan, match="no longer says to write one/contacts stage, two/contacts stage"):
+        table.apply()
+    assert table.one.stages() == {"M10"}
+
+
+@pytest.mark.parametrize("way", ["apply", "undo"])
+def test_an_account_closed_to_writing_since_is_named(table: Table, way: str) -> None:
+    run = table.apply()[0] if way == "undo" else ""
+    table.closed = {"two"}
+    with pytest.raises(UnsafePlan, match="not open to writing: two/contacts"):
+        table.undo(run) if way == "undo" else table.apply()
+    only_one = [o.status for o in apply_plan(table.line, table.plan, table.hands(), NOW, only=lambda c: c.account == "one")[1]]
+    assert only_one == (["already"] * 2 if way == "undo" else ["applied"] * 2)
