@@ -85,7 +85,8 @@ class Lake:
             target = self._table(kind) or self._create(kind, rows.schema)
             have = {field.name for field in target.schema().fields}
             merge = None if have >= set(rows.column_names) else "merge"
-            write_deltalake(target, rows, mode="append", schema_mode=merge, writer_properties=writer(rows.column_names))
+            options = {"schema_mode": merge, "writer_properties": writer(rows.column_names)}
+            again(lambda: write_deltalake(target, rows, mode="append", **options), target)
 
     def append_derived(self, kind: str, tables: Iterable[pa.Table], run_id: str, now: datetime) -> int:
         """The rows of a computed kind for one run, visible all at once; they replace the run before. Returns how many."""

@@ -34,7 +34,7 @@ def writer(names: Sequence[str]) -> WriterProperties:
 
 
 def again(act: Any, table: DeltaTable) -> Any:
-    """Deletes and compactions may meet another writer's commit: look again and repeat."""
+    """Appends, deletes and compactions may meet another writer's commit: look again and repeat."""
     for left in reversed(range(_TRIES)):
         try:
             return act()

@@ -20,6 +20,7 @@ _STEPS = (
     (r"disk i/o error", "see whether the disk is full or failing, then run the command again"),
     (r"malformed|not a database", "restore the ledger from a backup; undo and erasures are remembered only there"),
     (r"database is locked", "another process keeps it locked; wait for it, or end it"),
+    (r"commit failed|concurrent", "other processes kept writing at the same moments; run the command again"),
     (r"out of memory|memory limit", "close other programs, or run it on a machine with more memory"),
 )
 _LEDGER_STEP = "check that the database answers, then run the command again"
