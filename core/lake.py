@@ -310,11 +310,14 @@ class Lake:
         return saved
 
     def vacuum(self, retention_hours: int = 168, kinds: Sequence[str] | None = None) -> int:
-        """Delete files that no table version of the last hours uses; returns how many. Readers older than that fail."""
-        removed = 0
+        """Delete files that no table version of the last hours uses; returns how many. Readers older than that fail.
+
+        From a day on also files that no version ever used: a writer killed before its commit left them.
+        """
+        removed, left_behind = 0, retention_hours >= 24  # younger ones may be another process's, about to be committed
         for kind in kinds or self.kinds():
             if (table := self._fresh(kind)) is not None:
-                removed += len(table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False))
+                removed += len(table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False, full=left_behind))
         return removed
 
     def sweep_orphans(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sandbox_hub import standing, tundish
@@ -39,3 +40,20 @@ def test_nobody_is_forgotten_while_a_pull_has_them_in_hand(tmp_path: Path) -> No
         steps.run_sync(sandbox.hub, full=True, quiet=True)
         gone = sandbox.hub.lake.sql(f"SELECT count(*) AS n FROM person_versions WHERE vendor_id = '{found['vendor_id']}'").to_pylist()
         assert gone == [{"n": 0}]
+
+
+def test_what_a_killed_writer_left_behind_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    """It may hold the rows of people who asked to be forgotten since."""
+    shelf = Shelf(tmp_path)
+    shelf.put("person", ["1"])
+    folder = tmp_path / "the lake's" / "person"
+    own = next(folder.glob("*.parquet"))
+    for name, age_s in (("old.parquet", 30 * 86_400), ("young.parquet", 60)):
+        (folder / name).write_bytes(own.read_bytes())
+        stamp = own.stat().st_mtime - age_s
+        os.utime(folder / name, (stamp, stamp))
+    shelf.lake.vacuum(0)
+    assert (folder / "old.parquet").exists()
+    shelf.lake.vacuum(168)
+    assert sorted(f.name for f in folder.glob("*.parquet")) == sorted([own.name, "young.parquet"])
+    shelf.lake.close()
