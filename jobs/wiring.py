@@ -26,6 +26,8 @@ from core.plan import Limits
 from core.redaction import redact
 from core.storage import trouble
 
+_LAKES = ("file://", "s3://", "gs://", "az://", "abfss://")
+
 
 @cache
 def all_connectors() -> Mapping[str, Connector]:
@@ -129,9 +131,13 @@ def _shown(url: str) -> str:
 
 
 def _lake_place(setup: Setup) -> str:
+    """Raises: UserError for an address the lake cannot be at."""
     place = setup.config.lake
     if "://" not in place:
         Path(place).mkdir(parents=True, exist_ok=True)
+    elif not place.startswith(_LAKES):
+        problem = f"the lake cannot be at {place.partition('://')[0]}://"
+        raise UserError(problem, where=str(setup.config.path), next_step=f"a folder, or one of {', '.join(_LAKES)}")
     return place
 
 
