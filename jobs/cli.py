@@ -129,7 +129,9 @@ def _fail(problem: TundishError) -> int:
     if "--json" in sys.argv:
         click.echo(json.dumps({"error": problem.message, "where": problem.where, "next": problem.next_step, "exit": problem.exit_code}))
     else:
-        click.echo(f"error: {problem}", err=True)
+        from jobs.show_table import tame
+
+        click.echo(f"error: {tame(str(problem))}", err=True)
     return problem.exit_code
 
 

@@ -19,6 +19,7 @@ from core.plan import SourceSize
 from core.pull import AccountResult, in_waves, pull_account
 from core.retention import retain
 from jobs import show
+from jobs.show_table import tame
 from jobs.wiring import Hub
 
 _WANTING = frozenset({"failed", "rejected", "uncertain", "late"})
@@ -55,7 +56,7 @@ class SyncResult:
 
     def text(self) -> str:
         lines = [show.records_text([asdict(c) for c in self.counts])]
-        lines += [f"{name}: {problem}" for name, problem in self.problems.items()]
+        lines += [f"{name}: {tame(str(problem))}" for name, problem in self.problems.items()]
         lines.append(f"sync {self.status} ({self.run_id})")
         return "\n".join(lines)
 

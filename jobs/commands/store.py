@@ -34,6 +34,7 @@ def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, a
 
     from core.errors import UserError
     from jobs import show
+    from jobs.report.plain import safe
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
@@ -46,8 +47,8 @@ def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, a
             emit({"columns": table.column_names, "rows": rows}, True)
         elif format_ == "csv":
             writer = csv.writer(sys.stdout)
-            writer.writerow(table.column_names)
-            writer.writerows(list(row.values()) for row in rows)
+            writer.writerow([safe(name) for name in table.column_names])
+            writer.writerows([safe(value) for value in row.values()] for row in rows)
         else:
             click.echo(show.table_text(table.column_names, [list(row.values()) for row in rows]))
         return 0
