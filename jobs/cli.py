@@ -108,7 +108,7 @@ def main() -> None:
     except TundishError as problem:
         code = _fail(problem)
     except click.exceptions.Abort:
-        click.echo("stopped", err=True)
+        click.echo("stopped; nothing is half written, and the same command goes on from here", err=True)
         code = 130
     except click.ClickException as problem:
         code = _wrong_call(problem)

@@ -60,7 +60,7 @@ def text(shown: Table, terminal: bool | None = None) -> str:
 
 
 def on_terminal() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
 
 
 # -- plain --------------------------------------------------------------------------------------------------------------

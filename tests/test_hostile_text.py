@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,3 +60,18 @@ def test_an_answer_as_csv_runs_nothing_either(tmp_path: Path) -> None:
     with standing(tmp_path, size=1, vendors=["mailchimp"]) as sandbox:
         said = tundish("--config", sandbox.config, "sql", "select '=1+1' as x, -5 as n", "--format", "csv")
         assert said.out.split() == ["x,n", "'=1+1,-5"]
+
+
+def test_a_closed_output_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # what Python makes of `tundish runs >&-`
+    assert show.table_text(["a"], [["b"]]) == "a\n-\nb"
+
+
+def test_ctrl_c_says_that_nothing_is_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*args: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jobs.wiring.load_setup", stopped)
+    (tmp_path / "config.yaml").write_text("")
+    said = tundish("--config", tmp_path / "config.yaml", "runs")
+    assert (said.code, "the same command goes on" in said.err) == (130, True)
