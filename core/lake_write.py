@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,8 @@ from deltalake import ColumnProperties, DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError
 
 _STATISTICS = ("account", "resource", "batch_id", "version", "run_id")  # what readers prune files by; on wide text it only costs
+ONCE: dict[str, Any] = {"compression": "SNAPPY"}  # appended rows are read a few times before `compact` writes them anew
+KEPT: dict[str, Any] = {"compression": "ZSTD", "compression_level": 1}
 _TRIES = 8
 
 
@@ -22,12 +24,11 @@ def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays([*columns, *(table[name] for name in extra)], schema=pa.schema(fields))
 
 
-def writer(names: Sequence[str]) -> WriterProperties:
+def writer(names: Sequence[str], compression: Mapping[str, Any]) -> WriterProperties:
     plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
     pruned = ColumnProperties(dictionary_enabled=False, statistics_enabled="CHUNK")
     return WriterProperties(
-        compression="ZSTD",
-        compression_level=1,
+        **compression,
         default_column_properties=plain,
         column_properties={name: pruned for name in names if name in _STATISTICS},
     )

@@ -131,6 +131,7 @@ class Emulator:
 
     name = "vendor"
     keys: ClassVar[Mapping[str, str]] = {}  # secret settings → what opens the emulator; they open nothing else
+    ways: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # other ways to sign in than `secrets`: what each is called → its settings
     address = "base_url"  # the setting that says where it is
     wired = True  # False: it shows itself without a port (`place`), such as a folder
 
