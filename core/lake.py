@@ -6,12 +6,10 @@ may append at once. It must not know vendors, mappings or what the rows mean.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -27,7 +25,7 @@ from core.lake_forget import belongs, by_account
 from core.lake_identity import begin_anew, belonging
 from core.lake_scan import current_sql, only_reads, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
-from core.lake_write import KEPT, ONCE, again, fitted, writer
+from core.lake_write import KEPT, ONCE, again, fitted, spill_folder, writer
 from core.ledger import Ledger, Visible
 from core.ledger_forget import forget_records
 from core.model import KINDS
@@ -306,7 +304,7 @@ class Lake:
     def _temp(self) -> str:
         with self._lock:
             if self._spill is None:
-                self._spill = _spill_folder(self.root if self.local else None)
+                self._spill = spill_folder(self.root if self.local else None)
             return self._spill
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
@@ -374,16 +372,6 @@ class Lake:
         merge = "lake.version = gone.version"
         done = again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
         return int(done.get("num_target_rows_deleted") or 0)
-
-
-def _spill_folder(root: str | None) -> str:
-    """A folder of its own for each: two engines' spill files share names. In the machine's own where the lake is read-only."""
-    if root is not None:
-        parent = os.path.join(root, "_tmp")
-        with suppress(OSError):
-            os.makedirs(parent, exist_ok=True)
-            return tempfile.mkdtemp(prefix="engine-", dir=parent)
-    return tempfile.mkdtemp(prefix="engine-")
 
 
 def _committed(rows: Any, visible: Visible) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -44,3 +47,13 @@ def again(act: Any, table: DeltaTable) -> Any:
                 raise
             table.update_incremental()
     return None
+
+
+def spill_folder(root: str | None) -> str:
+    """A folder of its own for each: two engines' spill files share names. In the machine's own where the lake is read-only."""
+    if root is not None:
+        parent = os.path.join(root, "_tmp")
+        with suppress(OSError):
+            os.makedirs(parent, exist_ok=True)
+            return tempfile.mkdtemp(prefix="engine-", dir=parent)
+    return tempfile.mkdtemp(prefix="engine-")
