@@ -73,6 +73,7 @@ class Person(Record):
 class Company(Record):
     name: str | None = None
     domain: str | None = None
+    lead_status: str | None = None
     parent_id: str | None = None
     owner_id: str | None = None
     industry: str | None = None
@@ -102,6 +103,7 @@ class Deal(Record):
     next_step: str | None = None
     stage_entered_at: datetime | None = None
     last_activity_at: datetime | None = None
+    end_date: date | None = None  # the day what was sold ends, unless it is renewed
 
 
 class Campaign(Record):
@@ -142,7 +144,7 @@ class Touch(Record):
 
 
 class StageChange(Record):
-    """One field of one record took a value at an instant. `field` is stage, lifecycle, amount, close_date or status."""
+    """One field of one record took a value at an instant. `field` is stage, lifecycle, amount, close_date, probability or status."""
 
     record_kind: str | None = None
     record_id: str | None = None

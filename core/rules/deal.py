@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ibis
 
-from core.rules.mirrors import mirrors, pair_sides, settled
+from core.rules.mirrors import mirrors, money, pair_sides, settled
 from core.rules.rule import Context, Rule, side, sides
 from core.tables import MOMENT, further
 
@@ -15,12 +15,7 @@ def _amounts_apart(ctx: Context, outcome: str) -> ibis.Table:
     larger = ibis.greatest(p.a_amount.abs(), p.b_amount.abs()).cast("float64")
     tolerance = ibis.greatest(larger * float(ctx.limit("amount_share")), float(ctx.limit("amount_units")))
     p = p.filter((p.a_amount - p.b_amount).abs().cast("float64") > tolerance)
-    return settled(p, ctx.quiet).mutate(a_text=_money(p.a_amount), b_text=_money(p.b_amount))
-
-
-def _money(amount: ibis.Value) -> ibis.Value:
-    """1250.500000 → "1250.5": a number's one spelling."""
-    return amount.cast("string").re_replace(r"(\.[0-9]*[1-9])0+$|\.0*$", r"\1")
+    return settled(p, ctx.quiet).mutate(a_text=money(p.a_amount), b_text=money(p.b_amount))
 
 
 def _amount_drift(ctx: Context) -> ibis.Table:
@@ -39,7 +34,7 @@ def _amount_missing(ctx: Context) -> ibis.Table:
     late = further(d.stage) >= "M60"
     bare = d.filter(d.outcome == "open", late, d.amount.isnull() | (d.amount <= 0)).select("entity_id")
     t = ctx.facts["deals"].semi_join(bare, "entity_id")
-    return side(t, "deal", "amount", value=_money(t.amount), at=ibis.coalesce(t.stage_entered_at, t.updated_at))
+    return side(t, "deal", "amount", value=money(t.amount), at=ibis.coalesce(t.stage_entered_at, t.updated_at))
 
 
 def _close_date_drift(ctx: Context) -> ibis.Table:
