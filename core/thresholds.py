@@ -30,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "activity_days": 21,  # D-12
     "activity_days_closing": 14,
     "outlier_factor": 20,  # D-16
-    "outlier_min_won": 10,
+    "outlier_min_won": 5,
     "outlier_digits": 7,  # a whole number with so many digits may be an id or a phone number
     "recycle_days": 30,  # S-04: so long after the last lost deal
     "recycled_statuses": ("recycled", "BAD_TIMING", "Nurture", "Nurturing"),

@@ -49,6 +49,7 @@ _OWN: Mapping[str, Mapping[str, str]] = {
     "companies": {
         "name": "string", "domain": "string", "website": "string", "industry": "string", "numberofemployees": "number",
         "country": "string", "city": "string", "lifecyclestage": "enumeration", "hs_parent_company_id": "number",
+        "hs_lead_status": "enumeration",
         "hs_additional_domains": "enumeration!", "annualrevenue": "number", "salesforceaccountid": "string",
         "notes_last_updated": "datetime!",
     },
