@@ -12,7 +12,7 @@ from unified_rows import row
 from core.rules import RULES
 
 A, Q, P, C = ("appointmentscheduled", "qualifiedtobuy", "presentationscheduled", "contractsent")
-MINE = ("D-04", "D-07", "D-08", "D-10", "D-12", "D-14", "D-16")
+MINE = ("D-04", "D-07", "D-08", "D-10", "D-12", "D-13", "D-14", "D-16")
 ALIVE = {"last_activity_at": "2026-06-28"}
 
 
@@ -34,6 +34,10 @@ def partner(id: str, **values: Any) -> dict[str, Any]:
 
 def stage(name: str, probability: float) -> dict[str, Any]:
     return row("stage_definition", "salesforce", name, record_kind="deal", raw_stage=name, probability=probability)
+
+
+def task(deal: str, due: str | None, done: bool | None = False) -> dict[str, Any]:
+    return row("task", "salesforce", f"{deal}:{due}:{done}", resource="Task", deal_id=deal, due_at=due, done=done)
 
 
 WONS = [hs(f"won{i}", **{**WON, "amount": amount, "pipeline_id": "p"}) for i, amount in enumerate([900] * 5 + [1000] + [1100] * 5)]
@@ -77,10 +81,21 @@ CASES = [
         deal=[hs("d12a", last_activity_at="2026-06-08")]),
     hit("D-12", "15 days in a closing stage", "d12b", deal=[hs("d12b", stage="M70", pipeline_stage="Closing", last_activity_at="2026-06-15")]),
     hit("D-12", "never any activity, made long ago", "d12c", {"values": {"hubspot": None}}, deal=[hs("d12c")]),
+    hit("D-12", "a call two months ago is all there is", "d12k", {"evidence.notes": ["last activity 60 days ago"]},
+        deal=[sf("d12k")], task=[task("d12k", "2026-05-01", done=True), task("d12k", "2026-06-25")]),
+    miss("D-12", "a call last week that the deal does not show, a meeting", deal=[hs("d12l", last_activity_at="2026-05-01"), sf("d12m", "d12l"), sf("d12n")],
+         task=[task("d12m", "2026-06-23", done=True), task("d12n", "2026-06-24", done=None)]),
     miss("D-12", "20 days; 13 days when closing; the mirror was called; a system that keeps no activities; lost",
          deal=[hs("d12d", last_activity_at="2026-06-10"), hs("d12e", stage="M70", pipeline_stage="Closing", last_activity_at="2026-06-17"),
                hs("d12f", last_activity_at="2026-05-01"), sf("d12g", "d12f", last_activity_at="2026-06-29"), partner("d12h"),
                hs("d12i", **LOST), hs("d12j", created_at="2026-06-20")]),
+    hit("D-13", "nothing planned", "d13a", deal=[hs("d13a", next_activity_at="2026-06-29")]),
+    hit("D-13", "in Salesforce only a task that is done and one that is overdue", "d13b d13c", deal=[hs("d13b"), sf("d13c", "d13b")],
+        task=[task("d13c", "2026-07-20", done=True), task("d13c", "2026-06-29")]),
+    miss("D-13", "due today; a task without a date; a meeting in the other CRM; a system that tells nothing; lost; touched just now; the mirror cannot tell",
+         deal=[hs("d13d", next_activity_at="2026-06-30T08:00"), sf("d13e"), hs("d13f"), sf("d13g", "d13f"), partner("d13h"),
+               hs("d13i", **LOST), hs("d13j", updated_at=RECENTLY), hs("d13k"), partner("d13l", links=["hubspot:deals:d13k"])],
+         task=[task("d13e", None), task("d13g", "2026-07-03T10:00", done=None)]),
     hit("D-14", "lost, nobody says why", "d14a", deal=[hs("d14a", **LOST)]),
     miss("D-14", "a reason in the mirror; won; open; a system that keeps none; lost just now",
          deal=[hs("d14b", **LOST), sf("d14c", "d14b", **LOST, lost_reason="Price"), hs("d14d", **WON), hs("d14e"),

@@ -58,7 +58,8 @@ _OWN: Mapping[str, Mapping[str, str]] = {
         "dealstage": "enumeration", "dealtype": "enumeration", "closed_lost_reason": "string", "closed_won_reason": "string",
         "hs_is_closed": "bool!", "hs_is_closed_won": "bool!", "hs_deal_stage_probability": "number!", "hs_next_step": "string",
         "hs_forecast_amount": "number!", "hs_manual_forecast_category": "enumeration", "hs_analytics_source": "enumeration!",
-        "notes_last_updated": "datetime!", "hs_salesforceopportunityid": "string", "salesforceopportunityid": "string",
+        "notes_last_updated": "datetime!", "notes_next_activity_date": "datetime!", "hs_salesforceopportunityid": "string",
+        "salesforceopportunityid": "string",
     },
     "leads": {
         "hs_lead_name": "string", "hs_pipeline": "enumeration", "hs_pipeline_stage": "enumeration", "hs_lead_type": "enumeration",

@@ -169,6 +169,7 @@ def stage_history(d: Deal) -> list[dict[str, str]]:
 def _deal(d: Deal, now: int) -> dict[str, Any]:
     stage, entered = d.path_hs[-1]
     updated = max([entered, d.touched(now), *(t for _, t, _ in d.amounts)])
+    upcoming = d.planned(now)[0]
     closed = stage in ("closedwon", "closedlost")
     properties = {
         "dealname": d.name,
@@ -187,6 +188,7 @@ def _deal(d: Deal, now: int) -> dict[str, Any]:
         "closed_lost_reason": d.reasons[0] if stage == "closedlost" else None,
         "hs_analytics_source": SOURCE[d.source][0],
         "notes_last_updated": iso(d.touched(now)),
+        "notes_next_activity_date": iso(upcoming) if upcoming else None,
         "contract_end_date": iso_date(d.ends) if d.ends else None,
         "hs_v2_date_entered_current_stage": iso(entered),
         "salesforceopportunityid": d.sf_id if d.in_salesforce else None,

@@ -175,6 +175,7 @@ class Deal:
     active: int | None = None  # the last activity, if it is not a few days ago
     reasons: tuple[str | None, str | None] = ("Price", "Price")  # why it was lost: HubSpot's, Salesforce's
     chance: tuple[int, int] | None = None  # Salesforce: a probability other than its stage's, and when it was set
+    plans: tuple[int | None, int | None] | None = None  # the next activity: HubSpot's, Salesforce's; if not in a few days
     ends: int | None = None  # when what was sold ends
     path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it
 
@@ -187,6 +188,13 @@ class Deal:
         moved = max([self.path_hs[-1][1], *(t for _, t, _ in self.amounts)])
         usual = moved if self.outcome != "open" else max(moved, now - (2 + self.number % 5) * 86_400)
         return usual if self.active is None else self.active
+
+    def planned(self, now: int) -> tuple[int | None, int | None]:
+        """The next activity in HubSpot and in Salesforce: where the deal is open there is one in the days to come."""
+        soon = now + (1 + self.number % 9) * 86_400
+        done = [path[-1][0].lower().startswith("closed") for path in (self.path_hs, self.path_sf) if path]
+        usual = [None if closed else soon for closed in [*done, True, True][:2]]
+        return (usual[0], usual[1]) if self.plans is None else self.plans
 
     def refs(self) -> list[Ref]:
         found: list[Ref] = []

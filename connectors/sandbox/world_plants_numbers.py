@@ -1,4 +1,4 @@
-"""Planted discrepancies and near misses of what deals lack and of numbers that cannot be (D-04 D-07 D-08 D-10 D-12 D-14 D-16)."""
+"""Planted discrepancies and near misses of what deals lack and of numbers that cannot be (D-04 D-07 D-08 D-10 D-12 to D-14 D-16)."""
 
 from __future__ import annotations
 
@@ -67,18 +67,36 @@ def d10_decoy(draft: Draft, n: int) -> None:
 
 
 def _silent(draft: Draft, at: int, days: int) -> Deal:
-    deal = one(draft, opening(at=at, age_days=6))
+    deal = one(draft, opening(at=at, age_days=days + 1))
     deal.active = draft.now - days * DAY
     return deal
 
 
 def d12(draft: Draft, n: int) -> None:
-    draft.plant("D-12", "qualifying, nothing happened for 25 days", _silent(draft, 1, 25 + n % 9))
+    draft.plant("D-12", "qualifying, nothing happened for three weeks", _silent(draft, 1, 22 + n % 6))
     draft.plant("D-12", "closing, nothing happened for 16 days", _silent(draft, 3, 16))
 
 
 def d12_decoy(draft: Draft, n: int) -> None:
     draft.decoy("D-12", "proposing, nothing happened for 18 days", _silent(draft, 2, 18))
+
+
+def d13(draft: Draft, n: int) -> None:
+    deal = one(draft, opening(at=1))
+    deal.plans = (None, None)
+    draft.plant("D-13", "nothing planned in either CRM", deal)
+    late = one(draft, opening(at=1))
+    late.plans = (None, draft.now - (2 + n % 5) * DAY)
+    draft.plant("D-13", "what was planned is over", late)
+
+
+def d13_decoy(draft: Draft, n: int) -> None:
+    here = one(draft, opening(at=1))
+    here.plans = (draft.now + 3 * DAY, None)
+    draft.decoy("D-13", "planned in HubSpot only", here)
+    there = one(draft, opening(at=1))
+    there.plans = (None, draft.now + 3 * DAY)
+    draft.decoy("D-13", "planned in Salesforce only", there)
 
 
 def d14(draft: Draft, n: int) -> None:
@@ -105,4 +123,4 @@ def d16_decoy(draft: Draft, n: int) -> None:
     draft.decoy("D-16", "the largest deal of the year, but not out of all proportion", deal)
 
 
-CASES = (d04, d04_decoy, d07, d07_decoy, d08, d08_decoy, d10, d10_decoy, d12, d12_decoy, d14, d14_decoy, d16, d16_decoy)
+CASES = (d04, d04_decoy, d07, d07_decoy, d08, d08_decoy, d10, d10_decoy, d12, d12_decoy, d13, d13_decoy, d14, d14_decoy, d16, d16_decoy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.sandbox import world_tasks
 from connectors.sandbox.world_deals import MIRROR_DELAY, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
 from connectors.sandbox.world_names import CITY, DAY, INDUSTRY, SOURCE, iso, iso_date, owners, sf_id
@@ -41,6 +42,8 @@ def seed(draft: Draft) -> dict[str, Any]:
         "OpportunityContactRole": _roles(deals),
         "Campaign": [_campaign(i, draft.now, members) for i in range(len(CAMPAIGNS))],
         "CampaignMember": members,
+        "Task": world_tasks.tasks(deals, draft.now),
+        "Event": world_tasks.meetings(deals, draft.now),
         "User": [_user(i, draft.now) for i in range(len(owners()))],
         "OpportunityFieldHistory": [],
         "LeadHistory": _lead_history(leads),
