@@ -32,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "outlier_factor": 20,  # D-16
     "outlier_min_won": 5,
     "outlier_digits": 7,  # a whole number with so many digits may be an id or a phone number
+    "line_items_share": 0.01,  # D-17
     "recycle_days": 30,  # S-04: so long after the last lost deal
     "recycled_statuses": ("recycled", "BAD_TIMING", "Nurture", "Nurturing"),
     "disqualified_days": 30,  # S-12: older disqualifications are history

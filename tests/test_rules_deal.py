@@ -12,7 +12,7 @@ from unified_rows import row
 from core.rules import RULES
 
 A, Q, P, C = ("appointmentscheduled", "qualifiedtobuy", "presentationscheduled", "contractsent")
-MINE = ("D-04", "D-07", "D-08", "D-10", "D-12", "D-13", "D-14", "D-16")
+MINE = ("D-04", "D-07", "D-08", "D-10", "D-12", "D-13", "D-14", "D-16", "D-17")
 ALIVE = {"last_activity_at": "2026-06-28"}
 
 
@@ -38,6 +38,19 @@ def stage(name: str, probability: float) -> dict[str, Any]:
 
 def task(deal: str, due: str | None, done: bool | None = False) -> dict[str, Any]:
     return row("task", "salesforce", f"{deal}:{due}:{done}", resource="Task", deal_id=deal, due_at=due, done=done)
+
+
+def items(deal: str, *amounts: float | None, apart: bool = False, **values: Any) -> dict[str, list[dict[str, Any]]]:
+    """Line items that name their deal, or `apart`: associations name both."""
+    names = [f"{deal}i{i}" for i in range(len(amounts))]
+    own = {"resource": "line_items", "currency": "EUR", "deal_id": None if apart else deal, **values}
+    edges = [
+        row("association", "hubspot", f"{deal}:{n}", from_kind="line_items", from_id=n, to_kind="deals", to_id=deal) for n in names if apart
+    ]
+    return {
+        "line_item": [row("line_item", "hubspot", n, amount=a, **own) for n, a in zip(names, amounts, strict=True)],
+        "association": edges,
+    }
 
 
 WONS = [hs(f"won{i}", **{**WON, "amount": amount, "pipeline_id": "p"}) for i, amount in enumerate([900] * 5 + [1000] + [1100] * 5)]
@@ -112,6 +125,16 @@ CASES = [
          deal=[hs("d16e", amount=20_000, pipeline_id="p"), hs("d16f", amount=900_000, currency="USD"), hs("300123", amount=300123, currency="JPY"),
                hs("d16g", amount=205550123, currency="JPY")],
          person=[contact("d16q", phone="+31 20 555-0124")], association=[on_deal("d16g", "d16q")]),
+    hit("D-17", "two per cent short", "d17a", {"evidence.notes": ["2 line items add up to 980"], "values": {"hubspot": "1000"}},
+        deal=[hs("d17a")], **items("d17a", 500, 480)),
+    hit("D-17", "joined by associations", "d17b", deal=[hs("d17b", **WON)], **items("d17b", 500, 600, apart=True)),
+    miss("D-17", "half a per cent", deal=[hs("d17c")], **items("d17c", 500, 495)),
+    miss("D-17", "paid every month", deal=[hs("d17d")], **items("d17d", 100, billing_period="monthly")),
+    miss("D-17", "in another currency", deal=[hs("d17e")], **items("d17e", 900, currency="USD")),
+    miss("D-17", "an item without a price; another system's deal of that id; none at all",
+         deal=[hs("d17f"), sf("d17g"), hs("d17h")], line_item=[*items("d17f", 900, None)["line_item"], *items("d17g", 5)["line_item"]]),
+    miss("D-17", "an item that was deleted", deal=[hs("d17i")], line_item=items("d17i", 5, deleted=True)["line_item"]),
+    miss("D-17", "the deal was changed just now", deal=[hs("d17j", updated_at=RECENTLY)], **items("d17j", 5)),
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.sandbox.world_deals import REP, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
-from connectors.sandbox.world_names import CITY, DAY, HOUR, INDUSTRY, SOURCE, iso, iso_date, money, owners
+from connectors.sandbox.world_names import CITY, DAY, HOUR, INDUSTRY, PRODUCT, SOURCE, iso, iso_date, money, owners
 from connectors.sandbox.world_people import LIFECYCLE_RUNG
 from connectors.sandbox.world_web import web_ids
 
@@ -50,6 +50,7 @@ def seed(draft: Draft) -> dict[str, Any]:
             "companies": [_company(c, draft.now) for c in draft.companies if c.in_hubspot],
             "deals": [_deal(d, draft.now) for d in deals],
             "leads": [_lead(p, draft.now) for p in people if p.hs_lead_stage],
+            "line_items": [_line_item(d, i, cents) for d in deals for i, cents in enumerate(d.line_items())],
         },
         "associations": _associations(people, deals),
         "events": _events(draft, people),
@@ -208,6 +209,24 @@ def _deal(d: Deal, now: int) -> dict[str, Any]:
     return _object(d.hs_id, properties, d.created, updated, history)
 
 
+def _item_id(d: Deal, i: int) -> str:
+    return str(6_000_000_001 + 10 * d.number + i)
+
+
+def _line_item(d: Deal, i: int, cents: int) -> dict[str, Any]:
+    properties = {
+        "name": PRODUCT[(d.number + i) % len(PRODUCT)],
+        "quantity": "1",
+        "price": money(cents),
+        "amount": money(cents),
+        "hs_line_item_currency_code": d.currency,
+        "createdate": iso(d.created),
+        "hs_lastmodifieddate": iso(d.created),
+        "hs_object_id": _item_id(d, i),
+    }
+    return _object(_item_id(d, i), properties, d.created, d.created, {})
+
+
 def _lead(p: Person, now: int) -> dict[str, Any]:
     created = p.created + HOUR
     updated = max(created, min(now - 2 * DAY, p.lifecycle[-1][1]))
@@ -244,6 +263,8 @@ def _associations(people: list[Person], deals: list[Deal]) -> list[dict[str, Any
         edge("deals", d.hs_id, "companies", d.company.hs_id, 5, 341)
         for p in d.people if d.with_people else ():
             edge("deals", d.hs_id, "contacts", p.hs_id, 3)
+        for i in range(len(d.line_items())):
+            edge("deals", d.hs_id, "line_items", _item_id(d, i), 19)
     return edges
 
 

@@ -176,6 +176,7 @@ class Deal:
     reasons: tuple[str | None, str | None] = ("Price", "Price")  # why it was lost: HubSpot's, Salesforce's
     chance: tuple[int, int] | None = None  # Salesforce: a probability other than its stage's, and when it was set
     plans: tuple[int | None, int | None] | None = None  # the next activity: HubSpot's, Salesforce's; if not in a few days
+    items: tuple[int, ...] = ()  # HubSpot's line items, in cents; won deals have some that add up
     ends: int | None = None  # when what was sold ends
     path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it
 
@@ -188,6 +189,11 @@ class Deal:
         moved = max([self.path_hs[-1][1], *(t for _, t, _ in self.amounts)])
         usual = moved if self.outcome != "open" else max(moved, now - (2 + self.number % 5) * 86_400)
         return usual if self.active is None else self.active
+
+    def line_items(self) -> tuple[int, ...]:
+        if self.items or self.outcome != "won" or not self.cents or self.number % 4:
+            return self.items
+        return self.cents * 2 // 3, self.cents - self.cents * 2 // 3
 
     def planned(self, now: int) -> tuple[int | None, int | None]:
         """The next activity in HubSpot and in Salesforce: where the deal is open there is one in the days to come."""

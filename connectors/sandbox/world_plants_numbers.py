@@ -1,4 +1,4 @@
-"""Planted discrepancies and near misses of what deals lack and of numbers that cannot be (D-04 D-07 D-08 D-10 D-12 to D-14 D-16)."""
+"""Planted discrepancies and near misses of what deals lack and of numbers that cannot be (D-04 D-07 D-08 D-10 D-12 to D-14 D-16 D-17)."""
 
 from __future__ import annotations
 
@@ -123,4 +123,39 @@ def d16_decoy(draft: Draft, n: int) -> None:
     draft.decoy("D-16", "the largest deal of the year, but not out of all proportion", deal)
 
 
-CASES = (d04, d04_decoy, d07, d07_decoy, d08, d08_decoy, d10, d10_decoy, d12, d12_decoy, d13, d13_decoy, d14, d14_decoy, d16, d16_decoy)
+def _with_items(draft: Draft, *shares: int) -> Deal:
+    """A deal with a line item for each of these per mille of its amount."""
+    deal = one(draft, opening(at=2))
+    deal.items = tuple((deal.cents or 0) * share // 1000 for share in shares)
+    return deal
+
+
+def d17(draft: Draft, n: int) -> None:
+    draft.plant("D-17", "the line items are ten per cent short", _with_items(draft, 600, 300))
+
+
+def d17_decoy(draft: Draft, n: int) -> None:
+    draft.decoy("D-17", "the line items are half a per cent short", _with_items(draft, 600, 395))
+    draft.decoy("D-17", "a deal without line items", one(draft, opening(at=2)))
+
+
+CASES = (
+    d04,
+    d04_decoy,
+    d07,
+    d07_decoy,
+    d08,
+    d08_decoy,
+    d10,
+    d10_decoy,
+    d12,
+    d12_decoy,
+    d13,
+    d13_decoy,
+    d14,
+    d14_decoy,
+    d16,
+    d16_decoy,
+    d17,
+    d17_decoy,
+)

@@ -88,6 +88,37 @@ def _phones(ctx: Context, deals: ibis.Table) -> ibis.Table:
     return t.filter(t.number.endswith(t.digits)).select(*_RECORD).distinct().mutate(phone=ibis.literal(True))
 
 
+def _items_differ(ctx: Context) -> ibis.Table:
+    """Paid once only: what the amount of a deal says of payments that recur is a setting of the vendor's."""
+    items = _items(ctx)
+    total = items.group_by("account", vendor_id="deal_id").agg(
+        total=items.amount.sum(), n=items.count(), recurs=items.billing_period.notnull().any(), blank=items.amount.isnull().any(),
+        coins=items.currency.nunique(), coin=items.currency.max(),
+    )  # fmt: skip
+    t = ctx.facts["deals"].filter(lambda d: d.amount.notnull() & (d.updated_at <= ctx.quiet)).inner_join(total, ["account", "vendor_id"])
+    t = t.filter(~t.recurs, ~t.blank, t.coins <= 1, (t.coin == t.currency).fill_null(True))
+    larger = ibis.greatest(t.total.abs(), t.amount.abs()).cast("float64")
+    t = t.filter((t.total - t.amount).abs().cast("float64") > larger * float(ctx.limit("line_items_share")))
+    note = t.n.cast("string").concat(" line items add up to ", money(t.total))
+    return side(t, "deal", "amount", part="line items", value=money(t.amount), at=t.updated_at, note=note)
+
+
+def _items(ctx: Context) -> ibis.Table:
+    """Live line items with the id of their deal, which they name or an association does, written in either direction."""
+    item = ctx.records("line_item").filter(lambda t: ~t.deleted.fill_null(False))
+    what = ["amount", "currency", "billing_period"]
+    own = item.filter(item.deal_id.notnull()).select("account", "vendor_id", "deal_id", *what)
+    edge = ctx.records("association").filter(lambda t: ~t.deleted.fill_null(False))
+    one = edge.select("account", deal_kind="from_kind", deal_id="from_id", item_kind="to_kind", vendor_id="to_id")
+    other = edge.select("account", deal_kind="to_kind", deal_id="to_id", item_kind="from_kind", vendor_id="from_id")
+    t = item.filter(item.deal_id.isnull()).select("account", "vendor_id", *what, item_resource="resource")
+    t = t.inner_join(ibis.union(one, other), ["account", "vendor_id"])
+    t = t.filter((t.item_kind == t.item_resource) | (t.item_kind == "line_item"))
+    t = t.inner_join(ctx.facts["deals"].select("account", deal_id="vendor_id", deal_resource="resource"), ["account", "deal_id"])
+    t = t.filter((t.deal_kind == t.deal_resource) | (t.deal_kind == "deal"))
+    return ibis.union(own, t.select("account", "vendor_id", "deal_id", *what)).distinct()
+
+
 RULES = (
     Rule(
         "D-04", "Currency mismatch", "S1", "One sale in two currencies: one of the two totals is wrong by the exchange rate.",
@@ -106,5 +137,11 @@ RULES = (
         exact="A deal's amount is more than `outlier_factor` times the median of the won deals of its pipeline and currency (of the "
         "currency alone where fewer than `outlier_min_won` were won), or it is, with `outlier_digits` digits or more, the id of the deal, "
         "of its company or contact, or the end of a phone number of one of its contacts.",
+    ),
+    Rule(
+        "D-17", "Line items and amount differ", "S3", "What is offered and what is forecast are two sums.", _items_differ,
+        question="Which is right, the amount or the line items?",
+        exact="The line items of a deal, all paid once and in its currency, add up to another amount than the deal's, by more than "
+        "`line_items_share`.",
     ),
 )  # fmt: skip
