@@ -220,6 +220,7 @@ def _line_item(d: Deal, i: int, cents: int) -> dict[str, Any]:
         "price": money(cents),
         "amount": money(cents),
         "hs_line_item_currency_code": d.currency,
+        "recurringbillingfrequency": "monthly" if d.monthly else None,
         "createdate": iso(d.created),
         "hs_lastmodifieddate": iso(d.created),
         "hs_object_id": _item_id(d, i),

@@ -176,6 +176,7 @@ class Deal:
     reasons: tuple[str | None, str | None] = ("Price", "Price")  # why it was lost: HubSpot's, Salesforce's
     chance: tuple[int, int] | None = None  # Salesforce: a probability other than its stage's, and when it was set
     plans: tuple[int | None, int | None] | None = None  # the next activity: HubSpot's, Salesforce's; if not in a few days
+    monthly: bool = False  # the line items are paid every month
     items: tuple[int, ...] = ()  # HubSpot's line items, in cents; won deals have some that add up
     ends: int | None = None  # when what was sold ends
     path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it

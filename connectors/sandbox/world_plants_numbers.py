@@ -137,6 +137,9 @@ def d17(draft: Draft, n: int) -> None:
 def d17_decoy(draft: Draft, n: int) -> None:
     draft.decoy("D-17", "the line items are half a per cent short", _with_items(draft, 600, 395))
     draft.decoy("D-17", "a deal without line items", one(draft, opening(at=2)))
+    yearly = _with_items(draft, 83)
+    yearly.monthly = True
+    draft.decoy("D-17", "the line item is paid every month, the amount is the year's", yearly)
 
 
 CASES = (
