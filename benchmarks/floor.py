@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 
+import ga4_reports
 import leg
 import orjson
 import requests
@@ -32,5 +33,21 @@ def salesforce(url: str) -> int:
     return records
 
 
+def activecampaign(url: str) -> int:
+    session = requests.Session()
+    session.headers["Api-Token"] = leg.KEY
+    ask = {"orders[id]": "ASC", "limit": "100", "include": "fieldValues"}
+    records, total, after = 0, None, "0"
+    while total is None or records < total:
+        page = orjson.loads(session.get(f"{url}/api/3/contacts", params=ask | {"id_greater": after}).content)
+        total = int(page["meta"]["total"]) if total is None else total  # later pages count what is left
+        records, after = records + len(page["contacts"]), page["contacts"][-1]["id"]
+    return records
+
+
+def ga4(url: str) -> int:
+    return sum(len(report.get("rows", ())) for report in ga4_reports.replies(url, requests.Session()))
+
+
 if __name__ == "__main__":
-    leg.done({"hubspot": hubspot, "salesforce": salesforce}[sys.argv[1]](sys.argv[2]))
+    leg.done({"hubspot": hubspot, "salesforce": salesforce, "ga4": ga4, "activecampaign": activecampaign}[sys.argv[1]](sys.argv[2]))

@@ -1,4 +1,4 @@
-"""The hub's leg: one whole sync of the contacts, through the real connector, into a ledger and a lake in FOLDER.
+"""The hub's leg: one whole sync of the contacts (of GA4, a report), through the real connector, into a ledger and a lake in FOLDER.
 
 python hub.py hubspot URL FOLDER      (a second time with the same folder: nothing has changed)
 """
@@ -20,14 +20,17 @@ from core.mapping import load_mapping
 from core.pull import pull_account
 
 HERE = Path(__file__).resolve().parent
-RESOURCE = {"hubspot": "contacts", "salesforce": "Contact"}
+RESOURCE = {"hubspot": "contacts", "salesforce": "Contact", "ga4": "traffic", "activecampaign": "contacts"}
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 
 
 def settings(vendor: str, url: str) -> dict[str, str]:
-    if vendor == "hubspot":
-        return {"token": leg.TOKEN, "base_url": url}
-    return {"client_id": "sf-client", "client_secret": "sf-secret", "login_url": url}
+    return {
+        "hubspot": {"token": leg.TOKEN, "base_url": url},
+        "salesforce": {"client_id": "sf-client", "client_secret": "sf-secret", "login_url": url},
+        "ga4": {"property_id": leg.PROPERTY, "token_uri": f"{url}/token", "data_url": url, "admin_url": url, **leg.GRANT},
+        "activecampaign": {"api_token": leg.KEY, "base_url": url},
+    }[vendor]
 
 
 def main(vendor: str, url: str, folder: str) -> None:

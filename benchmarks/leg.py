@@ -14,6 +14,13 @@ CONTACT_PROPERTIES = [
     "hubspotscore", "annualrevenue", "numemployees", "ga_client_id", "createdate", "lastmodifieddate", "hs_object_id",
 ]  # fmt: skip
 TOKEN = "pat-na1-sandbox"
+KEY = "sandbox-activecampaign-token"
+PROPERTY = "314159265"
+GRANT = {
+    "client_id": "sandbox.apps.googleusercontent.com",
+    "client_secret": "GOCSPX-sandbox-secret",
+    "refresh_token": "1//sandbox-refresh",
+}
 
 
 def done(records: int, **more: Any) -> None:

@@ -25,6 +25,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 MILLION = 1_000_000
 FEW = 100  # contacts of the small run beside each large one
+SIZES = {  # rows for the hub and the floor, and what they are
+    "hubspot": (200_000, "contacts with 30 fields"),
+    "salesforce": (200_000, "contacts with 30 fields"),
+    "ga4": (250_000, "rows of a report, three tallies each"),
+    "activecampaign": (100_000, "contacts with 10 custom fields"),
+}
 MEMORY_MB = 400  # what the hub may take at its peak
 
 
@@ -51,6 +57,14 @@ LEGS = (
     Leg("hub, again unchanged", "salesforce", ("hub.py",), after="hub"),
     Leg("dlt, Parquet loader", "salesforce", ("dlt_parquet.py",), peer=True),
     Leg("dlt, default", "salesforce", ("dlt_default.py",), peer=True),
+    Leg("floor", "ga4", ("floor.py",)),
+    Leg("hub", "ga4", ("hub.py",)),
+    Leg("hub, again unchanged", "ga4", ("hub.py",), after="hub"),
+    Leg("floor", "activecampaign", ("floor.py",)),
+    Leg("hub", "activecampaign", ("hub.py",)),
+    Leg("hub, again unchanged", "activecampaign", ("hub.py",), after="hub"),
+    Leg("dlt, Parquet loader", "activecampaign", ("dlt_parquet.py",), peer=True),
+    Leg("dlt, default", "activecampaign", ("dlt_default.py",), peer=True),
 )
 
 
@@ -127,7 +141,7 @@ def _environment(leg: Leg, folder: Path, url: str, answer: Path) -> dict[str, st
 @contextmanager
 def server(vendor: str, size: int) -> Iterator[str]:
     """Serve so many contacts from a process of its own; yields its address."""
-    command = [sys.executable, str(HERE / "serve_contacts.py"), vendor, str(size)]
+    command = [sys.executable, str(HERE / "serve.py"), vendor, str(size)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ) | {"PYTHONPATH": str(ROOT)})
     try:
         assert child.stdout is not None
@@ -228,16 +242,16 @@ def memory(sizes: Sequence[int]) -> dict[str, Result]:
 
 def options(args: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--size", type=int, default=200_000, help="contacts for the hub and the floor")
+    parser.add_argument("--size", type=int, help="rows for the hub and the floor (100,000 to 250,000, by vendor)")
     parser.add_argument("--peer-size", type=int, default=50_000, help="contacts for the peers, which are slow; ratios are per record")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--vendors", nargs="*", default=["hubspot", "salesforce"], choices=["hubspot", "salesforce"])
+    parser.add_argument("--vendors", nargs="*", default=[*SIZES], choices=[*SIZES])
     parser.add_argument("--no-peers", action="store_true", help="only the floor and the hub")
     parser.add_argument("--memory", nargs="*", type=int, metavar="SIZE", help="only the hub, at 100,000 and 1,000,000 or these")
     parser.add_argument("--bench-venv", type=Path, default=ROOT / ".venv-bench", help="the peers' environment; made when missing")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     chosen = parser.parse_args(args)
-    if min(chosen.size, chosen.peer_size, *(chosen.memory or [MILLION])) <= FEW:
+    if min(chosen.size or MILLION, chosen.peer_size, *(chosen.memory or [MILLION])) <= FEW:
         parser.error(f"sizes must be above {FEW}: so many contacts are what a leg's start-up is measured with")
     return chosen
 
@@ -248,16 +262,19 @@ def main(args: Sequence[str] | None = None) -> None:
         print(table("The hub's memory by size", memory(chosen.memory or [100_000, MILLION])))
         return
     pythons = {False: sys.executable} | ({} if chosen.no_peers else {True: peers(chosen.bench_venv)})
-    peer_size = min(chosen.peer_size, chosen.size)
     everything = {}
     for vendor in chosen.vendors:
+        usual, what = SIZES[vendor]
+        size = chosen.size or usual
+        peer_size = min(chosen.peer_size, size)
         legs = [leg for leg in LEGS if leg.vendor == vendor and leg.peer in pythons]
         with ExitStack() as stack:
-            urls = {size: stack.enter_context(server(vendor, size)) for size in {FEW, chosen.size, peer_size}}
-            results = rounds(legs, pythons, {False: urls[chosen.size], True: urls[peer_size]}, urls[FEW], chosen.rounds)
+            sizes = {FEW, size} | ({peer_size} if any(leg.peer for leg in legs) else set())
+            urls = {n: stack.enter_context(server(vendor, n)) for n in sizes}
+            results = rounds(legs, pythons, {False: urls[size], True: urls.get(peer_size, "")}, urls[FEW], chosen.rounds)
         everything[vendor] = {name: asdict(result) | {"cpu_s_per_million": result.cpu_per_million} for name, result in results.items()}
-        fewer = f"; the peers had {peer_size:,}" if peer_size != chosen.size and True in pythons else ""
-        title = f"\n{vendor}: {chosen.size:,} contacts with 30 fields, medians of {chosen.rounds} interleaved rounds{fewer}"
+        fewer = f"; the peers had {peer_size:,}" if peer_size != size and any(leg.peer for leg in legs) else ""
+        title = f"\n{vendor}: {size:,} {what}, medians of {chosen.rounds} interleaved rounds{fewer}"
         print(table(title, results), *(verdicts(results) if vendor == "hubspot" else ()), sep="\n", flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps(everything, indent=1))

@@ -12,7 +12,7 @@ FIELDS = (
     "Birthdate,LastActivityDate,MailingStreet,MailingCity,MailingState,MailingPostalCode,MailingCountry,OtherStreet,OtherCity,"
     "OtherCountry,HasOptedOutOfEmail,CreatedDate,LastModifiedDate,IsDeleted,SystemModstamp,Id"
 )
-ROWS = 20_000  # as many a page as our connector asks for
+ROWS = 10_000  # as many a page as our connector asks for
 
 
 def pages(url: str, session: requests.Session) -> Iterator[bytes]:

@@ -1,12 +1,13 @@
 """ActiveCampaign (API v3). What the vendor is, as data.
 
 How contacts and lists are walked is in `activecampaign_read`, deals and their history in `activecampaign_deals`, what is
-written in `activecampaign_write` and `activecampaign_deal_write`.
+written in `activecampaign_write`, `activecampaign_deal_write` and `activecampaign_list_write`.
 """
 
 from __future__ import annotations
 
 from connectors import activecampaign_deal_write as deal_write
+from connectors import activecampaign_list_write as list_write
 from connectors import activecampaign_write as contact_write
 from connectors.activecampaign_deals import activities, deal_fields, deals, snapshots
 from connectors.activecampaign_read import OVERLAP_S, contact_lists, contact_tags, contacts, pipelines, whole
@@ -50,6 +51,13 @@ DEAL_FIELDS = (
     ("description", "Description", "text"),
     ("isDisabled", "May not be seen", "boolean"),
 )
+# A contact as it comes with its lists; `status` stands in each of them. Source: …/reference/update-list-status-for-contact, read 2026-11-25
+LIST_FIELDS = (
+    ("id", "Contact id", "text"),
+    ("email", "E-mail address", "text"),
+    ("contactLists", "Lists", "list"),
+    ("status", "Status", "text"),
+)
 WRITABLE = ("email", *contact_write.PLAIN, *deal_write.COLUMNS)
 
 
@@ -63,6 +71,7 @@ def discover(session: Session) -> Live:
     """Contact and deal fields, own ones among them, and the stages of all pipelines with the two ways a deal ends."""
     fields = [LiveField("contacts", path, label, kind, (), path in WRITABLE) for path, label, kind in CONTACT_FIELDS]
     fields += [LiveField("deals", path, label, kind, (), path in WRITABLE) for path, label, kind in DEAL_FIELDS]
+    fields += [LiveField("contactLists", path, label, kind, (), path == list_write.FIELD) for path, label, kind in LIST_FIELDS]
     for row in session.every("fields", "fields"):
         fields.append(LiveField("contacts", f"fields.{row['perstag']}", row["title"], row.get("type") or "text"))
     for name, row in deal_fields(session).items():
@@ -204,6 +213,15 @@ CONNECTOR = Connector(
             ensure=contact_write.ensure,
         ),
         Target(
+            "contactLists",
+            "contactLists",
+            batch_size=list_write.BATCH,
+            write=list_write.write,
+            read_back=list_write.read_back,
+            match_key="contact:list:id",
+            partial_failure="one request a subscription; only `unsubscribed` is ever written",
+        ),
+        Target(
             "deals",
             "deals",
             batch_size=deal_write.BATCH,
@@ -216,6 +234,7 @@ CONNECTOR = Connector(
     discover=discover,
     cannot=(
         "opens and clicks of single contacts in bulk: one request a contact",
+        "subscribe anybody: subscriptions are only ended",
         "see deleted records other than by their absence",
         "a documented history of deal stages",
         "more than five requests a second",

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from connectors.activecampaign_read import begin, finished, newest, wanted
+from connectors.activecampaign_read import begin, changed, finished, newest, wanted
 from connectors.activecampaign_session import Row, Session
 from core.connector import Ask, Page, State
 
@@ -51,7 +51,7 @@ def _hidden(row: Row) -> bool:
 def _pages(session: Session, ask: Ask) -> Iterator[tuple[list[Row], State, int | None, bool]]:
     """(rows, state after them, total, whether all live deals are listed)."""
     since, now = begin(ask)
-    query = [("orders[cdate]", "ASC"), *([("filters[updated_after]", since)] if since else [])]
+    query = [("orders[cdate]", "ASC"), *changed(since, now)]
     for listed, offset, last in session.offsets("deals", "deals", query, int(now.get("offset", 0))):
         now = now | {"offset": offset, "newest": newest(listed.rows, "mdate", now["newest"])}
         state: State = finished(since, now, listed) if last else {"v": 1, "since": since, "open": now}
@@ -114,7 +114,7 @@ def activities(session: Session, ask: Ask) -> Iterator[Page]:
     """
     moves = session.moves if session.moves and _proven(session, session.moves) else None
     since, now = begin(ask)
-    query = [("orders[cdate]", "ASC"), *([("filters[updated_after]", since)] if since else [])]
+    query = [("orders[cdate]", "ASC"), *changed(since, now)]
     for listed, offset, last in session.offsets("deals", "deals", query, int(now.get("offset", 0))):
         ahead = now | {"offset": offset, "newest": newest(listed.rows, "mdate", now["newest"])}
         visible = [row for row in listed.rows if not _hidden(row)]

@@ -33,23 +33,30 @@ def newest(rows: Iterable[Mapping[str, Any]], name: str, so_far: str) -> str:
 
 
 def begin(ask: Ask) -> tuple[str | None, Row]:
-    """(since when, the pass in hand). The pass goes on where the last committed page left it."""
+    """(since when, the pass in hand). The pass goes on where the last committed page left it; `look` is from when it asks."""
     state = {} if ask.full else dict(ask.state or {})
     since = state.get("since")
     if since is None and ask.since is not None and not ask.full:
         since = text(ask.since)
-    return since, dict(state.get("open") or {"began": text(ask.now), "newest": "", "total": None, "read": 0})
+    look = since and text(datetime.fromisoformat(since) - timedelta(seconds=ask.extra_overlap_s))
+    return since, dict(state.get("open") or {"began": text(ask.now), "newest": "", "total": None, "read": 0, "look": look})
+
+
+def changed(since: str | None, now: Row) -> list[tuple[str, str]]:
+    """The filter of a pass that reads what changed since."""
+    return [("filters[updated_after]", now.get("look") or since)] if since else []
 
 
 def finished(since: str | None, now: Row, last: Listed) -> State:
     """From when the next pass must look. Never after this one began: what changed since may stand behind pages read already.
 
-    A pass that ends with an answer that says nothing proves nothing: the next one looks from where this one did.
+    A pass that ends with an answer that says nothing proves nothing: the next one looks from where this one did. What the user
+    wants read again besides does not drag the cursor back.
     """
     if last.nothing or (since and not now["newest"]):
         return {"v": 1, "since": since}
     latest = min(now["newest"] or now["began"], now["began"])
-    return {"v": 1, "since": text(datetime.fromisoformat(latest) - timedelta(seconds=OVERLAP_S))}
+    return {"v": 1, "since": max(since or "", text(datetime.fromisoformat(latest) - timedelta(seconds=OVERLAP_S)))}
 
 
 def wanted(ask: Ask) -> bool:
@@ -89,7 +96,7 @@ def contact_lists(session: Session, ask: Ask) -> Iterator[Page]:
 
 def _walk(session: Session, since: str | None, now: Row, query: Query, dress: Dress, *, present: bool) -> Iterator[Page]:
     """By id, which no deletion shifts. The count is the first page's; if it is not reached, it is asked for once more."""
-    filters = [("filters[updated_after]", since)] if since else []
+    filters = changed(since, now)
     while True:
         asked = [("orders[id]", "ASC"), ("id_greater", str(now.get("after", 0))), ("limit", str(LIMIT))]
         listed = session.page("contacts", "contacts", [*asked, *filters, *query])

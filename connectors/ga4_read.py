@@ -7,9 +7,12 @@ A report's rows are lists by position; what is handed on has names instead, so t
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -17,13 +20,15 @@ import orjson
 from pydantic import Field
 
 from connectors.ga4_days import Lookback, Period, Span, period_start, span, windows, yesterday
+from connectors.ga4_rows import decoded
 from connectors.ga4_session import Session
 from core.checked import Written
 from core.connector import Ask, Page, State
 from core.errors import VendorError
 
-LIMIT = 100_000  # rows a request; 250,000 is the most
+LIMIT = 10_000  # rows a request, as many as come unasked; five such replies in one are decoded at once. 250,000 is the most
 BATCH = 5  # reports in one request
+PART = 1_000  # rows handed on at once: each becomes a record for every metric
 PERIODS: Mapping[Period, str] = {"day": "date", "week": "isoYearIsoWeek", "month": "yearMonth"}
 QUOTA = {"returnPropertyQuota": True}
 ONE_NUMBER = {"metrics": [{"name": "sessions"}], "dateRanges": [{"startDate": "yesterday", "endDate": "yesterday"}], **QUOTA}
@@ -77,16 +82,21 @@ def read_report(session: Session, ask: Ask) -> Iterator[Page]:
                 raise
             names = checked(session, ask.resource, report)  # a name was retired since: say which, or use the new one
             replies = _first_pages(session, report, names, group)
-        for i, (window, reply) in enumerate(zip(group, replies, strict=True), at):
+        for i, window in enumerate(group, at):
             states = states_of(state, todo, pieces, i, {"names": names, "zone": session.zone})
-            yield from _pages(session, report, names, window, reply, states, pass_name(window, todo, i, ask))
+            yield from _pages(session, report, names, window, replies.pop(0), states, pass_name(window, todo, i, ask))
 
 
 def to_read(session: Session, ask: Ask, state: State | None, back: Lookback) -> Span:
-    """The days of this run. Days of another time zone are other days: the weekly look back comes at once."""
+    """The days of this run. Days of another time zone are other days: the weekly look back comes at once.
+
+    What the user wants read again besides counts in whole days, and never goes back further than the first read.
+    """
     last = yesterday(ask.now, zone(session))
     since = ask.since.astimezone(ZoneInfo(session.zone)).date() if ask.since and state is None else None
     moved = state and state.get("zone") != session.zone
+    extra = math.ceil(ask.extra_overlap_s / 86_400)
+    back = replace(back, nightly=min(max(back.nightly, back.history), back.nightly + extra))
     return span({**state, "deep": None} if state and moved else state, last, back, since)
 
 
@@ -119,8 +129,12 @@ def states_of(state: State | None, todo: Span, pieces: Sequence[tuple[date, date
 def _first_pages(session: Session, report: Report, names: Mapping[str, str], group: Sequence[tuple[date, date]]) -> list[dict[str, Any]]:
     bodies = [request(report, names, window) for window in group]
     if len(bodies) == 1:
-        return [session.ask("runReport", bodies[0])]
-    return list(session.ask("batchRunReports", {"requests": bodies})["reports"])
+        return [session.ask("runReport", bodies[0], read=_decoder(report))]
+    return list(session.ask("batchRunReports", {"requests": bodies}, read=_decoder(report))["reports"])
+
+
+def _decoder(report: Report) -> Callable[[bytes], dict[str, Any]]:
+    return partial(decoded, dimensions=1 + len(report.dimensions), metrics=len(report.metrics))
 
 
 def _pages(
@@ -129,17 +143,17 @@ def _pages(
 ) -> Iterator[Page]:  # fmt: skip
     offset = 0
     while True:
-        rows, total = reply.get("rows", []), int(reply.get("rowCount", 0))
-        offset += len(rows)
-        done = offset >= total or not rows
-        body = orjson.dumps({"rows": [_named(row, report, window[1]) for row in rows]})
-        yield Page(
-            body, "rows", states[1] if done else states[0], total=total, pass_name=pass_name,
-            context=flags(reply.get("metadata") or {}), covers=window,
-        )  # fmt: skip
+        rows, total, about = reply.pop("rows", []), int(reply.get("rowCount", 0)), flags(reply.get("metadata") or {})
+        more = True
+        while more:
+            part, rows = rows[:PART], rows[PART:]  # what was handed on goes
+            offset, more = offset + len(part), bool(rows)
+            done = offset >= total or not part
+            body = orjson.dumps({"rows": _named(part, report, window[1])})
+            yield Page(body, "rows", states[1] if done else states[0], total=total, pass_name=pass_name, context=about, covers=window)
         if done:
             return
-        reply = session.ask("runReport", request(report, names, window, offset))
+        reply = session.ask("runReport", request(report, names, window, offset), read=_decoder(report))
 
 
 def request(report: Report, names: Mapping[str, str], window: tuple[date, date], offset: int = 0) -> dict[str, Any]:
@@ -166,20 +180,25 @@ def _is(name: str, values: str | list[str]) -> dict[str, Any]:
     return {"filter": {"fieldName": name, "inListFilter": {"values": wanted, "caseSensitive": True}}}
 
 
-def _named(row: Mapping[str, Any], report: Report, last: date) -> dict[str, Any]:
-    """A row by names. When the vendor folded the date into "(other)", the row counts for the window's last day and says so."""
-    texts = [v.get("value", "") for v in row.get("dimensionValues", ())]
-    numbers = [v.get("value", "") for v in row.get("metricValues", ())]
-    day = period_start(texts[0], report.by)
-    about = dict(zip(report.dimensions, texts[1:], strict=True)) | ({} if day else {PERIODS[report.by]: texts[0]})
-    dimensions = orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode()
-    start = (day or last).isoformat()
-    return {
-        "key": f"{start} {dimensions}",
-        "day": start,
-        "dimensions": dimensions,
-        "values": [{"measure": m, "value": n, "additive": additive(report, m)} for m, n in zip(report.metrics, numbers, strict=True)],
-    }
+def _named(rows: Sequence[Mapping[str, str]], report: Report, last: date) -> list[dict[str, Any]]:
+    """Rows by names. When the vendor folded the date into "(other)", the row counts for the window's last day and says so."""
+    measures = [(metric, additive(report, metric)) for metric in report.metrics]
+    days: dict[str, str] = {}  # as the vendor writes them → as we do
+    named = []
+    for row in rows:
+        first, *texts = row.values()
+        about = dict(zip(report.dimensions, texts, strict=False))
+        numbers = texts[len(report.dimensions) :]
+        if first not in days:
+            day = period_start(first, report.by)
+            days[first] = day.isoformat() if day else ""
+        if not days[first]:
+            about[PERIODS[report.by]] = first
+        start = days[first] or last.isoformat()
+        dimensions = orjson.dumps(about, option=orjson.OPT_SORT_KEYS).decode()
+        values = [{"measure": m, "value": n, "additive": adds} for (m, adds), n in zip(measures, numbers, strict=True)]
+        named.append({"key": f"{start} {dimensions}", "day": start, "dimensions": dimensions, "values": values})
+    return named
 
 
 def flags(metadata: Mapping[str, Any]) -> dict[str, str]:

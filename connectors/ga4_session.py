@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -75,10 +75,12 @@ class Session:
         found: dict[str, Any] = self.seen["metadata"]
         return found
 
-    def ask(self, method: str, body: Mapping[str, Any], version: str = "v1beta") -> dict[str, Any]:
-        """The reply of `properties/<id>:<method>`; what is left of the quotas goes into the budget."""
+    def ask(
+        self, method: str, body: Mapping[str, Any], version: str = "v1beta", read: Callable[[bytes], dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """The reply of `properties/<id>:<method>`, decoded by `read`; what is left of the quotas goes into the budget."""
         url = f"{self.url('data_url')}/{version}/properties/{self.property_id}:{method}"
-        reply = _object(self.transport.send("POST", url, headers=JSON, body=orjson.dumps(body)).data)
+        reply = (read or _object)(self.transport.send("POST", url, headers=JSON, body=orjson.dumps(body)).data)
         for report in reply.get("reports") or [reply]:
             self._note(report.get("propertyQuota") or {})
             about = report.get("metadata") or {}

@@ -101,7 +101,7 @@ def _bound(survey: str, state: State, ask: Ask) -> datetime | None:
     """Responses created before this were settled when they were read last."""
     read = state["read"].get(survey)
     if read is not None:
-        return datetime.fromisoformat(read) - SETTLE
+        return datetime.fromisoformat(read) - SETTLE - timedelta(seconds=ask.extra_overlap_s)
     return ask.since if ask.state is None and not ask.full else None
 
 

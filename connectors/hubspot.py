@@ -22,6 +22,8 @@ READ_TRAPS = (
     "all values are text; an empty one may have been cleared or never set",
 )
 
+STAGES = {"contacts": "contact_stages", "companies": "company_stages", "deals": "deal_stages", "leads": "lead_stages"}  # their history
+
 
 def _records(kind: str) -> Resource:
     return Resource(
@@ -30,7 +32,7 @@ def _records(kind: str) -> Resource:
         cursor=f"properties.{modified(kind)}",
         overlap_s=OVERLAP_S,
         deletes="sweep",
-        history={"contacts": "contact_stages", "deals": "deal_stages"}.get(kind),
+        history=STAGES.get(kind),
         completeness="the search's own count when the pass begins, and of the untouched records when it ends",
         stamped=True,
         traps=READ_TRAPS,
@@ -113,8 +115,7 @@ CONNECTOR = Connector(
         ),
         Resource("lead_pipelines", pipelines("leads"), deletes="sweep"),
         *(_records(kind) for kind in TYPES),
-        _history("contact_stages", "contacts"),
-        _history("deal_stages", "deals"),
+        *(_history(name, kind) for kind, name in STAGES.items()),
         _links("contact_companies", "contacts", "companies"),
         _links("deal_contacts", "deals", "contacts"),
         _links("deal_companies", "deals", "companies"),

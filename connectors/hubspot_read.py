@@ -25,7 +25,10 @@ SEARCH_BODY_MAX = 2_800  # characters; the search is documented to take 3,000
 OVERLAP_S = 120.0  # the search index may lag behind the records by a minute
 MODIFIED = {"contacts": "lastmodifieddate"}  # every other type: hs_lastmodifieddate
 OTHERS_MODIFIED = "hs_lastmodifieddate"
-HISTORY = {"contacts": ("lifecyclestage", "hs_lead_status"), "deals": ("dealstage", "amount", "closedate")}
+HISTORY = {
+    "contacts": ("lifecyclestage", "hs_lead_status"), "companies": ("lifecyclestage",),
+    "deals": ("dealstage", "amount", "closedate"), "leads": ("hs_pipeline_stage",),
+}  # fmt: skip
 # The next cursor, where HubSpot puts it: at the very end of the page. Anything else is parsed.
 _NEXT = re.compile(rb'\],"paging":\{"next":\{"after":"([^"\\]+)"(?:,"link":"[^"\\]*")?\}\}\}\s*\Z')
 _TAIL = 4_096

@@ -199,7 +199,7 @@ def _window(ask: Ask) -> str | None:
     if newest is None:
         return _text(ask.since) if ask.since and not ask.full else None
     days = float(ask.options.get("reread_days", REREAD_DAYS))
-    return _moved(min(newest, _text(ask.now)), -days * 86400)
+    return _moved(min(newest, _text(ask.now)), -days * 86400 - ask.extra_overlap_s)
 
 
 def reports(session: Session, ask: Ask) -> Iterator[Page]:

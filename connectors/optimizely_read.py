@@ -95,7 +95,7 @@ def changes(session: Session, ask: Ask) -> Iterator[Page]:
     first = ask.since.isoformat() if ask.since and not ask.full else None
     ids = [project["id"] for project in session.projects()]
     for project in ids:
-        start = _moved(since, -OVERLAP_S) if since and project in known else first
+        start = _moved(since, -OVERLAP_S - ask.extra_overlap_s) if since and project in known else first
         for body in pages(session, "/v2/changes", project_id=project, **({"start_time": start} if start else {})):
             yield Page(body, "", {"v": 1} | state, pass_name=f"project {project}")
     yield Page(b"[]", "", {"v": 1, "since": ask.now.isoformat(), "projects": ids})
@@ -115,7 +115,7 @@ def experiments(session: Session, ask: Ask) -> Iterator[Page]:
     since, known = state.get("since"), state.get("projects", [])
     ids = [project["id"] for project in session.projects(flags=False)]
     for project in ids:
-        touched = _touched(session, project, since) if since and project in known else None
+        touched = _touched(session, project, _moved(since, -OVERLAP_S - ask.extra_overlap_s)) if since and project in known else None
         for rows in _read_again(session, project, touched):
             body = orjson.dumps([*map(lean, rows)])
             yield Page(body, "", {"v": 1} | state, pass_name=f"project {project}", present=since is None)
@@ -131,7 +131,7 @@ def _read_again(session: Session, project: int, touched: set[int] | None) -> Ite
 
 def _touched(session: Session, project: int, since: str) -> set[int]:
     """Experiments somebody changed, deleted ones among them."""
-    asked = {"project_id": project, "start_time": _moved(since, -OVERLAP_S), "entity_type": "experiment"}
+    asked = {"project_id": project, "start_time": since, "entity_type": "experiment"}
     return {row["entity"]["id"] for row in rows_of(pages(session, "/v2/changes", **asked))}
 
 

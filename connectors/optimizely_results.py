@@ -32,7 +32,7 @@ def reading(kind: str) -> Reader:
     def read(session: Session, ask: Ask) -> Iterator[Page]:
         state: State = {} if ask.full else dict(ask.state or {})
         until, through = state.get("until") or _aligned(ask.now), state.get("through")
-        left: list[Row] = state["pending"] if "pending" in state else _due(session, through, state.get("stale", []))
+        left: list[Row] = state["pending"] if "pending" in state else _due(session, through, state.get("stale", []), ask.extra_overlap_s)
         kept: State = {"v": 1, "until": until, "stale": state.get("stale", []) if "pending" in state else []}
         kept |= {"through": through} if through else {}
         for _ in range(LOOKS):
@@ -61,9 +61,9 @@ def _aligned(now: datetime) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _due(session: Session, through: str | None, stale: list[int]) -> list[Row]:
+def _due(session: Session, through: str | None, stale: list[int], extra_s: float) -> list[Row]:
     """Experiments whose numbers may have moved: all that ever ran at first, later the running and the recently changed ones."""
-    since = datetime.fromisoformat(through) - timedelta(days=REREAD_DAYS) if through else None
+    since = datetime.fromisoformat(through) - timedelta(days=REREAD_DAYS, seconds=extra_s) if through else None
     found = []
     for project in session.projects(flags=False):
         for row in summaries(session, project["id"]):

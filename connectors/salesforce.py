@@ -17,7 +17,7 @@ __all__ = ["CONNECTOR"]
 
 TIES = "many rows may share one SystemModstamp: >= with an overlap, repeats are dropped by content"
 LATE = "a row can be committed minutes after its stamp: the overlap reads it again"
-FORMULA = "formula and roll-up fields change without moving SystemModstamp: only a full read refreshes them"
+FORMULA = "formula and roll-up fields change without moving SystemModstamp: with one mapped, everything is read again once a week"
 
 
 def _resource(

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from connectors.salesforce_session import Session
 from core.errors import VendorError, VendorUnavailable
 
-RESULT_ROWS = 20_000  # a page of results; the vendor would send far more at once
+RESULT_ROWS = 10_000  # a page of results, one batch of the lake; the vendor would send far more at once
 POLL_S, POLL_MAX_S, PATIENCE_S = 0.2, 10.0, 7200.0
 NOT_BULK = ("INVALIDENTITY", "FEATURENOTENABLED", "INVALIDJOB", "API_DISABLED_FOR_ORG")  # this query must go by REST
 LOST = ("JOB_FAILED", "INVALIDLOCATOR", "INVALIDJOBSTATE", "VERSION_MISMATCH", "NOT_FOUND")  # a job not worth resuming

@@ -22,6 +22,7 @@ from core.errors import VendorError
 
 OVERLAP_S = 300.0  # a row may be committed this much after its stamp
 BIN = timedelta(days=14)  # the recycle bin keeps rows 15 days; a longer silence needs everything read again
+FORMULAS = timedelta(days=7)  # formula and roll-up fields change without touching the stamp: so often everything is read again for them
 URI_LIMIT = 15_000  # of 16,384 bytes for URI and headers together
 COMPOUND = ("address", "location")
 ALWAYS = ("IsDeleted", "MasterRecordId")  # asked for wherever they exist: how deletes and merges show
@@ -79,6 +80,7 @@ class Work:
     columns: tuple[str, ...]
     dropped: tuple[str, ...]
     compound: bool
+    formulas: bool = False  # some of the columns are computed by the org
 
     def soql(self, doing: Pass, what: str | None = None, *, ordered: bool = True) -> str:
         cursor = self.source.cursor
@@ -104,7 +106,8 @@ class Work:
 
 def read(source: Source, session: Session, ask: Ask) -> Iterator[Page]:
     """Pages of all rows changed since the last complete read; all rows at first, on `full`, after a long silence, or
-    when a field has become readable that was not asked before (its old values must be fetched too).
+    when a field has become readable that was not asked before (its old values must be fetched too), and once a week when
+    one is a formula.
 
     Fields the org does not have, or hides from this user, are left out and named in state["dropped"].
     """
@@ -132,7 +135,8 @@ def choose(session: Session, source: Source, shown: dict[str, dict[str, Any]], a
     last = [c for c in (source.cursor, "Id") if c]
     columns = dict.fromkeys(c for _, c in found if c and c not in last) | dict.fromkeys(c for c in ALWAYS if c in shown)
     compound = any(shown[c]["type"] in COMPOUND for c in columns if c in shown)
-    return Work(session, source, (*columns, *last), tuple(p for p, c in found if c is None), compound)
+    formulas = any(shown[c].get("calculated") for c in columns if c in shown)
+    return Work(session, source, (*columns, *last), tuple(p for p, c in found if c is None), compound, formulas)
 
 
 def _column(session: Session, known: dict[str, dict[str, dict[str, Any]]], sobject: str, path: str) -> str | None:
@@ -155,13 +159,14 @@ def _begin(work: Work, ask: Ask, state: State) -> tuple[Pass, State]:
     before = set(state.get("fields") or work.columns)
     added = [c for c in work.columns if c not in before]
     base: State = {"v": 1, "fields": list(work.columns), "dropped": list(work.dropped)}
-    base |= {k: state[k] for k in ("stamp", "bin_seen", "backfilled") if k in state}
+    base |= {k: state[k] for k in ("stamp", "bin_seen", "whole", "backfilled") if k in state}
     going = state.get("pass")
     if going and not added and not (ask.full and not going["full"]):
         return Pass.loaded(going), base
     started = _literal(ask.now)
     silent = work.source.bin and "bin_seen" in state and _literal(ask.now - BIN) > state["bin_seen"]
-    full = bool(ask.full or added or silent or not state.get("stamp") or work.source.cursor is None)
+    stale = work.formulas and "whole" in state and state["whole"] < _literal(ask.now - FORMULAS)
+    full = bool(ask.full or added or silent or stale or not state.get("stamp") or work.source.cursor is None)
     if added:
         base["backfilled"] = added
     if not full:
@@ -176,6 +181,8 @@ def _ended(work: Work, doing: Pass, base: State) -> State:
     last = doing.high or doing.low
     if work.source.cursor and last:
         state["stamp"] = min(last, doing.started)
+    if doing.full or "whole" not in state:
+        state["whole"] = doing.started
     if not (doing.full and doing.resumed) or "bin_seen" not in state:
         state["bin_seen"] = doing.started
     return state

@@ -34,7 +34,7 @@ CONNECTOR = Connector(
     # One request a second per token, and a refusal costs a minute: a tenth of a second is left for the way there.
     # Source: https://developers.vwo.com/reference/api-rate-limits-1, read 2026-11. Of the collection no limit is published.
     buckets=(
-        Bucket("token", calls=1, window_s=1.1, match=r"/api/v2/", concurrent=1),
+        Bucket("token", calls=1, window_s=1.1, match=r"/api/v2/", concurrent=1, across=True),
         Bucket("events", calls=10, window_s=1.0, match=r"/events/t$", concurrent=2),
     ),
     open=open_session,

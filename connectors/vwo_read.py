@@ -211,7 +211,7 @@ def feeds(session: Session, ask: Ask) -> Iterator[Page]:
     if since is None and ask.since and not ask.full:
         since = int(ask.since.timestamp())
     until = int(ask.now.timestamp())
-    start = None if since is None else max(0, int(since - FEEDS_OVERLAP_S))
+    start = None if since is None else max(0, int(since - FEEDS_OVERLAP_S - ask.extra_overlap_s))
     seen: set[Any] = set()
     while True:
         body = session.get("/feeds", limit=FEEDS_PAGE, offset=len(seen), startTime=start, endTime=until)

@@ -87,7 +87,10 @@ class _Gauge:
 
 
 class Budget:
-    """What one account may still spend. `patience_s`: a longer wait than this is an error, not a sleep."""
+    """What one account may still spend. `patience_s`: a longer wait than this is an error, not a sleep.
+
+    `slot(bucket)`: seconds until this process's turn in a bucket that is shared over processes; asking takes the turn.
+    """
 
     def __init__(
         self,
@@ -97,10 +100,12 @@ class Budget:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         patience_s: float = 600.0,
+        slot: Callable[[Bucket], float] = lambda bucket: 0.0,
     ) -> None:
         self.account = account
         self.patience_s = patience_s
         self._sleep = sleep
+        self._slot = slot
         self._monotonic = monotonic
         self._gauges = [_Gauge(b) for b in buckets]
         self._by_shape: dict[str, tuple[_Gauge, ...]] = {}
@@ -115,7 +120,7 @@ class Budget:
         gauges = self._fitting(path)
         waited_s = self._enter(gauges) if gauges else 0.0
         try:
-            yield waited_s
+            yield waited_s + self._turn(gauges)
         finally:
             if gauges:
                 self._leave(gauges)
@@ -171,6 +176,13 @@ class Budget:
             if wait_s > self.patience_s:
                 raise self._unavailable(f"the allowance is used up; the next call is free in {wait_s / 60:.0f} minutes")
             self._sleep(wait_s)
+
+    def _turn(self, gauges: tuple[_Gauge, ...]) -> float:
+        """Wait for this process's turn in buckets that all processes share; gives the seconds."""
+        wait_s = max((self._slot(g.bucket) for g in gauges if g.bucket.across), default=0.0)
+        if wait_s:
+            self._sleep(wait_s)
+        return wait_s
 
     def _refuse_stopped(self, gauges: tuple[_Gauge, ...], now: float) -> None:
         for gauge in gauges:

@@ -141,7 +141,13 @@ def _keys_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     here: list[Any] = [model]
     for step in loc:
         here = [inner for outer in here for inner in _inside(outer, step)]
+    here = [member for outer in here for member in _unlisted(outer)]
     return [info.alias or name for m in here if _is_model(m) for name, info in m.model_fields.items()]
+
+
+def _unlisted(outer: Any) -> list[Any]:
+    """What stands in a list, for a list of one may be written without its dash; else the thing itself."""
+    return _members(get_args(outer)[0]) if get_origin(outer) is list else [outer]
 
 
 def _inside(outer: Any, step: str | int) -> list[Any]:

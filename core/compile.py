@@ -6,13 +6,10 @@ per column. A bad row becomes a Reject and never fails its page; its reasons are
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import CoreConfig, SchemaValidator
 from pydantic_core import core_schema as cs
 
+from core import csv_cells
 from core.columns import Columns, records
 from core.errors import VendorError
 from core.mapping_document import FieldSpec, Output
@@ -34,7 +32,6 @@ from core.yaml_positions import Document, Loc
 
 Format = Literal["json", "csv"]
 _UNHASHED = frozenset({"observed_at", "account", "vendor", "resource", "version", "content_hash", "batch_id", "run_id"})
-csv.field_size_limit(16 * 1024 * 1024)  # a Salesforce long text area holds 131,072 characters, just past csv's own limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,42 +114,50 @@ class Compiled:
             self._pages[rows] = self.json.page(rows)
         return self._pages[rows]
 
+    def parts(self, body: bytes, rows: str = "", format: Format = "json") -> Iterator[Parsed]:
+        """The page's rows and rejects, in order: JSON at once, CSV a few hundred rows at a time. Use each part before the next.
+
+        In CSV, columns the mapping does not know are ignored. Raises: VendorError when the page is no JSON, has no list at `rows`,
+        or is no CSV.
+        """
+        if format == "json":
+            yield self._parsed(self._found(body, rows), self.json)
+            return
+        names, start = [str(parts[0]) for parts in self.csv.slots.parts.values()], 0
+        for cells in csv_cells.parts(body, names, self.name):
+            yield self._table(cells, start)
+            start += len(cells)
+
     def parse(self, body: bytes, rows: str = "", format: Format = "json") -> Parsed:
-        """The page's rows and rejects. Raises: VendorError when the page is no JSON or has no list at `rows`."""
-        if format == "csv":
-            return self.parse_table(*_read_csv(body))
+        """All parts in one."""
+        first, *more = list(self.parts(body, rows, format)) or [Parsed([], [], [])]
+        return Parsed(*(sum((getattr(part, name) for part in more), getattr(first, name)) for name in Parsed._fields))
+
+    def _found(self, body: bytes, rows: str) -> list[Any]:
         validator = self.adapter(rows)
         self.json.slots.unread.clear()
         try:
             found = validator.validate_json(body)
         except ValidationError:
             found = self._second_try(validator, body, rows)
-        return self._parsed(found["rows"] if rows else found, self.json)
-
-    def parse_table(self, header: Sequence[str], lines: Iterable[Sequence[str]]) -> Parsed:
-        """The same for text cells under a header, as CSV has them: "" is null; columns the mapping does not know are ignored."""
-        index = {name: i for i, name in enumerate(header)}
-        places = [index.get(str(parts[0]), len(header)) for parts in self.csv.slots.parts.values()]
-        pick = itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
-        cells = [pick([*map(_none_if_empty, line), None]) for line in lines]
-        return self._table(cells)
+        return found["rows"] if rows else found  # type: ignore[no-any-return]
 
     def parse_rows(self, rows: Sequence[Mapping[str, str]]) -> Parsed:
         """The same for flat dicts with dotted keys."""
         paths = [str(parts[0]) for parts in self.csv.slots.parts.values()]
         return self._table([tuple(row.get(path) or None for path in paths) for row in rows])
 
-    def _table(self, cells: list[Any]) -> Parsed:
+    def _table(self, cells: list[Any], start: int = 0) -> Parsed:
         self.csv.slots.unread.clear()
-        return self._parsed(self.csv.rows.validate_python(cells), self.csv)
+        return self._parsed(self.csv.rows.validate_python(cells), self.csv, start)
 
-    def _parsed(self, found: list[Any], program: Program) -> Parsed:
-        rejects = [replace(row, row=i) for i, row in enumerate(found) if type(row) is Reject]
+    def _parsed(self, found: list[Any], program: Program, start: int = 0) -> Parsed:
+        rejects = [replace(row, row=i) for i, row in enumerate(found, start) if type(row) is Reject]
         if not program.slots.unread:
             return Parsed([row for row in found if type(row) is not Reject] if rejects else found, rejects, [])
         rows: list[Any] = []
         unread: list[Unreadable] = []
-        for i, row in enumerate(found):
+        for i, row in enumerate(found, start):
             if type(row) is not Reject:
                 mine: list[Unreadable] = []
                 rows.append(self._emptied(row, program.slots, self._id(row, program), mine))
@@ -299,16 +304,6 @@ def types_read(outputs: Iterable[Output]) -> dict[str, str]:
             read = spec.read or ("text" if spec.values is not None else default)
             found |= {path: read for path in spec.paths() if read not in ("text", "json") and parse_path(path, False).scope == "row"}
     return found
-
-
-def _read_csv(body: bytes) -> tuple[list[str], Iterable[list[str]]]:
-    """Header and lines. An empty body has neither."""
-    lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""))
-    return next(lines, []), (line for line in lines if line)
-
-
-def _none_if_empty(cell: str) -> str | None:
-    return cell or None
 
 
 def _reason(message: str) -> str:

@@ -1,27 +1,39 @@
-"""SQL that was compiled before: compiling a rule costs ten times what the engine needs to answer it, at any size of lake.
+"""SQL that was compiled before: compiling costs ten times what the engine needs to answer, at any size of lake.
 
 What is kept is text with the tables' own names taken out and the instant left to an engine variable, so it holds for
-every run over tables of these shapes. A fingerprint of the code, the funnel and the shapes says for how long.
+every run over tables of these shapes. A fingerprint of the code, the funnel and the shapes says for how long: texts live
+under it in this process, and in the ledger for the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary, finalize
 
 import ibis
 import pyarrow as pa
 
+from core.lake_schema import record_schema
+from core.model import KINDS
 from core.tables import MOMENT
 
 VARIABLE = "tundish_as_of"
 _CODE = Path(__file__).parent
+_OWN = '"{}"'  # in a text: the table or view that it makes
+_LIVING = 16  # fingerprints whose texts a process keeps
+_texts: dict[str, dict[str, str]] = {}
+_numbers = count()
+_ground: WeakKeyDictionary[Any, Sequence[ibis.Table]] = WeakKeyDictionary()  # view → the tables it reads
+_gone: WeakKeyDictionary[Any, list[tuple[str, str]]] = WeakKeyDictionary()  # connection → (kind, name) that nobody holds any more
 
 
 @ibis.udf.scalar.builtin(name="getvariable", signature=((str,), MOMENT))  # type: ignore[untyped-decorator]
@@ -36,54 +48,156 @@ def as_of() -> ibis.Value:
 
 @dataclass
 class Compiled:
-    """Compiled queries by name, over the tables of one run. `known` is what earlier runs left; `fresh` what this one adds."""
+    """Queries by name over the tables of one run. `build` is only called for those whose text is not known.
+
+    A name must say all that its query depends on beside `key` and the tables. What is kept or viewed lives as long as
+    somebody holds its table, and becomes one of the `tables` that later queries stand on.
+    """
 
     engine: Any
-    tables: Mapping[str, ibis.Table]
-    known: Mapping[str, str] = field(default_factory=dict)
-    fresh: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, ibis.Table]
+    key: str
+    used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        names = {name: getattr(table.op(), "name", None) for name, table in self.tables.items()}
-        self._names = {name: own for name, own in names.items() if own is not None}
+        self.texts = _living(self.key)
+        self._sweep()
 
-    def rows(self, name: str, build: Callable[[], ibis.Table], schema: pa.Schema, moment: datetime) -> pa.Table:
-        """The rows of what `build` describes; it is only called when no text is known."""
-        sql = self.known.get(name) or self.fresh.get(name)
-        if sql is None:
-            expression = build()
-            sql = self._general(self.engine.compile(expression), expression)
-            if sql is None:
-                self._at(moment)
-                return self.engine.to_pyarrow(expression)
-            self.fresh[name] = sql
-        for logical, own in self._names.items():
-            sql = sql.replace(f'"{{{logical}}}"', f'"{own}"')
+    def rows(self, name: str, build: Callable[[], ibis.Table], schema: pa.Schema, moment: datetime | None = None) -> pa.Table:
+        """The rows of what `build` describes, as of the moment."""
+        sql = self._text(name, build)
         self._at(moment)
+        if sql is None:
+            return self.engine.to_pyarrow(build()).cast(schema)
         return self.engine.con.execute(sql).to_arrow_table().cast(schema)
 
-    def _at(self, moment: datetime) -> None:
-        self.engine.con.execute(f"SET VARIABLE {VARIABLE} = TIMESTAMPTZ '{moment.isoformat()}'")
+    def keep(self, name: str, build: Callable[[], ibis.Table], moment: datetime | None = None) -> ibis.Table:
+        """The same rows, computed once, as a temporary table."""
 
-    def _general(self, sql: str, expression: ibis.Table) -> str | None:
-        """The text without this run's names; None when it stands on a table that has no name of ours."""
-        leaves = {getattr(leaf, "name", None) for leaf in expression.op().find(ibis.expr.operations.PhysicalTable)}
-        if not leaves <= set(self._names.values()):
-            return None
-        for logical, own in self._names.items():
-            sql = sql.replace(f'"{own}"', f'"{{{logical}}}"')
-        return sql
+        def filled(expression: ibis.Table) -> str:
+            columns = ", ".join(c.sql("duckdb") for c in expression.schema().to_sqlglot_column_defs("duckdb"))
+            return f"CREATE TEMP TABLE {_OWN} ({columns}); INSERT INTO {_OWN} {self.engine.compile(expression)}"
+
+        return self._made("TABLE", name, build, filled, moment)
+
+    def view(self, name: str, build: Callable[[], ibis.Table]) -> ibis.Table:
+        """The same rows, computed whenever they are asked for. They must not depend on the moment."""
+        return self._made("VIEW", name, build, lambda e: f"CREATE TEMP VIEW {_OWN} AS {self.engine.compile(e)}", None)
+
+    def give(self, name: str, rows: pa.Table) -> ibis.Table:
+        """Rows that come from elsewhere, as a table of the run."""
+        own = _unique(name)
+        self.engine.con.register(own, rows)
+        return self._held("ROWS", name, own)
+
+    def let_go(self, *names: str) -> None:
+        """Nothing later will stand on these: what nobody else holds is dropped."""
+        for name in names:
+            self.tables.pop(name, None)
+
+    def also(self, part: object) -> Compiled:
+        """The same run's tables with the texts of another part, which also depends on `part`."""
+        return Compiled(self.engine, self.tables, digest(self.key, part))
+
+    def _made(
+        self, kind: str, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str], moment: datetime | None
+    ) -> ibis.Table:
+        sql = self._text(name, build, statement)
+        self._sweep()
+        self._at(moment)
+        if sql is None:
+            self.tables[name] = table = build().cache()
+            return table
+        own = _unique(name)
+        self.engine.con.execute(sql.replace(_OWN, f'"{own}"'))
+        ground = [t for t in self.tables.values() if f'"{t.get_name()}"' in sql] if kind == "VIEW" else []
+        return self._held(kind, name, own, ground)
+
+    def _held(self, kind: str, name: str, own: str, ground: Sequence[ibis.Table] = ()) -> ibis.Table:
+        """The table of that name, until nobody holds it or what stands on it."""
+        table = self.engine.table(own)
+        _ground[table.op()] = ground
+        finalize(table.op(), _gone.setdefault(self.engine.con, []).append, (kind, own))
+        self.tables[name] = table
+        return table
+
+    def _sweep(self) -> None:
+        """Drop what nobody holds any more; here and not when it is let go, which may be in the middle of another answer."""
+        gone = _gone.get(self.engine.con, [])
+        while gone:
+            kind, own = gone.pop()
+            if kind == "ROWS":
+                self.engine.con.unregister(own)
+            else:
+                self.engine.con.execute(f'DROP {kind} IF EXISTS temp.main."{own}"')
+
+    def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> str | None:
+        """The statement over this run's tables; None when it stands on a table that has no name of ours."""
+        self.used.add(name)
+        names = {logical: table.op().name for logical, table in self.tables.items() if _bound(table)}
+        text = self.texts.get(name)
+        if text is None:
+            expression = build()
+            leaves = {getattr(leaf, "name", None) for leaf in expression.op().find(ibis.expr.operations.PhysicalTable)}
+            if not leaves <= set(names.values()):
+                return None
+            text = statement(expression) if statement else self.engine.compile(expression)
+            for logical, own in names.items():
+                text = text.replace(f'"{own}"', f'"{{{logical}}}"')
+            self.texts[name] = text
+        return re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text)
+
+    def _at(self, moment: datetime | None) -> None:
+        if moment is not None:
+            self.engine.con.execute(f"SET VARIABLE {VARIABLE} = TIMESTAMPTZ '{moment.isoformat()}'")
+
+
+def over(tables: Mapping[str, ibis.Table], funnel: Any, facts: Mapping[str, ibis.Table] | None = None) -> Compiled:
+    """Ready to compile over record tables by kind, as `record.<kind>`, and facts, as `fact.<name>`.
+
+    A kind of which nothing was pulled is empty.
+    """
+    given = [*tables.values(), *(facts or {}).values()]
+    engine = next((ibis.get_backend(table) for table in given if _bound(table)), None) or ibis.get_backend()
+    compiled = Compiled(engine, {}, "")
+    for kind in KINDS:
+        if kind in tables and _bound(tables[kind]):
+            compiled.tables[f"record.{kind}"] = tables[kind]
+        else:
+            compiled.give(f"record.{kind}", tables[kind].to_pyarrow() if kind in tables else record_schema(kind).empty_table())
+    named = compiled.tables | {f"fact.{name}": table for name, table in (facts or {}).items()}
+    return Compiled(engine, named, fingerprint(named, funnel))
+
+
+def _bound(table: ibis.Table) -> bool:
+    return isinstance(table.op(), ibis.expr.operations.DatabaseTable)
+
+
+def _unique(name: str) -> str:
+    return f"{re.sub(r'[^a-z0-9]', '_', name.lower())}_{next(_numbers)}"
+
+
+def _living(key: str) -> dict[str, str]:
+    found = _texts.pop(key, {})
+    _texts[key] = found  # the one used last stands last
+    for oldest in list(_texts)[:-_LIVING]:
+        del _texts[oldest]
+    return found
 
 
 def fingerprint(tables: Mapping[str, ibis.Table], funnel: Any) -> str:
     """Equal when the same names compile to the same text: same code, same libraries, same funnel, tables of the same shapes."""
     shapes = [(name, str(table.schema())) for name, table in sorted(tables.items())]
-    return blake2b(repr((_program(), repr(funnel), shapes)).encode(), digest_size=16).hexdigest()
+    return digest(_program(), repr(funnel), shapes)
+
+
+def digest(*parts: object) -> str:
+    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
 @cache
 def _program() -> str:
-    digest = blake2b(digest_size=16)
+    program = blake2b(digest_size=16)
     for path in sorted(_CODE.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest() + "".join(version(name) for name in ("ibis-framework", "duckdb", "sqlglot"))
+        program.update(path.read_bytes())
+    return program.hexdigest() + "".join(version(name) for name in ("ibis-framework", "duckdb", "sqlglot"))

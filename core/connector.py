@@ -47,7 +47,8 @@ class Bucket:
 
     A request spends from every bucket whose `match` (a regular expression on the path) fits. `count_header` names the
     response header that carries the vendor's own remaining count, where there is one; `reserve_share` is left for
-    other tools of the same account.
+    other tools of the same account. `across`: one call a window also over processes, because a refusal costs much more
+    than a call; for buckets of one call only.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Bucket:
     exclude: str = r"(?!)"
     concurrent: int | None = None
     reserve_share: float = 0.0
+    across: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Ask:
     ids already in the lake, for resources that are read by id. `linked_ids(name)` yields lists of distinct ids I that
     live persons, companies and deals of any account carry as a link "<this vendor>:<name>:I", for what is read by a
     visitor's id that only a CRM knows. `extra_overlap_s` is what the user wants read again before the cursor, on top of the
-    resource's own overlap.
+    resource's own overlap (in whole days where a vendor counts by the day); what goes by no cursor has nothing to read again.
     """
 
     resource: str

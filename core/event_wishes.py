@@ -10,18 +10,24 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import ibis
+import pyarrow as pa
 
 from core.change import EVENT, Desired, Held, canonical, event_text
+from core.compiled import Compiled
+from core.compiled import as_of as moment
 from core.connector import Connector, Target
 from core.errors import UserError
 from core.mapping import Mapping as VendorMapping
 from core.mapping_events import ORIGINAL_TIME, Event
-from core.tables import instant, keep
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tundish:event")
+_DUE = (
+    ("entity_id", pa.string()), ("at", pa.timestamp("us", "UTC")), ("visitor", pa.string()), ("visitors", pa.list_(pa.string())),
+)  # fmt: skip
 TOO_LATE = "older than the vendor accepts; `late: now` in the mapping would send it with the current time"
 
 
@@ -53,10 +59,11 @@ def events(
     facts: Mapping[str, ibis.Table],
     told: Callable[[Target], Told],
     now: datetime,
+    compiled: Compiled,
 ) -> Wished:
     """Every event that is due: reached at a known time no later than `now`, by somebody the vendor knows as a visitor.
 
-    facts: as `core.facts` gives them.
+    facts: as `core.facts` gives them. `compiled` holds them, and depends on the mapping's events, too.
     Raises: UserError when a parameter is not known of persons or deals.
     """
     found = Wished()
@@ -65,12 +72,20 @@ def events(
         if not named:
             continue
         known = told(target)
-        visitors = {"person": keep(_persons(facts, connector.name, target.resource))}
-        visitors["deal"] = _deals(facts, connector.name, target.resource, visitors["person"])
+        visitors = _visitors(facts, connector.name, target.resource, compiled)
         for event in named:
-            for row in _due(facts, visitors[event.of], event, now):
+            query = partial(_due, facts, visitors[event.of], event)
+            schema = pa.schema([*_DUE, *((name, pa.string()) for name in _told_columns(event, facts[event.of]))])
+            for row in compiled.rows(f"event.{account}.{target.name}.{event.name}", query, schema, now).to_pylist():
                 _wish(found, account, target, event, row, known, now)
     return found
+
+
+def _visitors(facts: Mapping[str, ibis.Table], vendor: str, resource: str, compiled: Compiled) -> dict[str, ibis.Table]:
+    """Of persons and of deals: (entity_id, visitor, visitors)."""
+    name = f"visitor.{vendor}.{resource}"
+    person = compiled.keep(f"{name}.person", lambda: _persons(facts, vendor, resource))
+    return {"person": person, "deal": compiled.keep(f"{name}.deal", lambda: _deals(facts, vendor, resource, person))}
 
 
 # -- whose visitor ------------------------------------------------------------------------------------------------------
@@ -119,20 +134,18 @@ def _first(t: ibis.Table) -> ibis.Table:
 
 
 # -- what is due ----------------------------------------------------------------------------------------------------------
-def _due(facts: Mapping[str, ibis.Table], visitors: ibis.Table, event: Event, now: datetime) -> list[dict[str, Any]]:
+def _due(facts: Mapping[str, ibis.Table], visitors: ibis.Table, event: Event) -> ibis.Table:
     """One row per entity: entity_id, at, visitor, visitors, and the facts the event tells."""
     m = facts["milestone"]
-    oldest = instant(now - timedelta(days=event.max_age_days))
-    m = m.filter(m.kind == event.of, m.code == event.code, ~m.implied, m.reached_at <= instant(now), m.reached_at >= oldest)
+    oldest = moment() - ibis.interval(seconds=round(timedelta(days=event.max_age_days).total_seconds()))
+    m = m.filter(m.kind == event.of, m.code == event.code, ~m.implied, m.reached_at <= moment(), m.reached_at >= oldest)
     entity = facts[event.of]
     if event.outcome:
         entity = entity.filter(entity.outcome == event.outcome)
-    wanted = _columns(entity, event)
+    wanted = {name: entity[source].cast("string") for name, source in _told_columns(event, entity).items()}
     rows = m.select("entity_id", at="reached_at").inner_join(visitors, "entity_id")
     rows = rows.inner_join(entity.select("entity_id", **wanted), "entity_id").anti_join(_told_by_others(facts, event), "entity_id")
-    rows = rows.order_by("at", "entity_id")
-    found: list[dict[str, Any]] = rows.to_pyarrow().to_pylist()
-    return found
+    return rows.order_by("at", "entity_id").select(*(name for name, _ in _DUE), *wanted)
 
 
 def _told_by_others(facts: Mapping[str, ibis.Table], event: Event) -> ibis.Table:
@@ -151,8 +164,8 @@ def _told_by_others(facts: Mapping[str, ibis.Table], event: Event) -> ibis.Table
     )
 
 
-def _columns(entity: ibis.Table, event: Event) -> dict[str, ibis.Value]:
-    """The facts the event tells as text, under "p:<parameter>", value and currency."""
+def _told_columns(event: Event, entity: ibis.Table) -> dict[str, str]:
+    """The facts the event tells, under "p:<parameter>", value and currency."""
     sources = {f"p:{name}": source for name, source in event.sources.items()}
     if event.value:
         sources["value"] = event.value
@@ -162,7 +175,7 @@ def _columns(entity: ibis.Table, event: Event) -> dict[str, ibis.Value]:
         if source not in entity.columns:
             have = ", ".join(sorted(set(entity.columns) - {"entity_id"}))
             raise UserError(f"{source!r} is not known of a {event.of}", where=event.where, next_step=f"use one of: {have}")
-    return {name: entity[source].cast("string") for name, source in sources.items()}
+    return sources
 
 
 def _wish(found: Wished, account: str, target: Target, event: Event, row: Mapping[str, Any], told: Told, now: datetime) -> None:

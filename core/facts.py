@@ -5,7 +5,7 @@ Expressions over current records and members; each result is computed once and k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,48 +13,65 @@ import ibis
 import pyarrow as pa
 
 from core import milestones, relations
-from core.tables import MOMENT, as_table, days_between, first_by, further, instant, keep, ranked
+from core.compiled import Compiled, over
+from core.compiled import as_of as moment
+from core.model import KINDS
+from core.tables import MOMENT, days_between, first_by, further, ranked
 from core.thresholds import excluded_patterns, policy
 from core.touches import touches
 
+_MEMBER = ["entity_id", "kind", "account", "resource", "vendor_id", "live"]
 _STRICTEST = ("unsubscribed", "cleaned", "pending", "archived", "transactional", "subscribed")
 
 
-def facts(tables: Mapping[str, ibis.Table], members: pa.Table | ibis.Table, funnel: Any, as_of: datetime) -> dict[str, ibis.Table]:
+def facts(
+    tables: Mapping[str, ibis.Table], members: pa.Table, funnel: Any, as_of: datetime, compiled: Compiled | None = None
+) -> dict[str, ibis.Table]:
     """Facts by name: person, company, deal (one row per entity with a live record) and milestone.
 
     Beside them the ground they stand on, for rules and metrics: members, people, companies, deals (live records with
     entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity)
-    and touches (of persons; not kept: they are many, and asked for rarely).
+    and touches (of persons; not kept: they are many, and asked for rarely). `compiled` keeps the queries.
     """
-    m = keep(as_table(members).select("entity_id", "kind", "account", "resource", "vendor_id", "live"))
-    people = keep(relations.people(tables, m))
-    companies = keep(relations.companies(tables, m))
-    changes = keep(relations.changes(tables, m))
-    deals = keep(relations.with_entry(relations.deals(tables, m, funnel), changes))
-    deal_person = keep(relations.deal_person(tables, m, deals, people))
-    person_company = keep(relations.person_company(tables, m, people, companies))
-    deal_company = keep(relations.deal_company(tables, m, deals, companies))
-    of_deals = keep(milestones.deal_milestones(deals, changes, as_of))
-    touched = touches(tables, m, people)
-    of_people = keep(milestones.person_milestones(people, touched, changes, of_deals, deal_person, as_of))
-    deal = keep(_deal_facts(deals, deal_company, deal_person, funnel, as_of))
-    person = keep(_person_facts(people, of_people, deal, deal_person, person_company, funnel))
-    company = keep(_company_facts(companies, person, deal, person_company, deal_company, funnel))
-    milestone = ibis.union(of_people.mutate(kind=ibis.literal("person")), of_deals.mutate(kind=ibis.literal("deal")))
+    c = compiled or over(tables, funnel)
+    t = {kind: c.tables[f"record.{kind}"] for kind in KINDS}
+    given = c.give("given.members", members.select(_MEMBER))
+
+    def keep(name: str, build: Callable[[], ibis.Table]) -> ibis.Table:
+        return c.keep(f"fact.{name}", build, as_of)
+
+    m = keep("members", lambda: given)
+    people = keep("people", lambda: relations.people(t, m))
+    companies = keep("companies", lambda: relations.companies(t, m))
+    changes = keep("changes", lambda: relations.changes(t, m))
+    deals = keep("deals", lambda: relations.with_entry(relations.deals(t, m, funnel), changes))
+    deal_person = keep("deal_person", lambda: relations.deal_person(t, m, deals, people))
+    person_company = keep("person_company", lambda: relations.person_company(t, m, people, companies))
+    deal_company = keep("deal_company", lambda: relations.deal_company(t, m, deals, companies))
+    touched = c.view("fact.touches", lambda: touches(t, m, people))
+    of_deals = keep("of_deals", lambda: milestones.deal_milestones(deals, changes, moment()))
+    of_people = keep("of_people", lambda: milestones.person_milestones(people, touched, changes, of_deals, deal_person, moment()))
+    deal = keep("deal", lambda: _deal_facts(deals, deal_company, deal_person, funnel))
+    person = keep("person", lambda: _person_facts(people, of_people, deal, deal_person, person_company, funnel))
+    company = keep("company", lambda: _company_facts(companies, person, deal, person_company, deal_company, funnel))
+    milestone = keep("milestone", lambda: _milestones(of_people, of_deals))
+    c.let_go("fact.of_people", "fact.of_deals")
     return {
-        "person": person, "company": company, "deal": deal, "milestone": keep(milestone), "members": m, "people": people,
-        "companies": companies, "deals": deals, "deal_person": deal_person, "person_company": person_company,
-        "deal_company": deal_company, "changes": changes,
-        "touches": touched,
+        "person": person, "company": company, "deal": deal, "milestone": milestone,
+        "members": m, "people": people, "companies": companies, "deals": deals, "deal_person": deal_person,
+        "person_company": person_company, "deal_company": deal_company, "changes": changes, "touches": touched,
     }  # fmt: skip
+
+
+def _milestones(of_people: ibis.Table, of_deals: ibis.Table) -> ibis.Table:
+    return ibis.union(of_people.mutate(kind=ibis.literal("person")), of_deals.mutate(kind=ibis.literal("deal")))
 
 
 def _rank(t: ibis.Table, funnel: Any, field: str) -> ibis.Value:
     return ranked(t, policy(funnel, field)[1])
 
 
-def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.Table, funnel: Any, as_of: datetime) -> ibis.Table:
+def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.Table, funnel: Any) -> ibis.Table:
     t = deals.mutate(staged=deals.stage.notnull())
     stage, amount = _rank(t, funnel, "stage"), _rank(t, funnel, "amount")
     has_stage = t.staged | (t.result != "open")
@@ -81,7 +98,7 @@ def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.T
     row = row.left_join(deal_company.select(entity_id="deal", company_entity="company"), "entity_id").drop("entity_id_right")
     persons = deal_person.group_by(entity_id="deal").agg(person_entities=deal_person.person.collect(), persons=deal_person.count())
     row = row.left_join(persons, "entity_id").drop("entity_id_right").mutate(persons=lambda x: x.persons.fill_null(0))
-    age = ibis.ifelse(row.outcome == "open", days_between(row.stage_entered_at, instant(as_of)), ibis.null("float64"))
+    age = ibis.ifelse(row.outcome == "open", days_between(row.stage_entered_at, moment()), ibis.null("float64"))
     return row.mutate(days_in_stage=age.floor().cast("int64"), age_days=age, stage_date=row.stage_entered_at.cast("date"))
 
 

@@ -117,11 +117,12 @@ class Transport:
         read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None,
         proxy_url: str | None = None,
         ca_bundle: str | None = None,
+        slot: Callable[[Bucket], float] = lambda bucket: 0.0,
     ) -> None:
         self.account = account
         self._credentials: Credentials | None = None
         self.writes = writes
-        self.budget = budget or Budget(buckets, account=account, sleep=sleep, monotonic=monotonic)
+        self.budget = budget or Budget(buckets, account=account, sleep=sleep, monotonic=monotonic, slot=slot)
         self._fault = fault
         self._safe = re.compile("|".join(f"(?:{p})" for p in safe_posts) or r"(?!)")
         self._sleep, self._monotonic, self._rng = sleep, monotonic, rng

@@ -11,8 +11,7 @@ _KINDS = ("person", "company", "deal")
 
 def linked_ids(lake: Lake, vendor: str, name: str, size: int = 10_000) -> Iterator[list[str]]:
     """Distinct ids in links "vendor:name:id" of live persons, companies and deals of all accounts, in order, `size` at a time."""
-    connection = lake.connect()
-    try:
+    with lake.borrowed() as connection:
         relations = [r for kind in _KINDS if (r := lake.relation(connection, kind)) is not None]
         if not relations:
             return
@@ -27,8 +26,6 @@ def linked_ids(lake: Lake, vendor: str, name: str, size: int = 10_000) -> Iterat
         while rows := cursor.fetchmany(size):
             if ids := [row[0] for row in rows if row[0]]:
                 yield ids
-    finally:
-        connection.close()
 
 
 def carried_ids(lake: Lake, keys: Sequence[tuple[str, str, str]]) -> set[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from core.errors import UserError
 from core.ledger import Visible
 
 
@@ -60,3 +63,14 @@ def _typed_nulls(schema: pa.Schema) -> str:
 
 def quoted(text: str) -> str:
     return text.replace("'", "''")
+
+
+def only_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    """Raises: UserError when the query is none, or may write a file (the lake's own folder is open to the engine)."""
+    found = connection.extract_statements(query)
+    kinds = {s.type for s in found}
+    reads = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.CREATE}  # CREATE: a pivot makes its own types
+    explained = duckdb.StatementType.EXPLAIN in kinds and re.search(r"(?i)\b(copy|export)\b", query)
+    if not kinds or kinds - reads or explained:
+        what = "only queries that read are run here" if kinds else "the query is empty"
+        raise UserError(what, next_step="views are <kind> and <kind>_versions; to export: --format csv")

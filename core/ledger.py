@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -363,10 +364,16 @@ def upsert(c: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> No
     """Insert, or replace what has the same key."""
     if not rows:
         return
+    c.execute(_upserting(c.dialect.name == "postgresql", table, tuple(rows[0])), list(rows))
+
+
+@cache
+def _upserting(postgres: bool, table: Table, names: tuple[str, ...]) -> Any:
+    """Writing the statement takes longer than SQLite needs to run it."""
     keys = [column.name for column in table.primary_key]
-    query = _insert(c, table)
-    others = {name: query.excluded[name] for name in rows[0] if name not in keys}
-    c.execute(query.on_conflict_do_update(index_elements=keys, set_=others) if others else query.on_conflict_do_nothing(), list(rows))
+    query = postgresql.insert(table) if postgres else sqlite.insert(table)
+    others = {name: query.excluded[name] for name in names if name not in keys}
+    return query.on_conflict_do_update(index_elements=keys, set_=others) if others else query.on_conflict_do_nothing()
 
 
 _upsert = upsert

@@ -30,6 +30,15 @@ def told(ledger: Ledger, account: str, target: str, *, resendable: bool) -> list
     return [(visitor, *name.rsplit(" ", 1)) for visitor, name in rows if " " in name]
 
 
+def told_entities(ledger: Ledger, until: datetime) -> list[tuple[str, str, datetime]]:
+    """(entity, event, when) of what any vendor was told until then, and of what may have arrived there."""
+    ch, o = t.change.c, t.outcome.c
+    query = select(ch.entity_id, ch.field, o.at).join_from(t.change, t.outcome, ch.change_id == o.change_id)
+    query = query.where(o.status.in_(_TAKEN), o.at <= until, ch.entity_id.is_not(None), ch.detail["type"].as_string() == EVENT)
+    with ledger.read() as c:
+        return [(entity, event, at) for entity, event, at in c.execute(query.distinct())]
+
+
 def note_intents(c: Any, changes: Iterable[Change], now: datetime) -> None:
     """In the transaction `c`: these events are about to be sent."""
     upsert(c, t.pushed, [_row(change, "sent", now) for change in changes if change.type == EVENT])

@@ -141,6 +141,8 @@ pushed = Table(
     "pushed", metadata, _key("account"), _key("resource"), _key("vendor_id"), _key("field"), _text("value_hash", nullable=False),
     _time("at", nullable=False),
 )  # fmt: skip
+# When the last call of a bucket leaves that all processes share, in milliseconds since 1970.
+pace = Table("pace", metadata, _key("account"), _key("bucket"), Column("leaves_ms", BigInteger, nullable=False))
 # Work that need not be done again (compiled queries) while its fingerprint is the same. May be emptied at any time.
 memo = Table("memo", metadata, _key("fingerprint"), Column("value", JSON, nullable=False), _time("at", nullable=False))
 note = Table(

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import ibis
 
 from core.model import LADDER
-from core.tables import MOMENT, further, instant, stack
+from core.tables import MOMENT, further, stack
 
 _EVIDENCE = {"entity_id": "string", "code": "string", "reached_at": MOMENT}
 
 
-def deal_milestones(deals: ibis.Table, changes: ibis.Table, as_of: datetime) -> ibis.Table:
+def deal_milestones(deals: ibis.Table, changes: ibis.Table, as_of: ibis.Value) -> ibis.Table:
     """(entity_id, code, reached_at, implied) of deals, M85 (lost) among them.
 
     A deal is an opportunity (M50) from its creation, unless it was created closed.
     """
-    history = changes.filter(changes.kind == "deal", changes.field == "stage", changes.code.notnull(), changes.at <= instant(as_of))
+    history = changes.filter(changes.kind == "deal", changes.field == "stage", changes.code.notnull(), changes.at <= as_of)
     record = ["account", "resource", "vendor_id"]
     born_closed = history.filter(history.seq == 0, history.code.isin(["M80", "M85"])).select(*record)
     same_day = (deals.result != "open") & (deals.close_date <= deals.created_at.date())
     created = deals.filter(deals.created_at.notnull(), ~same_day.fill_null(False)).anti_join(born_closed, record)
-    closing = deals.filter(deals.result != "open")
+    closing = deals.filter(deals.result.isin(["won", "lost"]))
     closed_at = ibis.coalesce(closing.close_date.cast(MOMENT), closing.stage_entered_at)
     parts = [
         history.select("entity_id", "code", reached_at="at"),
@@ -36,10 +34,10 @@ def deal_milestones(deals: ibis.Table, changes: ibis.Table, as_of: datetime) -> 
 
 
 def person_milestones(
-    people: ibis.Table, touches: ibis.Table, changes: ibis.Table, of_deals: ibis.Table, deal_person: ibis.Table, as_of: datetime
+    people: ibis.Table, touches: ibis.Table, changes: ibis.Table, of_deals: ibis.Table, deal_person: ibis.Table, as_of: ibis.Value
 ) -> ibis.Table:
     """(entity_id, code, reached_at, implied) of persons: own history, lead conversion, touches, and the deals they are on."""
-    history = changes.filter(changes.kind == "person", changes.code.notnull(), changes.at <= instant(as_of))
+    history = changes.filter(changes.kind == "person", changes.code.notnull(), changes.at <= as_of)
     leads = people.filter(people.converted.notnull(), people.created_at.notnull())  # only a lead can be converted
     converted = people.filter(people.converted)
     deals = of_deals.filter(~of_deals.implied, of_deals.code.isin(LADDER))
@@ -65,8 +63,8 @@ def _subscribed(people: ibis.Table) -> ibis.Table:
     return t.select("entity_id", code="stage", reached_at="created_at")
 
 
-def _touched(touches: ibis.Table, as_of: datetime) -> ibis.Table:
-    t = touches.filter(touches.stage.notnull(), touches.occurred_at.notnull(), touches.occurred_at <= instant(as_of))
+def _touched(touches: ibis.Table, as_of: ibis.Value) -> ibis.Table:
+    t = touches.filter(touches.stage.notnull(), touches.occurred_at.notnull(), touches.occurred_at <= as_of)
     return t.select("entity_id", code="stage", reached_at="occurred_at")
 
 
@@ -79,8 +77,7 @@ def _earliest(parts: list[ibis.Table]) -> ibis.Table:
 def _with_implied(explicit: ibis.Table, lowest: str) -> ibis.Table:
     """Every rung from `lowest` to below the highest, too: reached, but nobody knows when."""
     top = explicit.group_by("entity_id").agg(top=further(explicit.code).max())
-    rungs = ibis.memtable({"code": [c for c in LADDER if c >= lowest]}, schema={"code": "string"})
-    below = top.cross_join(rungs).filter(lambda t: t.code < t.top)
+    below = top.mutate(code=ibis.array([c for c in LADDER if c >= lowest])).unnest("code").filter(lambda t: t.code < t.top)
     missing = below.anti_join(explicit.select("entity_id", "code"), ["entity_id", "code"])
     missing = missing.select("entity_id", "code", reached_at=ibis.null(MOMENT), implied=ibis.literal(True))
     return stack([explicit, missing], {**_EVIDENCE, "implied": "boolean"})

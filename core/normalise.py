@@ -6,7 +6,7 @@ It must not know where pages come from or where tables go. A value that no colum
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -40,7 +40,7 @@ class Compiled(Protocol):
     def kinds(self) -> tuple[str, ...]: ...
     @property
     def fields_asked(self) -> tuple[str, ...]: ...
-    def parse(self, body: bytes, rows: str = ..., format: Any = ...) -> Parsed: ...
+    def parts(self, body: bytes, rows: str = ..., format: Any = ...) -> Iterable[Parsed]: ...
     def columns(self, rows: Sequence[Any], context: Mapping[str, str] | None = ...) -> list[tuple[str, Columns]]: ...
     def reasons(self, reject: Any) -> list[str]: ...
     def reject_id(self, reject: Any) -> str | None: ...
@@ -81,14 +81,16 @@ class Batch:
 
     def add(self, compiled: Compiled, page: Page) -> Read:
         """Validate a page and keep its records. Raises: VendorError when the page makes no sense."""
-        parsed = compiled.parse(page.body, page.rows, page.format)
-        rejects = tuple(_rejected(compiled, reject, page) for reject in parsed.rejects)
-        rejects += tuple(Rejected(None, place, reason) for place, reason in page.rejects)
-        for kind, columns in compiled.columns(parsed.rows, page.context) if parsed.rows else ():
-            self._extend(kind, columns, len(columns["vendor_id"]))
-        unread = tuple((u.label, Rejected(u.vendor_id, u.place, _standing(page, u.row, u.reason))) for u in parsed.unread)
-        unread += tuple((label, Rejected(None, place, reason)) for label, place, reason in page.unread)
-        return Read(len(parsed.rows), rejects, unread)
+        rows, rejects, unread = 0, list[Rejected](), list[tuple[str, Rejected]]()
+        for part in compiled.parts(page.body, page.rows, page.format):
+            rows += len(part.rows)
+            rejects += [_rejected(compiled, reject, page) for reject in part.rejects]
+            unread += [(u.label, Rejected(u.vendor_id, u.place, _standing(page, u.row, u.reason))) for u in part.unread]
+            for kind, columns in compiled.columns(part.rows, page.context) if part.rows else ():
+                self._extend(kind, columns, len(columns["vendor_id"]))
+        rejects += [Rejected(None, place, reason) for place, reason in page.rejects]
+        unread += [(label, Rejected(None, place, reason)) for label, place, reason in page.unread]
+        return Read(rows, tuple(rejects), tuple(unread))
 
     def _extend(self, kind: str, columns: Columns, n: int) -> None:
         mine, before = self._columns.setdefault(kind, {}), self._waiting.get(kind, 0)

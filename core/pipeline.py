@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from core.apply import Hand, apply, check, undo
 from core.change import EVENT, Change, Desired, Held, Key, Outcome, Plan
-from core.compiled import Compiled, fingerprint
+from core.compiled import Compiled, over
 from core.connector import Connector, Target
 from core.errors import UserError, VendorError
 from core.event_wishes import Told, events
@@ -29,7 +29,7 @@ from core.facts import facts as make_facts
 from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
-from core.ledger_events import told
+from core.ledger_events import told, told_entities
 from core.ledger_memo import recall, remember
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
@@ -41,7 +41,9 @@ from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
 from core.wishes import Book, derived, fixes
 
+Mark = tuple[str, str, str, str]  # account, target, vendor id, field
 log = logging.getLogger("tundish.pipeline")
+_TOLD = pa.schema([("entity_id", pa.string()), ("event", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Understanding:
     facts: Mapping[str, ibis.Table]
     findings: pa.Table
     metrics: pa.Table
+    compiled: Compiled
 
     def open_findings(self) -> list[dict[str, Any]]:
         """The findings that stand now: neither fixed since nor muted or accepted by a person."""
@@ -102,33 +105,39 @@ def _rare_collections() -> Iterator[None]:
 
 def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, store: bool) -> Understanding:
     at = as_of or now
-    ibis.set_backend(line.lake.engine)  # literal tables and kept results live where the lake's tables do
+    ibis.set_backend(line.lake.engine)  # literal tables live where the lake's tables do
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
-    resolution: Resolution = resolve(tables, line.funnel, previous)
-    members = ibis.memtable(resolution.members)
-    known = make_facts(tables, members, line.funnel, at)
-    with _compiled(line, tables, known, now) as compiled:
-        findings = find(tables, members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
-    metrics = make_metrics(tables, members, known, line.funnel, at)
+    with _recalled(line, over(tables, line.funnel), now) as compiled:
+        resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
+        known = make_facts(tables, resolution.members, line.funnel, at, compiled)
+        known |= {"told": _told_table(line, compiled, at)}
+        findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
+        metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
+        issues = with_issues(known, _for_people(findings), compiled)
     if store:
         line.lake.append_derived("member", [resolution.members], run_id, now)
         line.lake.append_derived("link", [resolution.links], run_id, now)
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
-    return Understanding(run_id, at, tables, resolution.members, with_issues(known, _for_people(findings)), findings, metrics)
+    return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
+
+
+def _told_table(line: Line, compiled: Compiled, until: datetime) -> ibis.Table:
+    """entity_id and event of what the hub told vendors: no lake has it, because nothing of it can be read back."""
+    rows = told_entities(line.ledger, until)
+    columns = {"entity_id": [entity for entity, _, _ in rows], "event": [event for _, event, _ in rows]}
+    return compiled.give("fact.told", pa.table(columns, schema=_TOLD))
 
 
 @contextmanager
-def _compiled(line: Line, tables: Mapping[str, ibis.Table], known: Mapping[str, ibis.Table], now: datetime) -> Iterator[Compiled]:
-    """The rules' queries as earlier runs compiled them; what had to be compiled is kept for the next."""
-    named = {f"record.{k}": t for k, t in tables.items()} | {f"fact.{k}": t for k, t in known.items()}
-    key = fingerprint(named, line.funnel)
-    before = recall(line.ledger, key)
-    compiled = Compiled(line.lake.engine, named, before)
+def _recalled(line: Line, compiled: Compiled, now: datetime) -> Iterator[Compiled]:
+    """The queries as earlier runs compiled them; what had to be compiled is kept for the next."""
+    before = recall(line.ledger, compiled.key)
+    compiled.texts.update(before)
     yield compiled
-    if compiled.fresh:
-        remember(line.ledger, key, before | compiled.fresh, now)
+    if not compiled.used <= before.keys():
+        remember(line.ledger, compiled.key, compiled.texts, now)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:
@@ -157,16 +166,9 @@ def make_plan(
     rules: frozenset[str] | None = None,
 ) -> Plan:
     """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `rules` limits the findings' fixes."""
-    marks: dict[tuple[str, str, str, str], str] = {}
-    wishes: list[Desired] = []
-    members = _writable(found)
-    for account, hand in hands.items():
-        pushed = line.plans.pushed(account)
-        for wish, mark in derived(account, line.connectors[account], line.mappings[account], members, found.facts, pushed):
-            if wish.target in hand.targets:
-                wishes.append(wish)
-                marks[(wish.account, wish.target, wish.vendor_id, wish.field)] = mark
-    due, late = _events(line, found, hands, now)
+    with _recalled(line, found.compiled.also(_written(line, hands)), now) as compiled:
+        wishes, marks = _derived(line, found, hands, compiled)
+        due, late = _events(line, found, hands, now, compiled)
     wishes += due
     rows = found.open_findings()
     book = Book(line.connectors, line.mappings, _owners(found))
@@ -183,13 +185,38 @@ def make_plan(
     return plan
 
 
-def _events(line: Line, found: Understanding, hands: Mapping[str, Hand], now: datetime) -> tuple[list[Desired], list[Held]]:
+def _written(line: Line, hands: Mapping[str, Hand]) -> object:
+    """What a plan's queries depend on beside the facts: who may be written to, and what the mappings say about it."""
+    return [
+        (account, line.connectors[account].name, [(t.name, t.resource) for t in line.connectors[account].targets],
+         line.mappings[account].push, line.mappings[account].events, [(n, r.kinds) for n, r in line.mappings[account].resources.items()])
+        for account in hands
+    ]  # fmt: skip
+
+
+def _derived(line: Line, found: Understanding, hands: Mapping[str, Hand], compiled: Compiled) -> tuple[list[Desired], dict[Mark, str]]:
+    """The wishes for hub-owned fields, and md5s of their values."""
+    wishes: list[Desired] = []
+    marks: dict[Mark, str] = {}
+    members = compiled.keep("writable", lambda: _writable(found))
+    for account, hand in hands.items():
+        pushed = line.plans.pushed(account)
+        for wish, mark in derived(account, line.connectors[account], line.mappings[account], members, found.facts, pushed, compiled):
+            if wish.target in hand.targets:
+                wishes.append(wish)
+                marks[(wish.account, wish.target, wish.vendor_id, wish.field)] = mark
+    return wishes, marks
+
+
+def _events(
+    line: Line, found: Understanding, hands: Mapping[str, Hand], now: datetime, compiled: Compiled
+) -> tuple[list[Desired], list[Held]]:
     """Events no vendor was told of yet, and those that come too late."""
     wishes: list[Desired] = []
     late: list[Held] = []
     for account, hand in hands.items():
         known = partial(_told, line, account)
-        due = events(account, line.connectors[account], line.mappings[account], found.facts, known, now)
+        due = events(account, line.connectors[account], line.mappings[account], found.facts, known, now, compiled)
         wishes += [w for w in due.wishes if w.target in hand.targets]
         late += [h for h in due.held if h.target in hand.targets]
     return wishes, late
@@ -202,8 +229,7 @@ def _told(line: Line, account: str, target: Target) -> Told:
 
 def _writable(found: Understanding) -> ibis.Table:
     """The members a vendor lets us write: converted leads are history, read-only from then on."""
-    members = ibis.memtable(found.members)
-    people = found.tables["person"]
+    members, people = found.compiled.tables["given.members"], found.tables["person"]
     converted = people.filter(people.converted.fill_null(False)).select("account", "resource", "vendor_id")
     return members.anti_join(converted, ["account", "resource", "vendor_id"])
 
@@ -253,7 +279,7 @@ def read_live(wishes: Iterable[Desired], hands: Mapping[str, Hand]) -> dict[Key,
     return live
 
 
-def _note_equal(line: Line, wishes: Iterable[Desired], plan: Plan, marks: Mapping[tuple[str, str, str, str], str], now: datetime) -> None:
+def _note_equal(line: Line, wishes: Iterable[Desired], plan: Plan, marks: Mapping[Mark, str], now: datetime) -> None:
     """Remember hub-owned values that already stand at the vendor, so that the next plan need not ask again."""
     open_ = {(c.account, c.target, c.vendor_id, c.field) for c in plan.changes} | {
         (h.account, h.target, h.vendor_id, h.field) for h in plan.held

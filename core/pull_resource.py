@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from core.connector import Page, Resource
+from core.day_spans import joined, span
 from core.fingerprints import Marks, page_digest
 from core.lake import Lake
 from core.ledger import REJECTS_KEPT, Commit, Count, Cursor, Ledger, PageRow, RejectRow
@@ -117,7 +118,7 @@ class Reading:
         self.present = False
         self._left: list[str] = []
         self._notes: list[str] = []
-        self._covered = {_span(text) for text in (self._open or {}).get("covers", ())}
+        self._covered = {span(text) for text in (self._open or {}).get("covers", ())}
         self.unfinished: dict[str, None] = {}  # why, in the order of the pages
         self._blind = bool(self._open and self._open["blind"])  # rows that could not be read may be records we know
         self._seq = int(self._open["seq"]) if self._open else 0
@@ -350,7 +351,7 @@ class Reading:
 
     def _replace(self) -> str:
         """Mark records deleted that are about a day which was read whole, and were not listed. Returns why it was not done, or ""."""
-        known = self.store.of_days(self._covered)
+        known = self.store.of_days(joined(self._covered))  # each span is a look through the whole resource
         unseen = self.store.index.unlisted(known)
         waits = _sudden(unseen, len(known)) and not self.remapped
         self._gone(unseen, waits, about=known)
@@ -364,6 +365,8 @@ class Reading:
         if self._blind and len(unseen):
             return
         before = np.frombuffer(place.ledger.missed(place.account, name), np.uint64)
+        if not len(unseen) and not len(before):
+            return  # as nearly always; below, every set is sorted or hashed
         gone = np.intersect1d(unseen, before) if twice else unseen
         if len(gone):
             self._mark_gone(gone)
@@ -385,11 +388,6 @@ class Reading:
 
 def _sudden(unseen: Any, live: int) -> bool:
     return live >= VANISH_FLOOR and len(unseen) > live * VANISH_SHARE
-
-
-def _span(text: str) -> tuple[date, date]:
-    first, last = text.split("/")
-    return date.fromisoformat(first), date.fromisoformat(last)
 
 
 def _with_gap(marks: Marks, at: int) -> Marks:

@@ -6,6 +6,7 @@ One `Store` per resource and run. It appends under batch numbers it is given; it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -54,13 +55,14 @@ class Store:
         self, lake: Lake, account: str, resource: str, kinds: Iterable[str], tombstones: set[str], people: Iterable[str] = ()
     ) -> None:
         self.lake, self.account, self.resource, self.kinds = lake, account, resource, tuple(kinds)
-        self._connection = lake.connect(memory=ENGINE_MEMORY, threads=1)
+        self._borrowed = ExitStack()
+        self._connection = self._borrowed.enter_context(lake.borrowed(memory=ENGINE_MEMORY, threads=1))
         self._tombstones = pa.array(sorted(tombstones), pa.string())
         self._forgotten = pa.array(sorted(people), pa.string())  # of any resource of this account
         self.index = Index(Marks.joined([self._held(kind) for kind in self.kinds]))
 
     def close(self) -> None:
-        self._connection.close()
+        self._borrowed.close()
 
     # -- what is there ---------------------------------------------------------------------------------------------------
     def _held(self, kind: str) -> Marks:

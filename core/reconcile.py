@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import ibis
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from core.compiled import Compiled
+from core.compiled import Compiled, over
 from core.compiled import as_of as moment
+from core.model import KINDS
 from core.rules import RULES, Context, Rule
 from core.rules.rule import SIDES
-from core.tables import as_table
 from core.thresholds import enabled, scope, severity
 
 _MOMENT = pa.timestamp("us", "UTC")
@@ -67,9 +69,10 @@ def reconcile(
     field, value, policy, before?, pipeline?} or null, evidence {why, notes, …}. `compiled` keeps the rules' queries.
     """
     del members  # the facts stand on them already
-    ctx = Context(tables, facts, funnel, as_of, clock=None if compiled is None else moment())
+    c = compiled or over(tables, funnel, facts)
+    ctx = Context({kind: c.tables[f"record.{kind}"] for kind in KINDS}, facts, funnel, as_of, clock=moment())
     ids = list(RULES) if rules is None else list(rules)
-    found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx, compiled)]
+    found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx, c)]
     old = {row["finding_id"]: row for row in previous_findings.to_pylist()} if previous_findings is not None else {}
     current = [_aged(row, old.get(row["finding_id"]), as_of) for row in found]
     gone = _fixed(old, {row["finding_id"] for row in current}, ids)
@@ -77,14 +80,13 @@ def reconcile(
     return pa.Table.from_pylist(rows, schema=FINDINGS)
 
 
-def findings_of(rule: Rule, ctx: Context, compiled: Compiled | None = None) -> list[dict[str, Any]]:
+def findings_of(rule: Rule, ctx: Context, compiled: Compiled) -> list[dict[str, Any]]:
     """The findings of one rule, without their history."""
 
     def query() -> ibis.Table:
         return _scoped(rule, ctx).distinct().order_by(*_ORDER)
 
-    found = query().to_pyarrow() if compiled is None else compiled.rows(rule.id, query, _SIDES, ctx.as_of)
-    sides = found.to_pylist()
+    sides = compiled.rows(f"rule.{rule.id}", query, _SIDES, ctx.as_of).to_pylist()
     groups = groupby(sides, key=lambda s: (s["entity_kind"], s["entity_id"], s["field"], s["part"]))
     return [_finding(rule, ctx, key, list(group)) for key, group in groups]
 
@@ -173,20 +175,21 @@ def _fixed(old: Mapping[str, Mapping[str, Any]], current: set[str], rules: list[
     return [{**{name: row.get(name) for name in names}, "status": "fixed", "fix": None} for row in gone]
 
 
-def with_issues(facts: Mapping[str, ibis.Table], findings: pa.Table) -> dict[str, ibis.Table]:
+def with_issues(facts: Mapping[str, ibis.Table], findings: pa.Table, compiled: Compiled | None = None) -> dict[str, ibis.Table]:
     """The same facts; persons, companies and deals also have data_issues (open findings) and flags ("past due; stalled")."""
-    open_ = as_table(findings).filter(lambda f: f.status == "open").select("entity_kind", "entity_id", "rule")
-    flags = ibis.memtable(
-        {"rule": list(RULES), "flag": [r.flag or None for r in RULES.values()]}, schema={"rule": "string", "flag": "string"}
-    )
-    t = open_.inner_join(flags, "rule")
-    distinct = t.select("entity_kind", "entity_id", "flag").distinct()
-    named = distinct.group_by("entity_kind", "entity_id").agg(flags=distinct.flag.group_concat("; ", order_by=distinct.flag))
-    counted = t.group_by("entity_kind", "entity_id").agg(data_issues=t.count())
-    issues = counted.left_join(named, ["entity_kind", "entity_id"]).drop("entity_kind_right", "entity_id_right")
-    out = dict(facts)
-    for kind in ("person", "company", "deal"):
-        mine = issues.filter(issues.entity_kind == kind).drop("entity_kind")
-        joined = facts[kind].left_join(mine, "entity_id").drop("entity_id_right")
-        out[kind] = joined.mutate(data_issues=joined.data_issues.fill_null(0))
-    return out
+    c = compiled or over({}, None, facts)
+    flags = pa.table({"rule": list(RULES), "flag": pa.array([r.flag or None for r in RULES.values()], pa.string())})
+    now = findings.filter(pc.equal(findings["status"], "open")).select(["entity_kind", "entity_id", "rule"])
+    open_ = now.join(flags, "rule", join_type="inner")
+    rows = c.give("given.issues", open_)
+    return dict(facts) | {k: c.view(f"issues.{k}", partial(_flagged, facts[k], rows, k)) for k in ("person", "company", "deal")}
+
+
+def _flagged(facts: ibis.Table, issues: ibis.Table, kind: str) -> ibis.Table:
+    """issues: one row per open finding: entity_kind, entity_id, rule, flag."""
+    t = issues.filter(issues.entity_kind == kind)
+    distinct = t.select("entity_id", "flag").distinct()
+    named = distinct.group_by("entity_id").agg(flags=distinct.flag.group_concat("; ", order_by=distinct.flag))
+    counted = t.group_by("entity_id").agg(data_issues=t.count())
+    joined = facts.left_join(counted.left_join(named, "entity_id").drop("entity_id_right"), "entity_id").drop("entity_id_right")
+    return joined.mutate(data_issues=joined.data_issues.fill_null(0))

@@ -33,7 +33,10 @@ def people(tables: Mapping[str, ibis.Table], members: ibis.Table) -> ibis.Table:
 
 
 def deals(tables: Mapping[str, ibis.Table], members: ibis.Table, funnel: Any) -> ibis.Table:
-    """Live deal records; `result` is open, won or lost: the vendor's own flags before the mapping; `rank` is the order of belief."""
+    """Live deal records; `result` is open, won or lost, the vendor's own flags before the mapping; `rank` is the order of belief.
+
+    Closed in a stage nobody mapped, and no word whether won: `result` is "closed", which is in no number.
+    """
     t = live_records(tables, members, "deal")
     t = t.left_join(owner_emails(tables), ["account", "owner_id"]).drop("account_right", "owner_id_right")
     result = ibis.cases(
@@ -42,7 +45,7 @@ def deals(tables: Mapping[str, ibis.Table], members: ibis.Table, funnel: Any) ->
         (t.outcome.notnull(), t.outcome),
         (t.stage == "M80", "won"),
         (t.stage == "M85", "lost"),
-        (t.closed == False, "open"),  # noqa: E712
+        (t.closed.fill_null(False), "closed"),
         else_="open",
     )
     return t.mutate(result=result, rank=ranked(t, policy(funnel, "stage")[1]))

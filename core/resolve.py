@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ibis
@@ -17,6 +18,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from core.compiled import Compiled, over
 from core.evidence import comparable_id, edges
 from core.lake_schema import record_schema
 from core.thresholds import free_mail, threshold
@@ -28,6 +30,11 @@ _KEY = ("account", "resource", "vendor_id")
 MEMBERS = pa.schema([(n, pa.string()) for n in ("entity_id", "kind", *_KEY)] + [("live", pa.bool_())])
 LINKS = pa.schema([(n, pa.string()) for n in ("kind", "left_key", "right_key", "evidence", "detail")])
 
+_PREVIOUS = pa.schema([MEMBERS.field(n) for n in ("entity_id", "kind", *_KEY)])
+_ENDS = pa.schema([record_schema("association").field(n) for n in ("account", "from_kind", "from_id", "to_kind", "to_id")])
+_EDGE = pa.schema([("l", pa.int64()), ("r", pa.int64())])
+_LABEL = pa.schema([("label", pa.int64())])
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -37,62 +44,64 @@ class Resolution:
     links: pa.Table
 
 
-def resolve(tables: Mapping[str, ibis.Table], funnel: Any, previous_members: pa.Table | None = None) -> Resolution:
+def resolve(
+    tables: Mapping[str, ibis.Table], funnel: Any, previous_members: pa.Table | None = None, compiled: Compiled | None = None
+) -> Resolution:
     """The entities behind the current records. Every record of a person, company or deal belongs to exactly one.
 
     An entity keeps the id it had in `previous_members`: of several, the oldest member's; a new one is named after its
-    smallest key. When an entity falls apart, the part with its oldest member keeps the id.
+    smallest key. When an entity falls apart, the part with its oldest member keeps the id. `compiled` keeps the queries.
     """
+    there = compiled or over(tables, funnel)
     engine = ibis.duckdb.connect()
     try:
-        found = [_resolve_kind(engine, kind, tables, funnel, previous_members) for kind in ENTITY_KINDS if kind in tables]
+        here = Compiled(engine, {}, there.key)
+        here.give("resolve.associations", there.rows("resolve.associations", lambda: _associations(there), _ENDS))
+        previous = _PREVIOUS.empty_table() if previous_members is None else previous_members.select(_PREVIOUS.names).cast(_PREVIOUS)
+        here.give("resolve.previous", previous)
+        found = [_resolve_kind(there, here, kind, funnel) for kind in ENTITY_KINDS]
+        there.used |= here.used
     finally:
         engine.disconnect()
-    members = pa.concat_tables([members for members, _ in found]) if found else MEMBERS.empty_table()
-    links = pa.concat_tables([links for _, links in found]) if found else LINKS.empty_table()
-    return Resolution(members, links)
+    return Resolution(pa.concat_tables([members for members, _ in found]), pa.concat_tables([links for _, links in found]))
 
 
-def _resolve_kind(
-    engine: Any, kind: str, tables: Mapping[str, ibis.Table], funnel: Any, previous: pa.Table | None
-) -> tuple[pa.Table, pa.Table]:
-    nodes = _nodes(engine, kind, tables[kind])
-    associations = _local(
-        engine, "associations", tables.get("association"), "association", ("account", "from_kind", "from_id", "to_kind", "to_id")
-    )
-    pairs = edges(
+def _resolve_kind(there: Compiled, here: Compiled, kind: str, funnel: Any) -> tuple[pa.Table, pa.Table]:
+    name = f"resolve.{kind}"
+    record = there.tables[f"record.{kind}"].select(*_COLUMNS, *_EXTRA[kind])
+    given = there.rows(f"{name}.records", lambda: record, record.schema().to_pyarrow())
+    rows = here.give(f"{name}.records", given)
+    nodes = here.keep(f"{name}.nodes", lambda: _nodes(rows))
+    pairs = here.keep(f"{name}.edges", lambda: _edges(kind, nodes, here.tables["resolve.associations"], funnel))
+    ends = here.rows(f"{name}.ends", lambda: pairs.select("l", "r"), _EDGE)
+    members = _members(here, kind, nodes, _components(given.num_rows, ends))
+    links = here.rows(f"{name}.links", lambda: _links(kind, nodes, pairs), LINKS)
+    here.let_go(*(known for known in here.tables if known.startswith(f"{name}.")))
+    return members, links
+
+
+def _associations(there: Compiled) -> ibis.Table:
+    """The ends of live associations."""
+    table = there.tables["record.association"]
+    return table.filter(~table.deleted.fill_null(False)).select(*_ENDS.names)
+
+
+def _edges(kind: str, nodes: ibis.Table, associations: ibis.Table, funnel: Any) -> ibis.Table:
+    return edges(
         kind, nodes, associations, shared_mailbox=int(threshold(funnel, "shared_mailbox_records")),
         shared_web_id=int(threshold(funnel, "shared_web_id_records")), free_mail=free_mail(funnel),
     )  # fmt: skip
-    pairs = engine.create_table(f"edges_{kind}", pairs, temp=True, overwrite=True)
-    ends = pairs.select("l", "r").to_pyarrow()
-    size = nodes.count().execute()
-    labels = _components(size, ends)
-    members = _members(engine, kind, nodes, labels, previous)
-    return members, _links(kind, nodes, pairs)
 
 
-def _local(engine: Any, name: str, table: ibis.Table | None, kind: str, columns: tuple[str, ...]) -> ibis.Table:
-    """The needed columns of live rows, in this machine's engine."""
-    if table is None:
-        schema = record_schema(kind)
-        rows = pa.schema([schema.field(c) for c in columns]).empty_table()
-    else:
-        rows = table.filter(~table.deleted.fill_null(False)).select(*columns).to_pyarrow()
-    return engine.create_table(name, rows, temp=True, overwrite=True)
-
-
-def _nodes(engine: Any, kind: str, table: ibis.Table) -> ibis.Table:
+def _nodes(t: ibis.Table) -> ibis.Table:
     """One row per record, numbered 0… in the order of keys. `nid` is the id as compared between systems."""
-    t = ibis.memtable(table.select(*_COLUMNS, *_EXTRA[kind]).to_pyarrow())
     key = t.account.concat(":", t.resource, ":", t.vendor_id)
     t = t.mutate(
         key=key,
         nid=comparable_id(t.vendor, t.vendor_id),
         live=~t.deleted.fill_null(False) & t.merged_into.isnull(),
     )
-    t = t.mutate(i=ibis.row_number().over(order_by=t.key))
-    return engine.create_table(f"nodes_{kind}", t, temp=True, overwrite=True)
+    return t.mutate(i=ibis.row_number().over(order_by=t.key))
 
 
 def _components(size: int, ends: pa.Table) -> np.ndarray[Any, Any]:
@@ -102,29 +111,48 @@ def _components(size: int, ends: pa.Table) -> np.ndarray[Any, Any]:
     return labels
 
 
-def _members(engine: Any, kind: str, nodes: ibis.Table, labels: np.ndarray[Any, Any], previous: pa.Table | None) -> pa.Table:
+def _members(here: Compiled, kind: str, nodes: ibis.Table, labels: np.ndarray[Any, Any]) -> pa.Table:
     labelled = pa.table({"i": np.arange(len(labels), dtype=np.int64), "label": labels.astype(np.int64)})
-    labelled = engine.create_table("labels", labelled, temp=True, overwrite=True)
-    n = nodes.inner_join(labelled, "i")
-    ids = _entity_ids(engine, kind, n, previous)
-    rows = n.inner_join(ids, "label").order_by("i").select("entity_id", *_KEY, "live").to_pyarrow()
-    return rows.add_column(1, "kind", pa.array([kind] * rows.num_rows, pa.string())).cast(MEMBERS)
+    given = here.give(f"resolve.{kind}.labels", labelled)
+    n = here.view(f"resolve.{kind}.labelled", lambda: nodes.inner_join(given, "i"))
+    ids = _entity_ids(here, kind, n)
+
+    def members() -> ibis.Table:
+        return n.inner_join(ids, "label").order_by("i").select("entity_id", *_KEY, "live").mutate(kind=ibis.literal(kind))[MEMBERS.names]
+
+    return here.rows(f"resolve.{kind}.members", members, MEMBERS)
 
 
-def _entity_ids(engine: Any, kind: str, nodes: ibis.Table, previous: pa.Table | None) -> ibis.Table:
-    """(label, entity_id), every id once."""
-    first = nodes.group_by("label").agg(key=nodes.key.argmin(nodes.i))
-    kept = _kept_ids(nodes, kind, previous)
-    ids = first.left_join(kept, "label").select("label", "key", kept="entity_id")
-    ids = engine.create_table("ids", ids.mutate(entity_id=ibis.coalesce(ids.kept, _name(kind, ids.key, 0))), temp=True, overwrite=True)
+def _entity_ids(here: Compiled, kind: str, nodes: ibis.Table) -> ibis.Table:
+    """(label, key, kept, entity_id), every entity id once."""
+    name = f"resolve.{kind}.ids"
+    ids = here.keep(name, lambda: _first_ids(kind, nodes, here.tables["resolve.previous"]))
     for attempt in range(1, 100):
-        taken = ids.group_by("entity_id").agg(n=ids.count()).filter(lambda t: t.n > 1).select("entity_id")
-        clash = ids.kept.isnull() & ids.entity_id.isin(taken.entity_id)
-        if not ids.filter(clash).count().execute():
+        if not here.rows(f"{name}.clashing", partial(_clashing, ids), _LABEL).num_rows:
             break
-        renamed = ids.mutate(entity_id=ibis.ifelse(clash, _name(kind, ids.key, attempt), ids.entity_id))
-        ids = engine.create_table(f"ids_{attempt}", renamed, temp=True, overwrite=True)
-    return ids.select("label", "entity_id")
+        ids = here.keep(f"{name}.{attempt}", partial(_renamed, ids, kind, attempt))
+        here.tables[name] = here.tables.pop(f"{name}.{attempt}")  # what stands on it is one query, whatever the attempts
+    return ids
+
+
+def _first_ids(kind: str, nodes: ibis.Table, previous: ibis.Table) -> ibis.Table:
+    first = nodes.group_by("label").agg(key=nodes.key.argmin(nodes.i))
+    ids = first.left_join(_kept_ids(nodes, kind, previous), "label").select("label", "key", kept="entity_id")
+    return ids.mutate(entity_id=ibis.coalesce(ids.kept, _name(kind, ids.key, 0)))
+
+
+def _clash(ids: ibis.Table) -> ibis.Value:
+    """Is it a new id that somebody else has, too?"""
+    taken = ids.group_by("entity_id").agg(n=ids.count()).filter(lambda t: t.n > 1).select("entity_id")
+    return ids.kept.isnull() & ids.entity_id.isin(taken.entity_id)
+
+
+def _clashing(ids: ibis.Table) -> ibis.Table:
+    return ids.filter(_clash(ids)).select("label")
+
+
+def _renamed(ids: ibis.Table, kind: str, attempt: int) -> ibis.Table:
+    return ids.mutate(entity_id=ibis.ifelse(_clash(ids), _name(kind, ids.key, attempt), ids.entity_id))
 
 
 def _name(kind: str, key: ibis.Value, attempt: int) -> ibis.Value:
@@ -132,12 +160,9 @@ def _name(kind: str, key: ibis.Value, attempt: int) -> ibis.Value:
     return ibis.literal(ENTITY_KINDS[kind]).concat(text.hexdigest("md5").left(16))
 
 
-def _kept_ids(nodes: ibis.Table, kind: str, previous: pa.Table | None) -> ibis.Table:
+def _kept_ids(nodes: ibis.Table, kind: str, previous: ibis.Table) -> ibis.Table:
     """(label, entity_id) for components that keep an id: by their oldest member, and each id for its oldest claimant."""
-    if previous is None or previous.num_rows == 0:
-        return ibis.memtable(pa.schema([("label", pa.int64()), ("entity_id", pa.string())]).empty_table())
-    old = ibis.memtable(previous.select(["entity_id", "kind", *_KEY]))
-    claims = nodes.inner_join(old.filter(old.kind == kind), list(_KEY)).select("label", "i", "created_at", "entity_id")
+    claims = nodes.inner_join(previous.filter(previous.kind == kind), list(_KEY)).select("label", "i", "created_at", "entity_id")
     claims = _oldest(claims, "label")
     return _oldest(claims, "entity_id").select("label", "entity_id")
 
@@ -148,8 +173,8 @@ def _oldest(claims: ibis.Table, by: str) -> ibis.Table:
     return ranked.filter(ranked.place == 0).drop("place")
 
 
-def _links(kind: str, nodes: ibis.Table, pairs: ibis.Table) -> pa.Table:
+def _links(kind: str, nodes: ibis.Table, pairs: ibis.Table) -> ibis.Table:
     left = nodes.select(l="i", left_key="key")
     right = nodes.select(r="i", right_key="key")
     rows = pairs.inner_join(left, "l").inner_join(right, "r").mutate(kind=ibis.literal(kind))
-    return rows.select(*LINKS.names).distinct().order_by("left_key", "right_key", "evidence").to_pyarrow().cast(LINKS)
+    return rows.select(*LINKS.names).distinct().order_by("left_key", "right_key", "evidence")

@@ -10,19 +10,22 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
 from core.change import ANY, Desired, Held, canonical
-from core.connector import Connector
+from core.compiled import Compiled
+from core.connector import Connector, Target
 from core.errors import UserError
 from core.mapping import Mapping as VendorMapping
 from core.mapping import Push
 
 _SOURCES = {"owner": "owner_id"}  # a fix names our field; a push names what it is written from
 _DAY, _NOON = re.compile(r"\d{4}-\d\d-\d\d"), "T12:00:00Z"  # a day as an instant: at noon it is the same day in every time zone but two
+_WISH = pa.schema([(n, pa.string()) for n in ("vendor_id", "entity_id", "field", "value", "value_hash")])
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
 
 
@@ -32,47 +35,54 @@ def md5(text: str) -> str:  # type: ignore[empty-body]
 
 
 def derived(
-    account: str, connector: Connector, mapping: VendorMapping, members: ibis.Table, facts: Mapping[str, ibis.Table], pushed: pa.Table
+    account: str,
+    connector: Connector,
+    mapping: VendorMapping,
+    members: ibis.Table,
+    facts: Mapping[str, ibis.Table],
+    pushed: pa.Table,
+    compiled: Compiled,
 ) -> Iterator[tuple[Desired, str]]:
     """(wish, md5 of its value) for every hub-owned field whose value is not the one last pushed.
 
     members: resolved records (entity_id, kind, account, resource, vendor_id, live).
     pushed: columns vendor_id, target, field, value_hash of this account.
     """
-    done = ibis.memtable(pushed)
+    done = compiled.give(f"pushed.{account}", pushed)
     for target in connector.targets:
         pushes = [p for p in mapping.pushes(target.name) if p.owned]
         if not pushes:
             continue
-        mine = members.filter(members.account == account, members.resource == target.resource, members.live)
+        by_name = {push.field: push for push in pushes}
         for kind in _kinds(mapping, target.resource):
-            yield from _of_kind(account, target.name, mine.filter(mine.kind == kind), facts[kind], pushes, done)
+            query = partial(_fresh, members, facts[kind], done, account, target, kind, pushes)
+            for row in compiled.rows(f"wish.{account}.{target.name}.{kind}", query, _WISH).to_pylist():
+                yield _derived(account, target.name, by_name[row["field"]], row), row["value_hash"]
 
 
 def _kinds(mapping: VendorMapping, resource: str) -> list[str]:
     return [k for k in mapping.resource(resource).kinds if k in ("person", "company", "deal")]
 
 
-def _of_kind(
-    account: str, target: str, members: ibis.Table, facts: ibis.Table, pushes: Sequence[Push], done: ibis.Table
-) -> Iterator[tuple[Desired, str]]:
-    rows = members.select("vendor_id", "entity_id").inner_join(facts, "entity_id")
+def _fresh(
+    members: ibis.Table, facts: ibis.Table, done: ibis.Table, account: str, target: Target, kind: str, pushes: Sequence[Push]
+) -> ibis.Table:
+    """Values that are not the ones last pushed; columns: _WISH."""
+    mine = members.filter(members.account == account, members.resource == target.resource, members.live, members.kind == kind)
+    rows = mine.select("vendor_id", "entity_id").inner_join(facts, "entity_id")
     parts = [_column(rows, push, account) for push in pushes]
     wanted = ibis.union(*parts) if len(parts) > 1 else parts[0]
     wanted = wanted.mutate(value_hash=md5(wanted.value.fill_null("")))
-    known = done.filter(done.target == target).select("vendor_id", "field", known="value_hash")
+    known = done.filter(done.target == target.name).select("vendor_id", "field", known="value_hash")
     joined = wanted.left_join(known, ["vendor_id", "field"])
     fresh = joined.filter(joined.known.isnull() & joined.value.notnull() | (joined.known != joined.value_hash))
-    by_name = {push.field: push for push in pushes}
-    result = ibis.get_backend(fresh).to_pyarrow(fresh.select("vendor_id", "entity_id", "field", "value", "value_hash"))
-    for row in result.to_pylist():
-        push = by_name[row["field"]]
-        value = canonical(_translated(push, row["value"]), push.type)
-        why = f"{push.source} of {row['entity_id']}"
-        yield (
-            Desired(account, target, row["vendor_id"], row["field"], push.type, value, why, push.policy, "", row["entity_id"]),
-            row["value_hash"],
-        )
+    return fresh.select(*_WISH.names)
+
+
+def _derived(account: str, target: str, push: Push, row: Mapping[str, Any]) -> Desired:
+    value = canonical(_translated(push, row["value"]), push.type)
+    why = f"{push.source} of {row['entity_id']}"
+    return Desired(account, target, row["vendor_id"], row["field"], push.type, value, why, push.policy, "", row["entity_id"])
 
 
 def _column(rows: ibis.Table, push: Push, account: str) -> ibis.Table:

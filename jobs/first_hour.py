@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -22,6 +22,7 @@ _WORDS = (
     ("M60", ("propos", "quote", "demo", "present", "trial")),
     ("M50", ("qualif", "discover", "need", "prospect", "appoint", "contact", "new")),
 )
+SCHEMA_LINE = "# yaml-language-server: $schema=mappings/schema/config.schema.json\n"
 
 
 @dataclass(frozen=True)
@@ -44,29 +45,30 @@ def guess(stage: LiveStage) -> str:
     return "M70" if p >= 0.8 else "M60" if p >= 0.5 else "M50"
 
 
-def live_mappings(answers: Answers, connectors: Mapping[str, Connector], folder: Path) -> dict[str, Live]:
-    """The live fields and stages of every account whose credentials already work; others are left to the shipped mapping."""
+def live_mappings(answers: Answers, connectors: Mapping[str, Connector], folder: Path) -> tuple[dict[str, Live], dict[str, str]]:
+    """(the live fields and stages of every account that can be looked at, why the others cannot); those get the shipped mapping."""
     import tempfile
 
     from jobs.wiring import Hub
 
     found: dict[str, Live] = {}
+    unseen: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temp:
         path = Path(temp) / "config.yaml"
         path.write_text(config_text(answers, absolute=folder.resolve()))
         try:
             hub = Hub(load_setup(path, connectors))
-        except TundishError:
-            return found
+        except TundishError as problem:
+            return found, dict.fromkeys(answers.settings, str(problem))
         for name in answers.settings:
             try:
                 with hub.account(name) as opened:
                     if opened.connector.discover:
                         found[name] = opened.connector.discover(opened.session)
-            except TundishError:
-                continue
+            except TundishError as problem:
+                unseen[name] = str(problem)
         hub.close()
-    return found
+    return found, unseen
 
 
 def config_text(answers: Answers, absolute: Path | None = None) -> str:
@@ -91,11 +93,27 @@ def config_text(answers: Answers, absolute: Path | None = None) -> str:
     out = StringIO()
     yaml = YAML()
     yaml.dump(data, out)
-    return "# Written by `tundish init`. Every setting is explained in config.example.yaml.\n" + out.getvalue()
+    return SCHEMA_LINE + "# Written by `tundish init`. Every setting is explained in config.example.yaml.\n" + out.getvalue()
 
 
 def _absolute(value: str, folder: Path) -> str:
     return f"file:{folder / value.removeprefix('file:')}" if value.startswith("file:") else value
+
+
+def places(vendors: Iterable[str], folder: Path) -> list[Path]:
+    """What `init` writes for these vendors, in order: the config, a mapping each, and the schemas editors read."""
+    mappings = [folder / "mappings" / f"{name}.yaml" for name in vendors]
+    return [folder / "config.yaml", *mappings, *(folder / "mappings" / "schema" / name for name in sorted(_schemas()))]
+
+
+def in_the_way(vendors: Iterable[str], folder: Path) -> list[Path]:
+    """Those of the places where something else lies already."""
+    schemas = _schemas()
+    return [p for p in places(vendors, folder) if p.exists() and schemas.get(p.name) != p.read_text(encoding="utf-8")]
+
+
+def _schemas() -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in (SHIPPED / "schema").glob("*.json")}
 
 
 def write_files(
@@ -103,14 +121,14 @@ def write_files(
 ) -> list[Path]:
     """Write what is not in `keep`; returns the files written."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mappings").mkdir(exist_ok=True)
-    texts = {folder / "config.yaml": config_text(answers)}
+    (folder / "mappings" / "schema").mkdir(parents=True, exist_ok=True)
+    texts = {"config.yaml": config_text(answers)} | _schemas()
     for name in answers.settings:
-        texts[folder / "mappings" / f"{name}.yaml"] = mapping_text((SHIPPED / f"{name}.yaml").read_text(), live.get(name))
-    written = [path for path in texts if path not in keep]
+        texts[f"{name}.yaml"] = mapping_text((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"), live.get(name))
+    written = [path for path in places(answers.settings, folder) if path not in keep]
     for path in written:
         part = path.with_suffix(".part")
-        part.write_text(texts[path], encoding="utf-8")
+        part.write_text(texts[path.name], encoding="utf-8")
         part.replace(path)
     return written
 
@@ -122,16 +140,20 @@ def mapping_text(shipped: str, live: Live | None) -> str:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 200
+    yaml.indent(mapping=2, sequence=4, offset=2)  # as the shipped mappings are written
     data: Any = yaml.load(shipped)
     table = data.get("stages", {}).get("deals")
     if table is None:
         return shipped
+    before = len(table)
     for stage in live.stages:
         key = f"{stage.pipeline_id}/{stage.stage_id}" if stage.pipeline_id else stage.stage_id
         if stage.record_kind != "deal" or key in table or stage.stage_id in table:
             continue
         table[key] = guess(stage)
         table.yaml_add_eol_comment(f"guessed from '{stage.label}' in '{stage.pipeline_label}': confirm", key)
+    if len(table) == before:
+        return shipped
     out = StringIO()
     yaml.dump(data, out)
     return out.getvalue()

@@ -6,9 +6,9 @@ import importlib
 import json
 import pkgutil
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Any
 import connectors.sandbox
 from connectors.sandbox.kit import Clock, Emulator, Fault, serve
 from connectors.sandbox.world import build
+
+EXPIRING = "refresh token"  # the way to sign in whose tokens expire, at emulators that also know one whose token never does
 
 
 @dataclass(frozen=True)
@@ -51,23 +53,30 @@ def playground(
     world = build(size, seed, now=at.isoformat().replace("+00:00", "Z"))
     clock = Clock(now.timestamp() if now else None)
     emulators = {name: cls(world.seeds[name], clock=clock) for name, cls in emulator_classes().items() if name in world.seeds}
-    for emulator in emulators.values():
-        emulator.faults.extend(faults)
+    for name, emulator in emulators.items():
+        emulator.faults.extend(replace(f) for f in faults if f.vendor in ("", name))
     with serve(list(emulators.values()), ports=ports) as urls:
         home.mkdir(parents=True, exist_ok=True)
         (home / "truth.json").write_text(json.dumps(world.truth, indent=1))
-        yield Playground(urls, emulators, world.truth, at, write_config(home, urls))
+        yield Playground(
+            urls,
+            emulators,
+            world.truth,
+            at,
+            write_config(home, urls, {n for n, e in emulators.items() if any(f.kind == "expire" for f in e.faults)}),
+        )
 
 
-def write_config(home: Path, urls: Mapping[str, str]) -> Path:
-    """A config for the served emulators, with the sandbox's keys in files beside it."""
+def write_config(home: Path, urls: Mapping[str, str], expiring: Set[str] = frozenset()) -> Path:
+    """A config for the served emulators, with the sandbox's keys in files beside it. `expiring`: vendors whose token is to expire."""
     secrets = home / "secrets"
     secrets.mkdir(parents=True, exist_ok=True)
     lines = ["organisation: {name: Lumen & Loom (sandbox), timezone: Europe/Berlin, currency: EUR}", "accounts:"]
     for name, url in urls.items():
         lines += [f"  {name}:", f"    vendor: {name}", "    settings:"]
         emulator = emulator_classes()[name]
-        for key, value in emulator.secrets(url).items():
+        keys = emulator.ways.get(EXPIRING, emulator.secrets(url)) if name in expiring else emulator.secrets(url)
+        for key, value in keys.items():
             (secrets / f"{name}.{key}").write_text(value)
             lines.append(f"      {key}: file:secrets/{name}.{key}")
         lines += [f"      {key}: {json.dumps(value)}" for key, value in emulator.settings(url).items()]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from core.pipeline import Understanding
+from core.quality import quality
 from jobs.wiring import Hub
 
 _JSON_COLUMNS = ("records", "values", "fix", "evidence", "systems")
@@ -25,8 +27,8 @@ def _loads(value: Any) -> Any:
     return json.loads(value)
 
 
-def report_data(hub: Hub, found: Understanding) -> dict[str, Any]:
-    """Everything the renderers need; see `jobs.report.render`."""
+def report_data(hub: Hub, found: Understanding, as_of: datetime | None = None) -> dict[str, Any]:
+    """Everything the renderers need; see `jobs.report.render`. `as_of`: of what the lake held then, else now."""
     syncs = hub.ledger.runs(1, "sync")
     counts = hub.ledger.counts(syncs[0].id) if syncs else []
     rejects = hub.ledger.rejects(syncs[0].id) if syncs else []
@@ -40,6 +42,7 @@ def report_data(hub: Hub, found: Understanding) -> dict[str, Any]:
         "findings": [opened(r) for r in found.open_findings()],
         "truth": None,
         "metrics": found.metrics.to_pylist(),
+        "quality": quality(hub.lake, as_of),
         "plan": hub.line.plans.load().to_json() if plans else None,
         "apply": None,
         "undo": None,

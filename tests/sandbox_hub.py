@@ -86,27 +86,36 @@ def standing(home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str]
         yield Standing(emulators, truth, config, hub, clock)
 
 
-def rows_of(hub: Hub, columns: str, kinds: Iterable[str], where: str = "true", views: str = "{}") -> list[dict[str, Any]]:
-    """These columns, and `kind`, of all records of the kinds, in one query: Ibis would compile one for each."""
-    parts = (f"SELECT '{kind}' AS kind, {columns} FROM {views.format(kind)} WHERE {where}" for kind in kinds)
-    found: list[dict[str, Any]] = hub.lake.sql(" UNION ALL ".join(parts)).to_pylist()
+def held(hub: Hub) -> tuple[dict[RecordKey, tuple[int, bool]], int]:
+    """What the lake holds now: of each record its content hash and whether it is deleted; and the rows of all versions."""
+    latest = "arg_max(content_hash, version) AS hash, arg_max(deleted, version) AS deleted, count(*) AS versions"
+    rows = rows_of(hub, f"account, resource, vendor_id, {latest}", KINDS, "GROUP BY ALL")
+    found = {(r["kind"], r["account"], r["resource"], r["vendor_id"]): (r["hash"], r["deleted"]) for r in rows}
+    return found, sum(r["versions"] for r in rows)
+
+
+def rows_of(hub: Hub, columns: str, kinds: Iterable[str], then: str) -> list[dict[str, Any]]:
+    """These columns, and `kind`, of all versions of records of the kinds, in one query: Ibis would compile one for each."""
+    with hub.lake.borrowed() as connection:
+        tables = {kind: table for kind in kinds if (table := hub.lake.relation(connection, kind)) is not None}
+        parts = [f"SELECT '{kind}' AS kind, {columns} FROM {table} {then}" for kind, table in tables.items()]
+        found: list[dict[str, Any]] = connection.execute(" UNION ALL ".join(parts)).to_arrow_table().to_pylist() if parts else []
     return found
 
 
 def contents(hub: Hub) -> dict[RecordKey, tuple[int, bool]]:
-    """What the lake holds now: of each record its content hash and whether it is deleted."""
-    rows = rows_of(hub, "account, resource, vendor_id, content_hash, deleted", KINDS)
-    return {(r["kind"], r["account"], r["resource"], r["vendor_id"]): (r["content_hash"], r["deleted"]) for r in rows}
+    return held(hub)[0]
 
 
 def versions(hub: Hub) -> int:
     """Rows of all pulled kinds, every version counted."""
-    return sum(row["n"] for row in rows_of(hub, "count(*) AS n", KINDS, views="{}_versions"))
+    return held(hub)[1]
 
 
 def live_records(hub: Hub, kinds: Sequence[str] = ("person", "company", "deal")) -> set[tuple[str, str, str]]:
     """(account, resource, vendor id) of records that are neither deleted nor merged away."""
-    rows = rows_of(hub, "account, resource, vendor_id", kinds, "NOT deleted AND merged_into IS NULL")
+    alive = "GROUP BY ALL HAVING arg_max(NOT deleted AND merged_into IS NULL, version)"
+    rows = rows_of(hub, "account, resource, vendor_id", kinds, alive)
     return {(r["account"], r["resource"], r["vendor_id"]) for r in rows}
 
 

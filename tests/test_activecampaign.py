@@ -11,7 +11,7 @@ from activecampaign_account import START, account, complete, contact, day, deal,
 
 from connectors.activecampaign import CONNECTOR
 from connectors.activecampaign_session import fault
-from connectors.sandbox.kit import Fault
+from connectors.sandbox.kit import Fault, Reply, Request
 from core.connector import Ask
 from core.errors import CredentialsError, UserError, VendorError
 from core.mapping import compile_mapping
@@ -44,6 +44,14 @@ def test_what_the_keys_user_may_not_see_is_no_wrong_key() -> None:
 
 def test_five_requests_a_second_are_never_exceeded() -> None:
     with account(world([contact(i) for i in range(1, 2_501)])) as ac:
+        said = ac.emulator.decorate
+
+        def silent(request: Request, reply: Reply) -> Reply:  # the headers that tell the limit are a second guard
+            reply = said(request, reply)
+            reply.headers = {k: v for k, v in reply.headers.items() if not k.lower().startswith("ratelimit")}
+            return reply
+
+        ac.emulator.decorate = silent  # type: ignore[method-assign]
         assert len(ids(ac.read("contacts"))) == 2_500
         assert {status for *_, status in ac.emulator.log} == {200}
         assert ac.clock.now() - START == pytest.approx(5, abs=1.5)  # 25 pages
@@ -110,7 +118,7 @@ def test_a_throttled_import_waits_a_minute() -> None:
 
 # -- contacts -----------------------------------------------------------------------------------------------------------
 def test_contacts_are_walked_by_id_to_the_end() -> None:
-    with account(world([contact(i) for i in range(1, 251)])) as ac:
+    with account(world([contact(i) for i in range(1, 500, 2)])) as ac:  # with gaps: an id is no place
         pages = ac.read("contacts")
         assert len(ids(pages)) == len(set(ids(pages))) == 250
         assert complete(pages)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from core.ledger_memo import KEPT, recall, remember
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 SCHEMA = pa.schema([("id", pa.int64()), ("at", pa.timestamp("us", "UTC"))])
+
+SCHEMA_ID = pa.schema([("id", pa.int64())])
 
 
 def engine_with(ids: list[int], name: str) -> tuple[Any, ibis.Table]:
@@ -27,24 +31,65 @@ def older(table: ibis.Table) -> ibis.Table:
 
 def test_a_text_compiled_in_one_run_answers_in_the_next_over_other_tables_and_at_another_instant() -> None:
     engine, table = engine_with([1], "first_run")
-    before = Compiled(engine, {"fact.deal": table})
+    before = Compiled(engine, {"fact.deal": table}, "other run")
     before.rows("R", lambda: older(table), SCHEMA, NOW)
 
     engine, other = engine_with([2, 3], "second_run")
-    after = Compiled(engine, {"fact.deal": other}, before.fresh)
+    after = Compiled(engine, {"fact.deal": other}, "other run")
     rows = after.rows("R", lambda: 1 / 0, SCHEMA, NOW + timedelta(days=10))  # type: ignore[arg-type,return-value]
 
-    assert "first_run" not in before.fresh["R"]
+    assert "first_run" not in before.texts["R"]
     assert rows.to_pylist() == [{"id": i, "at": NOW + timedelta(days=9)} for i in (2, 3)]
 
 
 def test_what_stands_on_a_table_nobody_named_is_answered_but_not_kept() -> None:
     engine, table = engine_with([1], "known")
-    compiled = Compiled(engine, {"fact.deal": table})
+    compiled = Compiled(engine, {"fact.deal": table}, "unnamed")
     unnamed = ibis.memtable({"id": [7]}, schema={"id": "int64"})
     rows = compiled.rows("R", lambda: table.union(unnamed).select("id", at=as_of()).order_by("id"), SCHEMA, NOW)
     assert rows["id"].to_pylist() == [1, 7]
-    assert compiled.fresh == {}
+    kept = compiled.keep("K", lambda: table.union(unnamed).select("id", at=as_of()), NOW + timedelta(days=1))
+    assert kept.at.to_pyarrow().to_pylist() == [NOW + timedelta(days=1)] * 2
+    assert compiled.texts == {}
+
+
+def test_what_is_kept_and_what_is_viewed_stand_in_for_their_queries() -> None:
+    for ids, name in (([1, 2], "first_kept"), ([3], "second_kept")):
+        engine, table = engine_with(ids, name)
+        compiled = Compiled(engine, {"fact.deal": table}, "kept and viewed")
+        kept = compiled.keep("kept", lambda t=table: t.mutate(at=as_of(), twice=t.id * 2), NOW)
+        viewed = compiled.view("viewed", lambda k=kept: k.filter(k.twice > 2))
+        compiled.rows("R", lambda v=viewed: v.select("id", "at"), SCHEMA, NOW + timedelta(days=1))
+        assert (kept.schema()["twice"].is_int64(), viewed.id.to_pyarrow().to_pylist()) == (True, [i for i in ids if i > 1])
+        assert kept.at.to_pyarrow().to_pylist() == [NOW] * len(ids)
+
+
+def test_a_view_holds_the_tables_it_reads_and_what_nobody_holds_is_dropped() -> None:
+    engine, table = engine_with([1], "held")
+    compiled = Compiled(engine, {"fact.deal": table}, "held")
+    viewed = compiled.view("viewed", partial(_same, compiled.keep("kept", partial(_same, table))))
+    compiled.give("given", pa.table({"x": [1]}))
+    del compiled
+    gc.collect()
+    Compiled(engine, {}, "sweeps")
+    assert viewed.id.to_pyarrow().to_pylist() == [1]
+    assert [name.rpartition("_")[0] for name in engine.list_tables() if name != "held"] == ["kept", "viewed"]
+    del viewed
+    gc.collect()
+    Compiled(engine, {}, "sweeps")
+    assert engine.list_tables() == ["held"]
+
+
+def _same(table: ibis.Table) -> ibis.Table:
+    return table.select("id")
+
+
+def test_another_part_has_texts_of_its_own_over_the_same_tables() -> None:
+    engine, table = engine_with([1], "shared")
+    compiled = Compiled(engine, {"fact.deal": table}, "parts")
+    one, other = compiled.also({"event": "a"}), compiled.also({"event": "b"})
+    assert one.rows("R", lambda: table.select("id"), SCHEMA_ID).to_pylist() == [{"id": 1}]
+    assert other.rows("R", lambda: table.select(id=table.id + 1), SCHEMA_ID).to_pylist() == [{"id": 2}]
 
 
 def test_another_funnel_or_another_shape_is_another_fingerprint() -> None:

@@ -11,6 +11,7 @@ from described_vendors import ANALYTICS, HUBSPOT
 from unified_rows import NOW, row, tables
 
 from core.change import Plan
+from core.compiled import over
 from core.connector import Target
 from core.errors import UserError
 from core.event_wishes import Told, Wished, event_id, events
@@ -44,9 +45,11 @@ def reached(vendor_id: str, code: str, at: str, kind: str = "person", account: s
 
 def wished(text: str = EVENTS, told: Told | None = None, now: datetime = NOW, funnel: Any = None, **given: list[dict[str, Any]]) -> Wished:
     known = tables(**given)
-    members = resolve(known, funnel or {}).members
+    compiled = over(known, funnel or {})
+    members = resolve(known, funnel or {}, compiled=compiled).members
+    found = facts(known, members, funnel or {}, now, compiled)
     mapping = compile_mapping(text, ANALYTICS, name="m.yaml")
-    return events("ga4", ANALYTICS, mapping, facts(known, members, funnel or {}, now), lambda target: told or Told(), now)
+    return events("ga4", ANALYTICS, mapping, found, lambda target: told or Told(), now, compiled.also(mapping.events))
 
 
 def said(found: Wished) -> list[dict[str, Any]]:
@@ -245,4 +248,4 @@ def test_a_vendor_without_events_is_asked_nothing() -> None:
         raise AssertionError("asked the ledger")
 
     mapping = compile_mapping("vendor: hubspot", HUBSPOT)
-    assert events("hubspot", HUBSPOT, mapping, {}, never, NOW) == Wished()
+    assert events("hubspot", HUBSPOT, mapping, {}, never, NOW, over({}, {})) == Wished()

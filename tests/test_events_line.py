@@ -130,6 +130,8 @@ def test_what_happened_is_told_once_and_the_next_plan_has_only_news(place: Place
         assert hub.plan().changes == ()
         hub.place.toy.people[2] |= {"stage": "M30", "at": "2026-06-30T08:00:00Z"}
         assert [c.vendor_id for c in hub.plan().changes] == ["33.3"]
+        told = understand(hub.line, "again", hub.now).facts["told"].to_pyarrow().to_pylist()
+        assert {(row["event"], row["entity_id"]) for row in told} == {("qualify_lead", c.entity_id) for c in plan.changes}  # rule E-01 asks
         assert hub.undo() == ["kept", "kept"]
         assert [c.vendor_id for c in hub.plan().changes] == ["33.3"]
         assert hub.heard() == ["11.1", "22.2"]

@@ -18,6 +18,7 @@ from connectors import ga4_read
 from connectors.ga4 import CONNECTOR
 from connectors.ga4_days import Lookback, Span, span, windows
 from connectors.ga4_read import Report, read_report
+from connectors.ga4_rows import decoded
 from connectors.sandbox import ga4_auth
 from connectors.sandbox.kit import Fault
 from connectors.sandbox.world import NOW as WORLD_NOW
@@ -172,10 +173,22 @@ def test_other_in_place_of_a_date_counts_for_the_windows_last_day() -> None:
         "dimensionValues": [{"value": "(other)"}, {"value": "ads"}, {"value": "(other)"}],
         "metricValues": [{"value": "3"}, {"value": "2"}],
     }
-    found = ga4_read._named(row, TRAFFIC, LAST)
+    reply = decoded(json.dumps({"rows": [row]}).encode(), 3, 2)
+    [found] = ga4_read._named(reply["rows"], TRAFFIC, LAST)
     assert (found["day"], json.loads(found["dimensions"])) == (
         "2026-06-29", {"date": "(other)", "sessionSource": "ads", "sessionMedium": "(other)"},
     )  # fmt: skip
+
+
+def test_what_a_reply_leaves_out_is_empty_and_what_is_no_report_is_said() -> None:
+    body = b'{"rows": [{"dimensionValues": [{"value": "20260629"}, {}], "metricValues": [{"value": "3"}]}], "rowCount": 1, "kind": "x"}'
+    reply = decoded(body, 2, 1)
+    assert [tuple(row.values()) for row in reply["rows"]] == [("20260629", "", "3")]
+    assert (reply["rowCount"], decoded(b"{}", 2, 1)) == (1, {})
+    with pytest.raises(json.JSONDecodeError):
+        decoded(b"<html>", 2, 1)
+    with pytest.raises(VendorError, match="no report"):
+        decoded(b'{"rows": 3}', 2, 1)
 
 
 # -- fields ----------------------------------------------------------------------------------------------------------------------

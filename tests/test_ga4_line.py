@@ -74,6 +74,28 @@ def test_nothing_is_restated_after_one_read(stand: Stand) -> None:
     assert (said.code, said.out.strip()) == (0, "no count was changed after it was first read")
 
 
+def test_a_report_built_on_sampled_days_says_so(stand: Stand) -> None:
+    sandbox = stand(vendors=["ga4"])
+    assert run_sync(sandbox.hub, quiet=True).status == "done"
+
+    def marks() -> set[tuple[str, str]]:
+        said = json.loads(tundish("--config", sandbox.config, "report", "quality", "--json").out)["quality"]
+        assert all(0 < m["values"] <= m["of"] and m["first_day"] <= m["last_day"] for m in said)
+        return {(m["report"], m["mark"]) for m in said}
+
+    assert marks() == set()
+    emulator: Any = sandbox.emulators["ga4"]
+    emulator.knob("sampling", 0.25)
+    assert run_sync(sandbox.hub, quiet=True).status == "done"
+    assert ("traffic", "sampled") in marks()
+    emulator.knob("threshold", 2)
+    assert run_sync(sandbox.hub, quiet=True).status == "done"
+    assert "thresholded" in {mark for _, mark in marks()}
+    shown = tundish("--config", sandbox.config, "report").out
+    assert "estimated from a sample (250000 of 1000000)" in shown
+    assert "rows of few users are withheld" in shown
+
+
 def test_a_week_of_nights_ends_with_what_one_read_at_its_end_would_bring(stand: Stand) -> None:
     sandbox = stand(vendors=["ga4"])
     for _ in range(7):

@@ -280,6 +280,20 @@ def test_stage_history_is_read_of_all_records_first_and_then_of_the_changed_ones
     assert row["properties"]["pipeline"] == "default"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "stage", "was", "became"),
+    [
+        ("lead_stages", "leads", "hs_pipeline_stage", "new-stage-id", "qualified-stage-id"),
+        ("company_stages", "companies", "lifecyclestage", "lead", "customer"),
+    ],
+)
+def test_leads_and_companies_tell_where_they_have_been_too(name: str, kind: str, stage: str, was: str, became: str) -> None:
+    with account(objects={kind: [thing(1, **{stage: was})]}) as hub:
+        hub.emulator.edits["update"](kind, "1", {stage: became}, at=LATER)
+        [row] = rows(hub.read(name, ("id", f"propertiesWithHistory.{stage}.value")))
+    assert [e["value"] for e in row["propertiesWithHistory"][stage]] == [became, was]
+
+
 def test_archived_owners_follow_the_active_ones() -> None:
     owners = [{"id": str(i), "email": f"o{i}@x.test", "userId": i, "archived": i > 120} for i in range(1, 131)]
     with account(owners=owners) as hub:

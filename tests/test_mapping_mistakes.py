@@ -60,6 +60,7 @@ def test_ten_mistakes_give_ten_lines_with_places_and_suggestions() -> None:
         ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {email: 3}}}", "m.yaml:2:54: expected a path"),
         ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {email: {read: email}}}}", "m.yaml:2:54: either `path` or `const`"),
         ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {email: ^.x}}}", "m.yaml:2:54: ^ leads out of a list item"),
+        ("vendor: hubspot\nresources: {contacts: {kind: person, feilds: {}}}", "m.yaml:2:38: unknown key 'feilds'; did you mean 'fields'?"),
         ("vendor: hubspot\nresources: {contacts: {kind: person, each: h}}", "m.yaml:2:38: records made from a list need an `id`"),
         ("vendor: hubspot\nresources: {contacts: {kind: person, fields: {vendor_id: id}}}", "m.yaml:2:47: 'vendor_id' is not mapped"),
         (

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import ibis
 import pytest
+from scipy.stats import CensoredData, ecdf
 from unified_rows import NOW, moment, row, tables
 
 from core.errors import UserError
 from core.facts import facts
 from core.measure import measure, rows
-from core.measure.metric import survival, wilson
+from core.measure.metric import Survival, survival, wilson
 from core.measure.pipeline import quarter, velocity
 from core.resolve import resolve
 
@@ -133,6 +135,22 @@ def test_r1_kaplan_meier_of_the_textbook():
     still = [1 - (curve.reached_by(t) or 0) for t in (6, 7, 10, 13, 16, 22, 23)]
     assert still == pytest.approx([0.8571, 0.8067, 0.7529, 0.6902, 0.6275, 0.5378, 0.4482], abs=5e-5)
     assert (curve.quantile(0.5), curve.quantile(0.75), curve.n, curve.events) == (23, None, 21, 9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_curve_is_the_one_scipy_draws(seed: int):
+    random = Random(seed)
+    counts = [(float(random.randint(0, 9)), random.random() < 0.6, random.randint(1, 4)) for _ in range(20)]
+    spells = [(time, event) for time, event, n in counts for _ in range(n)]
+    theirs = ecdf(CensoredData(uncensored=[t for t, event in spells if event], right=[t for t, event in spells if not event])).sf
+    curve = survival(counts)
+    assert list(curve.times) == list(theirs.quantiles)
+    assert list(curve.shares) == pytest.approx(theirs.probabilities.tolist())
+    assert (curve.n, curve.events) == (len(spells), sum(event for _, event in spells))
+
+
+def test_without_any_event_there_is_no_curve():
+    assert survival([(3.0, False, 2)]) == Survival((), (), 2, 0)
 
 
 def test_wilson_interval_of_no_success_does_not_reach_below_zero():

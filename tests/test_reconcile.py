@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 from unified_rows import NOW, row, tables
@@ -302,9 +303,10 @@ def test_a_rule_leaves_the_near_miss_alone(case: Case, findings):
     assert [f for f in findings if f["rule"] == case.rule and ids(f) & own] == []
 
 
-FIRST = (
-    "C-01 C-03 D-01 D-02 D-03 D-05 D-06 D-09 D-11 D-15 E-01 G-01 I-01 I-04 I-06 I-10 S-01 S-02 S-03 S-05 S-06 S-07 S-09 S-11 T-05"
-).split()
+FIRST = [
+    "C-01", "C-03", "D-01", "D-02", "D-03", "D-05", "D-06", "D-09", "D-11", "D-15", "E-01", "G-01", "I-01", "I-04", "I-06", "I-10", "S-01",
+    "S-02", "S-03", "S-05", "S-06", "S-07", "S-09", "S-11", "T-05",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", FIRST)
@@ -320,6 +322,24 @@ def test_without_any_source_of_conversion_events_none_is_missing():
     rows = one_of("person", "1", "M80", hs("9", **WON))
     rows["person"][0]["client_id"] = "GA1.2"
     assert found_in(rules=["E-01"], **rows).num_rows == 0
+
+
+def test_what_the_ledger_says_the_hub_told_is_not_missing():
+    rows = one_of("person", "1", "M80", hs("9", **WON))
+    rows["person"][0]["client_id"] = "GA1.2"
+    rows["touch"] = [row("touch", "hubspot", "ev", kind="conversion", event="close_convert_lead", deal_id="8", occurred_at="2026-06-02")]
+    known = tables(**rows)
+    members = resolve(known, FUNNEL).members
+    ground = facts(known, members, FUNNEL, NOW)
+    deal = ground["deal"].entity_id.to_pyarrow()[0].as_py()
+
+    def missing(*told: tuple[str, str]) -> int:
+        columns = {"entity_id": [entity for entity, _ in told], "event": [event for _, event in told]}
+        table = ibis.memtable(columns, schema=dict.fromkeys(columns, "string"))
+        return reconcile(known, members, ground | {"told": table}, FUNNEL, NOW, None, ["E-01"]).num_rows
+
+    assert (missing(), missing((deal, "generate_lead")), missing(("dea_other", "close_convert_lead"))) == (1, 1, 1)
+    assert missing((deal, "close_convert_lead")) == 0
 
 
 def test_an_open_amount_is_a_persons_decision_unless_the_funnel_says_who_is_believed():

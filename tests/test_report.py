@@ -63,6 +63,10 @@ COUNT = {
     "run_id": "r", "account": "hubspot", "resource": "contacts", "vendor_total": 60, "kept": 60, "rejected": 1, "appended": 60,
     "deleted": 0, "status": "done", "reason": "",
 }  # fmt: skip
+MARK = {
+    "account": "ga4", "report": "traffic", "mark": "sampled", "values": 30, "of": 90, "days": 10, "first_day": "2026-06-01",
+    "last_day": "2026-06-10", "sample": "250000 of 1000000", "meaning": "estimated from a sample",
+}  # fmt: skip
 DATA: dict[str, Any] = {
     "as_of": AS_OF,
     "organisation": "Lumen & <script>alert(1)</script> Loom",
@@ -72,6 +76,7 @@ DATA: dict[str, Any] = {
     "findings": FINDINGS,
     "truth": {"planted": 2, "found": 2, "missed": 0, "false": 0, "rules": {"D-01": {"planted": 2, "found": 2, "missed": 0, "false": 0}}},
     "metrics": METRICS,
+    "quality": [MARK],
     "plan": {
         "plan_id": "abc123", "created_at": AS_OF, "expires_at": AS_OF, "as_of": AS_OF, "changes": [CHANGE], "refusals": ["too many"],
         "held": [HELD],
@@ -119,6 +124,16 @@ def test_an_unknown_format_or_name_is_refused() -> None:
         render(DATA, "pdf")
     with pytest.raises(ValueError, match="no report 'sales'"):
         render(DATA, "json", "sales")
+
+
+@pytest.mark.parametrize("name", ["all", "quality"])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_counts_that_are_not_whole_carry_their_mark_in_every_format(name: str, format_: str) -> None:
+    shown = render(DATA, format_, name)
+    assert [word for word in ("traffic", "sampled", "estimated from a sample", "250000 of 1000000") if word not in shown] == []
+    clean = render({**DATA, "quality": []}, format_, name)
+    assert ("no vendor marks its counts" in clean.lower()) == (format_ in ("html", "md"))
+    assert "1</b> reports whose counts are not whole" not in clean
 
 
 # -- HTML -----------------------------------------------------------------------------------------------------------------
@@ -183,7 +198,7 @@ def test_csv_of_all_names_each_table() -> None:
     rows = list(csv.reader(io.StringIO(render(DATA, "csv"))))
     titles = [rows[i + 1][0] for i, row in enumerate(rows[:-1]) if not row]
     assert rows[0] == ["metrics"]
-    assert titles == ["findings", "findings by rule", "plan", "apply", "undo", "records", "rejects", "entities"]
+    assert titles == ["data quality", "findings", "findings by rule", "plan", "apply", "undo", "records", "rejects", "entities"]
 
 
 # -- JSON and Markdown ----------------------------------------------------------------------------------------------------

@@ -149,6 +149,7 @@ def test_deleted_and_merged_rows_arrive_as_such(org_with: Any) -> None:
     org.edit("delete", sobject="Account", id=make_id("001", 1))
     org.edit("merge", sobject="Account", winner=make_id("001", 2), loser=make_id("001", 3))
     got = {r["Id"]: r for r in pull(session, "Account", ("Name",), state).rows}
+    assert got[make_id("001", 2)]["IsDeleted"] is False  # the survivor is read again: which values won is not guessed
     assert (got[make_id("001", 1)]["IsDeleted"], got[make_id("001", 1)]["MasterRecordId"]) == (True, None)
     assert (got[make_id("001", 3)]["IsDeleted"], got[make_id("001", 3)]["MasterRecordId"]) == (True, make_id("001", 2))
 
@@ -176,6 +177,21 @@ def test_a_new_field_is_read_back_for_all_rows(org_with: Any) -> None:
     got = pull(session, "Account", ("Name", "Hub_Id__c"), state)
     assert (len(got.ids), got.state["backfilled"], got.state["dropped"]) == (10, ["Hub_Id__c"], [])
     assert len(pull(session, "Account", ("Name", "Hub_Id__c"), got.state).ids) < 10
+
+
+def test_a_formula_that_changes_without_a_stamp_is_read_again_within_a_week(org_with: Any) -> None:
+    org = org_with(accounts(10) | {"fields": {"Account": [{"name": "Score__c", "type": "double", "calculated": True}]}})
+    session = org.session()
+    table = org.emulator.org.tables["Account"]
+    first, plain = pull(session, "Account", ("Name", "Score__c")), pull(session, "Account", ("Name",))
+    table[make_id("001", 1)] |= {"Score__c": 7.0}  # what it is computed from changed; the row's own stamp stays
+    soon = pull(session, "Account", ("Name", "Score__c"), first.state, now=NOW + timedelta(days=1))
+    late = pull(session, "Account", ("Name", "Score__c"), soon.state, now=NOW + timedelta(days=8))
+    assert [r["Score__c"] for r in soon.rows if r["Id"] == make_id("001", 1)] == []
+    assert [r["Score__c"] for r in late.rows if r["Id"] == make_id("001", 1)] == [7.0]
+    assert all(p.present for p in late.pages)
+    assert len(pull(session, "Account", ("Name", "Score__c"), late.state, now=NOW + timedelta(days=9)).ids) < 10
+    assert len(pull(session, "Account", ("Name",), plain.state, now=NOW + timedelta(days=8)).ids) < 10  # without a formula nobody pays
 
 
 def test_a_hidden_or_deleted_field_is_dropped_by_name_and_the_rest_arrives(org_with: Any) -> None:

@@ -136,6 +136,7 @@ def test_sdk_query_gives_attributes_parents_and_plus_dates(org: Org) -> None:
         ("Owner.Name = 'Rep Lee' AND IsDeleted = false", 5),
         ("CreatedDate = LAST_N_DAYS:28", 0),
         ("CreatedDate < LAST_N_DAYS:28", 5),
+        ("CreatedDate = NEXT_YEAR", 0),
         (f"Id = '{make_id('001', 2)[:15]}'", 1),
     ],
 )

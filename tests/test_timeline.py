@@ -11,6 +11,7 @@ import pytest
 from unified_rows import NOW, row, tables
 
 from core.change import EVENT, Desired, Outcome, event_text
+from core.compiled import over
 from core.facts import facts
 from core.ledger import Ledger
 from core.ledger_plans import PlanBook
@@ -68,7 +69,7 @@ def understanding() -> Understanding:
     ibis.set_backend(ibis.duckdb.connect())
     members = resolve(known, {}).members
     nothing = pa.table({})
-    return Understanding("r", NOW, known, members, facts(known, members, {}, NOW), nothing, nothing)
+    return Understanding("r", NOW, known, members, facts(known, members, {}, NOW), nothing, nothing, over(known, {}))
 
 
 def entity(found: Understanding, kind: str) -> str:

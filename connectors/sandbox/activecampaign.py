@@ -235,7 +235,14 @@ class ActiveCampaignEmulator(Emulator):
 
     def _put_membership(self, request: Request) -> Reply:
         body = wire.given(request, "contactList")
-        key = self.contacts.find(str(body.get("contact")))
+        for name in ("list", "contact", "status"):
+            if body.get(name) in (None, ""):
+                raise wire.missing_attribute(name)
+        if str(body["status"]) not in ("1", "2"):
+            raise wire.invalid("The status is invalid.", "field_invalid", "status")
+        key = self.contacts.find(str(body["contact"]))
+        if not str(body["list"]).isdecimal() or int(body["list"]) not in self.contacts.lists:
+            raise wire.no_result("List", str(body["list"]))
         made = self.contacts.put_membership(key, int(body["list"]), int(body["status"]))
         return Reply({"contacts": [self.contacts.shown(key)], "contactList": self.contacts.shown_membership(made)})
 

@@ -59,11 +59,17 @@ class Ga4Emulator(Emulator):
         return {"service_account": ga4_auth.key_file(f"{url}/token"), "api_secret": API_SECRET}
 
     keys: ClassVar[Mapping[str, str]] = {"api_secret": API_SECRET}
+    ways: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "refresh token": {
+            "client_id": ga4_auth.CLIENT_ID, "client_secret": ga4_auth.CLIENT_SECRET, "refresh_token": ga4_auth.REFRESH_TOKEN,
+            "api_secret": API_SECRET,
+        }
+    }  # fmt: skip
 
     @classmethod
     def settings(cls, url: str) -> Mapping[str, str]:
         bases = dict.fromkeys(("data_url", "admin_url", "collect_url", "datamanager_url"), url)
-        return {"property_id": PROPERTY, "stream_id": STREAM, "measurement_id": MEASUREMENT_ID, **bases}
+        return {"property_id": PROPERTY, "stream_id": STREAM, "measurement_id": MEASUREMENT_ID, "token_uri": f"{url}/token", **bases}
 
     def authorise(self, request: Request) -> Reply | None:
         if request.path in OPEN:

@@ -35,6 +35,9 @@ class HubspotEmulator(Emulator):
 
     name = "hubspot"
     keys: ClassVar[Mapping[str, str]] = {"token": "pat-na1-sandbox"}
+    ways: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "refresh token": {"client_id": "hub-client", "client_secret": "hub-secret", "refresh_token": "hub-refresh"}
+    }
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -98,19 +99,31 @@ class Shape:
         return str({"hs_is_closed": meta["isClosed"], "hs_is_closed_won": str(won).lower()}.get(name, meta["probability"]))
 
     def _timer(self, thing: Thing, name: str) -> str | None:
-        """Stage timers, computed from the history of the stage property; `entered` keeps the latest entry."""
+        """Stage timers, computed from the history of the stage property; all but `cumulative` tell of the latest stay."""
         entries = self.store.history_of(thing, schema.STAGE[self.kind])
-        if name == "hs_v2_date_entered_current_stage":
-            return entries[0]["timestamp"] if entries else None
-        for i, entry in enumerate(entries):
-            if name == f"hs_v2_date_entered_{entry['value']}":
-                return str(entry["timestamp"])
-            if name == f"hs_v2_date_exited_{entry['value']}":
-                return entries[i - 1]["timestamp"] if i else None
-            if name == f"hs_v2_latest_time_in_{entry['value']}":
-                end = entries[i - 1]["timestamp"] if i else iso(self.store.clock.utc())
-                return str(millis(end) - millis(entry["timestamp"]))
-        return None
+        if not entries:
+            return None
+        ends = [iso(self.store.clock.utc()), *(str(e["timestamp"]) for e in entries)]  # newest first: an entry ends where the next begins
+        stays = [(str(e["value"]), str(e["timestamp"]), end) for e, end in zip(entries, ends, strict=False)]
+        if name in ("hs_v2_date_entered_current_stage", "hs_v2_time_in_current_stage"):
+            return stays[0][1] if "entered" in name else _length(stays[:1])
+        found = _TIMER.fullmatch(name)
+        of = [s for s in stays if found and s[0] == found[2]]
+        if not found or not of:
+            return None
+        if found[1] == "date_entered":
+            return of[0][1]
+        if found[1] == "date_exited":
+            return of[0][2] if of[0] != stays[0] else None
+        return _length(of if found[1] == "cumulative_time_in" else of[:1])
+
+
+_TIMER = re.compile(r"hs_v2_(date_entered|date_exited|latest_time_in|cumulative_time_in)_(.+)")
+
+
+def _length(stays: Sequence[tuple[str, str, str]]) -> str:
+    """Milliseconds, as text."""
+    return str(sum(millis(end) - millis(start) for _, start, end in stays))
 
 
 _COMPUTED = frozenset({

@@ -63,7 +63,7 @@ class Portal:
             raise Refused(400, "VALIDATION_ERROR", f"Property name or type is not valid: {given['name']} ({given['type']})")
         if given["groupName"] not in self.store.groups[kind]:
             raise Refused(400, "VALIDATION_ERROR", f"Property group '{given['groupName']}' does not exist")
-        made = self.store.own_property(given)
+        made = self.store.own_property(kind, given)
         self.store.properties[kind][made["name"]] = made
         return made
 
@@ -84,6 +84,19 @@ class Portal:
         if name not in self.store.pipelines:
             raise Refused(404, "OBJECT_NOT_FOUND", f"There is no pipeline for {name}")
         return Reply({"results": [_dated(p) for p in self.store.pipelines[name]]})
+
+    def one_pipeline(self, request: Request) -> Reply:
+        return Reply(self._pipeline(request))
+
+    def stages(self, request: Request) -> Reply:
+        return Reply({"results": self._pipeline(request)["stages"]})
+
+    def _pipeline(self, request: Request) -> dict[str, Any]:
+        kind, wanted = request.params["type"], request.params["id"]
+        found = next((p for p in self.store.pipelines.get(kind, ()) if p["id"] == wanted), None)
+        if found is None:
+            raise Refused(404, "OBJECT_NOT_FOUND", f"There is no pipeline {wanted} for {kind}")
+        return _dated(found)
 
     # https://developers.hubspot.com/docs/guides/api/crm/owners
     def owners(self, request: Request) -> Reply:
@@ -124,6 +137,8 @@ class Portal:
             Route("GET", at + "/{name}", self.one_property),
             Route("POST", at, self.create_property),
             Route("GET", "/crm/v3/pipelines/{type}", self.pipelines),
+            Route("GET", "/crm/v3/pipelines/{type}/{id}", self.one_pipeline),
+            Route("GET", "/crm/v3/pipelines/{type}/{id}/stages", self.stages),
             Route("GET", "/crm/v3/owners", self.owners),
             Route("GET", "/events/v3/events", self.events),
             Route("GET", "/events/v3/events/event-types", self.event_types),

@@ -79,10 +79,15 @@ _OPTIONS = {"lifecyclestage": LIFECYCLE, "hs_lead_status": LEAD_STATUS}
 
 def properties(kind: str) -> dict[str, dict[str, Any]]:
     """The properties every portal has for one object type, by name."""
-    return {name: definition(name, spec) for name, spec in {**_COMMON, **_OWN[kind]}.items()}
+    return {name: definition(name, spec, group=group(kind)) for name, spec in {**_COMMON, **_OWN[kind]}.items()}
 
 
-def definition(name: str, spec: str, *, label: str = "", group: str = "", options: Any = (), **more: Any) -> dict[str, Any]:
+def group(kind: str) -> str:
+    """The group HubSpot's own properties of a type are in: contactinformation."""
+    return f"{SINGULAR[kind]}information"
+
+
+def definition(name: str, spec: str, *, group: str, label: str = "", options: Any = (), **more: Any) -> dict[str, Any]:
     """One property as the properties endpoint shows it. `spec` is a type; with "!" HubSpot computes the value."""
     kind, computed = spec.rstrip("!"), spec.endswith("!")
     options = options or [{"value": v, "label": v.capitalize()} for v in _OPTIONS.get(name, ())]
@@ -91,7 +96,7 @@ def definition(name: str, spec: str, *, label: str = "", group: str = "", option
         "label": label or name.replace("hs_", "").replace("_", " ").capitalize(),
         "type": kind,
         "fieldType": _FIELD_TYPE.get(kind, "text"),
-        "groupName": group or "information",
+        "groupName": group,
         "options": [{"displayOrder": i, "hidden": False, **o} for i, o in enumerate(options)],
         "hasUniqueValue": name in ("email", "hs_object_id"),
         "calculated": computed,

@@ -120,7 +120,7 @@ class Store:
         self.merge_mints_ids = merge_mints_ids
         self.tables = {kind: Table(kind, text_ids) for kind in schema.TYPES}
         self.properties = {kind: schema.properties(kind) for kind in schema.TYPES}
-        self.groups: dict[str, dict[str, str]] = {kind: {"information": "Information"} for kind in schema.TYPES}
+        self.groups: dict[str, dict[str, str]] = {kind: {schema.group(kind): f"{one} information"} for kind, one in schema.SINGULAR.items()}
         self.pipelines = schema.pipelines()
         self.owners: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
@@ -141,7 +141,7 @@ class Store:
             self._learn(kind, rows)
         for kind, given in seed.get("properties", {}).items():
             for p in given:
-                self.properties[kind][p["name"]] = self.own_property(p)
+                self.properties[kind][p["name"]] = self.own_property(kind, p)
         for link in seed.get("associations", ()):
             category = link.get("category", "HUBSPOT_DEFINED")
             self.link(link["from_type"], link["from_id"], link["to_type"], link["to_id"], int(link["type_id"]), category)
@@ -152,12 +152,12 @@ class Store:
         for row in rows:
             seen.update(row["properties"])
         for name in sorted(seen - self.properties[kind].keys()):
-            self.properties[kind][name] = schema.definition(name, "string")
+            self.properties[kind][name] = schema.definition(name, "string", group=schema.group(kind))
 
-    def own_property(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def own_property(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """A user's property, completed as the properties endpoint shows it."""
         spec = given.get("type", "string") + ("!" if given.get("calculated") else "")
-        more = {"label": given.get("label", ""), "group": given.get("groupName", ""), "options": given.get("options")}
+        more = {"label": given.get("label", ""), "group": given.get("groupName") or schema.group(kind), "options": given.get("options")}
         base = schema.definition(given["name"], spec, **more)
         own = {k: given[k] for k in ("fieldType", "hasUniqueValue", "description") if k in given}
         return {**base, **own, "hubspotDefined": False}

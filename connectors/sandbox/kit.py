@@ -100,6 +100,7 @@ class Fault:
     kinds: throttle (the vendor's own 429/403 body, with Retry-After if `retry_after` is set), error (status `status`,
     no JSON), cut (hang up mid-body), slow (`seconds` before the answer), expire (the token is expired now), lag (search
     index `seconds` behind), move (rows move between pages). `after` requests pass first. times=-1: for ever.
+    A sandbox gives a copy to the emulator of `vendor`, or to each: it is counted per vendor.
     """
 
     kind: str
@@ -109,6 +110,7 @@ class Fault:
     status: int = 503
     seconds: float = 0.2
     retry_after: str | None = None
+    vendor: str = ""
 
     def take(self, path: str) -> bool:
         if self.times == 0 or not re.search(self.match, path):
@@ -131,6 +133,7 @@ class Emulator:
 
     name = "vendor"
     keys: ClassVar[Mapping[str, str]] = {}  # secret settings → what opens the emulator; they open nothing else
+    ways: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # other ways to sign in than `secrets`: what each is called → its settings
     address = "base_url"  # the setting that says where it is
     wired = True  # False: it shows itself without a port (`place`), such as a folder
 
@@ -276,7 +279,10 @@ def parse_faults(text: str) -> Fault:
     values: dict[str, Any] = dict(part.partition("=")[::2] for part in rest)
     if unknown := set(values) - {f.name for f in fields(Fault)} - {"kind"}:
         raise ValueError(f"{text!r}: no option {min(unknown)!r}")
-    re.compile(values.get("match", ""))
+    try:
+        re.compile(values.get("match", ""))
+    except re.error as problem:
+        raise ValueError(f"match={values['match']!r} is no regular expression: {problem}") from problem
     for key, cast in (("times", int), ("after", int), ("status", int), ("seconds", float)):
         if key in values:
             values[key] = cast(values[key])

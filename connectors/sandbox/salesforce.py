@@ -32,6 +32,7 @@ CONCURRENT = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
 class SalesforceEmulator(Emulator):
     name = "salesforce"
     keys: ClassVar[Mapping[str, str]] = {"client_id": "sf-client", "client_secret": "sf-secret", "refresh_token": "sf-refresh"}
+    ways: ClassVar[Mapping[str, Mapping[str, str]]] = {"client credentials": {"client_id": "sf-client", "client_secret": "sf-secret"}}
     address = "login_url"
 
     def __init__(self, seed: Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from connectors.sandbox.salesforce_dates import days_of
 from connectors.sandbox.salesforce_describe import NUMBERS, FieldType, Schema, to18
 
 Row = dict[str, Any]
@@ -228,22 +229,10 @@ class _Parser:
             return Literal("date", text)
         if kind == "word" and text.upper() in ("TRUE", "FALSE", "NULL"):
             return Literal("null", None) if text.upper() == "NULL" else Literal("boolean", text.upper() == "TRUE")
-        if kind == "word" and (span := self.span(text.upper())):
+        if kind == "word" and (span := days_of(text.upper(), self.today)):
             return Literal("date", span[0].isoformat(), span[1].isoformat())
         self.i -= 1
         raise self.error(f"unexpected token: '{text}'")
-
-    def span(self, word: str) -> tuple[date, date] | None:
-        name, _, number = word.partition(":")
-        n, day = int(number or 0), timedelta(days=1)
-        spans = {
-            "TODAY": (self.today, self.today + day),
-            "YESTERDAY": (self.today - day, self.today),
-            "TOMORROW": (self.today + day, self.today + 2 * day),
-            "LAST_N_DAYS": (self.today - n * day, self.today + day),
-            "NEXT_N_DAYS": (self.today + day, self.today + (n + 1) * day),
-        }
-        return spans.get(name)
 
 
 def canonical(text: str) -> str:

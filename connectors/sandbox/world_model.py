@@ -5,7 +5,7 @@ Mutable on purpose: a plant takes a clean case and spoils it. Times are seconds 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +130,7 @@ class Person:
             found.append(["mailchimp", "members", member_id(self.mail)])
         if self.in_activecampaign:
             found.append(["activecampaign", "contacts", self.ac_id])
-            found += [["activecampaign", "contactLists", key] for _, key in self.ac_lists]
+            found += [["activecampaign", "contactLists", f"{self.ac_id}:{one}:{key}"] for one, key in self.ac_lists]
         if self.badge:
             found.append(["files", "leads", self.badge])
         return found
@@ -240,10 +240,12 @@ class Mark:
     things: tuple[Thing, ...]
     note: str
     may_fire: tuple[str, ...] = ()  # rules outside the built ones that a decoy may rightly raise
+    about: str = ""  # what is wrong once, however many records show it: a stage, a week
 
     def row(self) -> dict[str, Any]:
-        records = [ref for thing in self.things for ref in thing.refs()]
-        return {"rule": self.rule, "records": records, "note": self.note, **({"may_fire": list(self.may_fire)} if self.may_fire else {})}
+        row: dict[str, Any] = {"rule": self.rule, "records": [ref for thing in self.things for ref in thing.refs()], "note": self.note}
+        more = {"may_fire": list(self.may_fire), "about": self.about}
+        return row | {name: value for name, value in more.items() if value}
 
 
 @dataclass(slots=True)
@@ -262,8 +264,13 @@ class Draft:
     emails: set[str] = field(default_factory=set)
     spells: int = 0
 
-    def plant(self, rule: str, note: str, *things: Thing) -> None:
-        self.planted.append(Mark(rule, things, note))
+    def plant(self, rule: str, note: str, *things: Thing, about: str = "") -> None:
+        """One more discrepancy, or, with what it is `about`, more records of one that is there already."""
+        at = next((i for i, m in enumerate(self.planted) if about and (m.rule, m.about) == (rule, about)), None)
+        if at is None:
+            self.planted.append(Mark(rule, things, note, about=about))
+        else:
+            self.planted[at] = replace(self.planted[at], things=(*self.planted[at].things, *things))
 
     def decoy(self, rule: str, note: str, *things: Thing, may_fire: tuple[str, ...] = ()) -> None:
         self.decoys.append(Mark(rule, things, note, may_fire))

@@ -138,7 +138,7 @@ def d05_decoy(draft: Draft, n: int) -> None:
 
 
 def d06(draft: Draft, n: int) -> None:
-    deal = one(draft, opening(at=2, close_in_days=-(12 + n % 10)))
+    deal = one(draft, opening(at=2, close_in_days=-(4 + n % 8)))
     draft.plant("D-06", "open past its close date", deal)
 
 
@@ -201,7 +201,7 @@ def g01(draft: Draft, n: int) -> None:
     deal = one(draft, opening(at=0, age_days=5))
     deal.pipeline = PARTNER_PIPELINE
     deal.path_hs = [(PARTNER_STAGE, deal.created)]
-    draft.plant("G-01", "HubSpot stage that no table maps", deal)
+    draft.plant("G-01", "HubSpot stage that no table maps", deal, about=PARTNER_STAGE)
 
 
 def g01_decoy(draft: Draft, n: int) -> None:

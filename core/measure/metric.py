@@ -1,6 +1,6 @@
 """What a metric is: one number with what it was made of. And the small formulas that every family uses.
 
-Source of the formulas: Wilson (1927) score interval; Kaplan and Meier (1958), as scipy.stats.ecdf computes it.
+Source of the formulas: Wilson (1927) score interval; Kaplan and Meier (1958), product-limit estimate.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import isnan, sqrt
+from math import sqrt
 from typing import Any
 
 import ibis
 import numpy as np
 import pyarrow as pa
-from scipy.stats import CensoredData, ecdf
 
 from core.thresholds import threshold
 
@@ -128,15 +127,19 @@ class Survival:
 
 
 def survival(counts: Iterable[tuple[float, bool, int]]) -> Survival:
-    """From (time, had the event, how many) aggregates. An open spell counts as long as it was watched."""
-    rows = list(counts)
-    done = np.repeat([t for t, event, _ in rows if event], [n for _, event, n in rows if event])
-    open_ = np.repeat([t for t, event, _ in rows if not event], [n for _, event, n in rows if not event])
-    if not len(done):
-        return Survival((), (), len(open_), 0)
-    curve = ecdf(CensoredData(uncensored=done, right=open_)).sf
-    shares = [0.0 if isnan(s) else float(s) for s in curve.probabilities]
-    return Survival([float(t) for t in curve.quantiles], shares, len(done) + len(open_), len(done))
+    """From (time, had the event, how many) aggregates. An open spell counts as long as it was watched.
+
+    Written out because scipy.stats, which has it, takes a second to import: longer than all metrics.
+    """
+    rows = [row for row in counts if row[2]]
+    units, events = sum(n for _, _, n in rows), sum(n for _, event, n in rows if event)
+    if not events:
+        return Survival((), (), units, 0)
+    times, place = np.unique([t for t, _, _ in rows], return_inverse=True)
+    left = np.bincount(place, [n for _, _, n in rows])
+    had = np.bincount(place, [n if event else 0 for _, event, n in rows])
+    at_risk = left[::-1].cumsum()[::-1]
+    return Survival(times.tolist(), np.cumprod((at_risk - had) / at_risk).tolist(), units, events)
 
 
 def pairs(expression: ibis.Table) -> list[dict[str, Any]]:

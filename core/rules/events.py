@@ -1,4 +1,4 @@
-"""Conversion events: what web analytics and advertising were told about sales."""
+"""Conversion events: what web analytics and advertising were told about sales, by the site, by a server or by the hub."""
 
 from __future__ import annotations
 
@@ -21,10 +21,18 @@ def _won_without_event(ctx: Context) -> ibis.Table:
     ids = ids.inner_join(t.select("entity_id", "closed_at"), "entity_id")
     span = float(ctx.limit("conversion_hours")) * 3600
     told = ids.filter(seconds_between(ids.closed_at, ids.occurred_at).abs() <= span).select("entity_id").distinct()
-    t = t.anti_join(told, "entity_id").semi_join(_tracked(ctx), "entity_id").cross_join(any_source).filter(lambda x: x.sources > 0)
+    t = t.anti_join(told, "entity_id")
+    t = t.anti_join(_told_by_us(ctx, names), "entity_id") if "told" in ctx.facts else t
+    t = t.semi_join(_tracked(ctx), "entity_id").cross_join(any_source).filter(lambda x: x.sources > 0)
     return side(
         t, "deal", "conversion", account=t.source_account, resource=t.source_resource, vendor_id=t.source_id, value="won", at=t.closed_at
     )
+
+
+def _told_by_us(ctx: Context, names: str) -> ibis.Table:
+    """Deals of which the ledger says that the hub told such an event, whenever that was: a late one is told all the same."""
+    t = ctx.facts["told"]
+    return t.filter(t.event.re_search(f"({names})$")).select("entity_id").distinct()
 
 
 def _closed(ctx: Context) -> ibis.Table:

@@ -74,9 +74,13 @@ def _stage_differs(ctx: Context) -> ibis.Table:
     return pair_sides(p, "stage", "where", fix=fix, before="raw_stage")
 
 
+_RESULTS = ("open", "won", "lost")
+
+
 def _outcome_conflict(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "stage")
-    p = p.filter(p.a_result != p.b_result)
+    known = p.a_result.isin(_RESULTS) & p.b_result.isin(_RESULTS)  # "closed", nobody knows how, is G-01's
+    p = p.filter(p.a_result != p.b_result, known)
     one_open = (p.a_result == "open") | (p.b_result == "open")
     closed_at = ibis.ifelse(p.a_result == "open", p.b_changed_at, p.a_changed_at)
     p = p.filter(~one_open | (closed_at <= ctx.quiet_backward))

@@ -10,7 +10,7 @@ import click
 
 from jobs.cli import emit
 
-NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "findings", "records", "plan", "restatements")
+NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "quality", "findings", "records", "plan", "restatements")
 
 
 @click.command()
@@ -28,6 +28,7 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
       tundish report funnel
       tundish report all --format html --output report.html
       tundish report pipeline --as-of 2026-06-01 --format csv
+      tundish report quality
       tundish report restatements
     """
     from jobs.report import render
@@ -40,7 +41,7 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
         if name == "restatements":
             text = _restatements(hub, at, "json" if as_json else format_)
         else:
-            data = report_data(hub, run_reconcile(hub, as_of=at))
+            data = report_data(hub, run_reconcile(hub, as_of=at), at)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -75,13 +76,15 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 def _table(data: dict[str, Any], name: str) -> str:
     from core.change import Plan
-    from jobs import show
+    from jobs import show, show_quality
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
     if name in ("all", "funnel", "pipeline", "winrate", "sources"):
         parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
+    if name in ("all", "quality"):
+        parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))
     if name in ("all", "plan") and data["plan"]:

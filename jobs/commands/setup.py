@@ -121,7 +121,7 @@ def init(
       tundish init
       tundish init --vendor hubspot --set 'hubspot.token=${HUBSPOT_TOKEN}' --organisation Acme --timezone UTC --currency USD
     """
-    from jobs.first_hour import Answers, live_mappings, write_files
+    from jobs.first_hour import Answers, in_the_way, live_mappings, write_files
     from jobs.wiring import all_connectors
 
     known = all_connectors()
@@ -133,25 +133,38 @@ def init(
         {name: _settings(known[name], name, given, ask=not vendors) for name in names},
     )
     place = Path(folder)
-    existing = [p for p in (place / "config.yaml", *(place / "mappings" / f"{n}.yaml" for n in names)) if p.exists()]
-    for path in existing:
-        if not overwrite and not (not as_json and click.confirm(f"{path} exists. Overwrite it?", default=False)):
-            click.echo(f"left alone: {path}", err=True)
-    keep = frozenset() if overwrite else frozenset(existing)
-    notes = {} if offline else live_mappings(answers, known, place)
-    written = write_files(answers, known, place, notes, keep)
+    keep = frozenset(p for p in in_the_way(names, place) if not (overwrite or _may_replace(p, ask=not as_json)))
+    live, unseen = ({}, {}) if offline else live_mappings(answers, known, place)
+    for name, why in unseen.items():
+        click.echo(f"{name}: the live account could not be looked at, so the mapping is the shipped one\n  {why}", err=True)
+    written = write_files(answers, known, place, live, keep)
     text = "\n".join(f"wrote {p}" for p in written) + f"\nNext: tundish --config {place / 'config.yaml'} check"
-    emit({"written": [str(p) for p in written], "kept": [str(p) for p in keep]}, as_json, text)
+    emit({"written": [str(p) for p in written], "kept": [str(p) for p in sorted(keep)], "not_looked_at": unseen}, as_json, text)
     return 0
 
 
+def _may_replace(path: Path, ask: bool) -> bool:
+    if ask and click.confirm(f"{path} exists. Overwrite it?", default=False):
+        return True
+    click.echo(f"left alone: {path}", err=True)
+    return False
+
+
 def _settings(connector: Any, name: str, given: tuple[str, ...], ask: bool) -> dict[str, str]:
+    """What was given, and the answers to what was not: what is required and every secret; all of the rest once something is left out."""
     mine = dict(text.removeprefix(f"{name}.").split("=", 1) for text in given if text.startswith(f"{name}."))
+    first = next((s.name for s in connector.settings if s.secret), "")
+    left_out = False
     for setting in connector.settings:
-        if setting.name in mine or not (setting.required or setting.secret) or not ask:
+        if setting.name in mine or not ask or not (setting.required or setting.secret or left_out):
             continue
-        default = f"${{{name.upper()}_{setting.name.upper()}}}" if setting.secret else setting.default or ""
-        answer = click.prompt(f"{connector.title} {setting.name} ({setting.help})", default=default)
-        if answer:
+        variable = f"{name}_{setting.name}".upper()
+        suggested = variable in os.environ or (setting.secret and (setting.required or setting.name == first))
+        default = f"${{{variable}}}" if suggested else setting.default if setting.required else setting.default or ""
+        hint = "" if setting.required else "; - leaves it out"
+        answer = click.prompt(f"{connector.title} {setting.name} ({setting.help}{hint})", default=default)
+        if answer in ("", "-"):
+            left_out = left_out or answer == "-"
+        else:
             mine[setting.name] = answer
     return mine

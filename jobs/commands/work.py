@@ -52,12 +52,13 @@ def serve(obj: dict[str, Any], jobs: tuple[str, ...]) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def runs(obj: dict[str, Any], run_id: str | None, limit: int, as_json: bool) -> int:
-    """List past runs, or one run's counts and rejected rows.
+    """List past runs, or one run's counts and rejected rows, or the outcomes of an apply or undo.
 
     \b
     Examples:
       tundish runs
       tundish runs 20260630T020000-1f2e3d
+      tundish runs apply-20260630-020500-1f2e
     """
     from dataclasses import asdict
 
@@ -66,6 +67,11 @@ def runs(obj: dict[str, Any], run_id: str | None, limit: int, as_json: bool) -> 
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
+        if run_id and run_id.startswith(("apply-", "undo-")):
+            plan_id, outcomes = hub.line.plans.plan_of(run_id), hub.line.plans.outcomes(run_id)
+            data = {"run": run_id, "plan": plan_id, "outcomes": [asdict(o) for o in outcomes]}
+            emit(data, as_json, f"plan {plan_id}\n{show.outcomes_text(outcomes)}")
+            return 0
         if run_id:
             run = hub.ledger.run(run_id)
             if run is None:
@@ -74,7 +80,12 @@ def runs(obj: dict[str, Any], run_id: str | None, limit: int, as_json: bool) -> 
             text = show.records_text(counts) + "".join(f"\nrow {r['vendor_id'] or '?'}: {r['reason']} ({r['place']})" for r in rejects)
             emit({"run": asdict(run), "records": counts, "rejects": rejects}, as_json, text)
             return 0
-        rows = [asdict(r) for r in hub.ledger.runs(limit)]
+        applied = [
+            {"job": r["kind"], "detail": {"plan": r["plan_id"]}} | {name: r[name] for name in ("id", "started_at", "ended_at", "status")}
+            for r in hub.line.plans.applies(limit)
+        ]
+        every = [*(asdict(r) for r in hub.ledger.runs(limit)), *applied]
+        rows = sorted(every, key=lambda r: r["started_at"], reverse=True)[:limit]
         lines = [[r["id"], r["job"], r["status"], f"{r['started_at']:%Y-%m-%d %H:%M:%S}", _length(r)] for r in rows]
         emit({"runs": rows}, as_json, show.table_text(["run", "job", "status", "started (UTC)", "took"], lines))
         return 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.change import Change
-from jobs import show, show_findings, show_metrics, show_pivots
+from jobs import show, show_findings, show_metrics, show_pivots, show_quality
 from jobs.show_private import without_people
 from jobs.show_table import Table, table
 
@@ -19,8 +19,9 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "sources": ("metrics",),
     "findings": ("findings", "truth"),
     "records": ("records", "rejects", "entities"),
+    "quality": ("quality",),
     "plan": ("plan", "apply", "undo"),
-    "all": ("entities", "metrics", "findings", "truth", "plan", "apply", "undo", "records", "rejects"),
+    "all": ("entities", "metrics", "quality", "findings", "truth", "plan", "apply", "undo", "records", "rejects"),
 }
 NAMES = tuple(_PARTS)
 HEAD = ("organisation", "as_of", "freshness")
@@ -59,7 +60,7 @@ def changes(plan: Mapping[str, Any]) -> list[Change]:
 
 def sections(data: Mapping[str, Any]) -> list[Section]:
     """The selected data as sections, in reading order; empty ones are left out."""
-    made = [_entities(data), *_metrics(data), *_findings(data), *_plan(data), *_outcomes(data), *_records(data)]
+    made = [_entities(data), *_metrics(data), *_quality(data), *_findings(data), *_plan(data), *_outcomes(data), *_records(data)]
     return [s for s in made if s.tables or s.text]
 
 
@@ -76,6 +77,14 @@ def _metrics(data: Mapping[str, Any]) -> list[Section]:
 def _family(name: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Section:
     tables = tuple(show_pivots.tables(rows, name, detail=False))
     return Section(name, title, tables, more=tuple(show_pivots.further_tables(rows, name)))
+
+
+def _quality(data: Mapping[str, Any]) -> list[Section]:
+    if "quality" not in data:
+        return []
+    marks: Sequence[Mapping[str, Any]] = data["quality"]
+    shown = (show_quality.quality_table(marks),) if marks else ()
+    return [Section("quality", "Data quality", shown, "" if marks else f"{show_quality.CLEAN.capitalize()}.")]
 
 
 def _findings(data: Mapping[str, Any]) -> list[Section]:

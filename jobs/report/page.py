@@ -47,6 +47,9 @@ def _tiles(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if "findings" in data:
         grave = sum(1 for f in data["findings"] if f.get("severity") == "S1")
         tiles.append((f"{len(data['findings']):,}", f"findings, {grave:,} grave", "bad" if grave else ""))
+    if data.get("quality"):
+        reports = {(m["account"], m["report"]) for m in data["quality"]}
+        tiles.append((f"{len(reports):,}", "reports whose counts are not whole", "bad"))
     if data.get("truth"):
         found, planted = data["truth"].get("found", 0), data["truth"].get("planted", 0)
         tiles.append((f"{found}/{planted}", "planted differences found", "good" if found == planted else "bad"))

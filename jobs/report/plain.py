@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from jobs import show_events
+from jobs import show_events, show_quality
 from jobs.report.content import TITLES, changes, findings_table, sections
 from jobs.show_findings import by_rule
 from jobs.show_metrics import label
@@ -92,6 +92,9 @@ Block = tuple[str, Sequence[str], list[list[Any]]]
 def _blocks(data: Mapping[str, Any], name: str) -> list[Block]:
     """(title, columns, rows), with numbers as numbers."""
     blocks = [_metric_block(data)] if "metrics" in data else []
+    if data.get("quality"):
+        shown = show_quality.quality_table(data["quality"])
+        blocks.append(("data quality", shown.columns, [list(row) for row in shown.rows]))
     if data.get("findings"):
         shown = findings_table(data["findings"])
         blocks.append(("findings", shown.columns, [list(row) for row in shown.rows]))

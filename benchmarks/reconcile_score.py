@@ -1,0 +1,151 @@
+"""`python benchmarks/reconcile_score.py`: is every planted discrepancy found and nothing else, and what does it take at scale?
+
+    --seeds 20 --size 5000         so many sandboxes pulled over HTTP and reconciled: precision and recall per rule
+    --people 100000 1000000        one sandbox, multiplied in the lake to so many people: time, memory and the same score
+
+A multiplied world gives every copy ids, addresses, domains and names of its own, so copies have nothing in common but owners,
+pipelines and campaigns. Exit code 1 when a rule misses its goal: 1.0 and 1.0, for probable duplicates (I-02) 0.99 and 0.95.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from copies import copied_plants, multiply
+from limits import simulated
+
+from jobs.play import Playground, playground
+from jobs.steps import run_reconcile, run_sync
+from jobs.truth import score
+from jobs.wiring import open_hub
+
+NOW = datetime(2026, 6, 30, tzinfo=UTC)
+PROBABLE = {"I-02": (0.99, 0.95)}  # rule → precision and recall that are enough; all others must be exact
+COUNTS = ("planted", "found", "missed", "false")
+
+
+def main() -> int:
+    args = arguments()
+    if args.one:
+        print(json.dumps(reconciled(Path(args.one))))
+        return 0
+    if args.people:
+        return grown(args.people, args.size, args.first_seed)
+    total: Counter[tuple[str, str]] = Counter()
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        began = time.monotonic()
+        found = sandbox_score(args.size, seed)
+        total.update({(rule, name): n for rule, counts in found["rules"].items() for name, n in counts.items()})
+        print(
+            f"seed {seed}: {found['planted']} planted, {found['missed']} missed, {found['false']} false, {time.monotonic() - began:.0f} s",
+            file=sys.stderr,
+        )
+        for rule, records in found["false_records"].items():
+            print(f"  {rule} fired wrongly on {records[:3]}", file=sys.stderr)
+    print(f"\n{args.seeds} sandboxes of {args.size:,} people")
+    return told(rules_of(total))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3, help="sandboxes (3)")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--size", type=int, default=500, help="people in a sandbox, beside those of the planted cases (500)")
+    parser.add_argument("--people", type=int, nargs="*", default=(), help="multiply the sandbox to so many people")
+    parser.add_argument("--one", help=argparse.SUPPRESS)  # a prepared home, measured in a process of its own
+    return parser.parse_args()
+
+
+# -- many sandboxes --------------------------------------------------------------------------------------------------
+def sandbox_score(size: int, seed: int) -> dict[str, Any]:
+    """The score of one sandbox that was pulled over HTTP. Waiting costs nothing: the clock is moved instead."""
+    with tempfile.TemporaryDirectory(prefix="tundish-score-") as home, playground(Path(home), size=size, seed=seed, now=NOW) as play:
+        pulled(play)
+        with open_hub(play.config, clock=lambda: NOW) as hub:
+            return score(run_reconcile(hub).open_findings(), play.truth)
+
+
+def pulled(play: Playground) -> None:
+    for emulator in play.emulators.values():
+        if hasattr(emulator, "ticks"):  # its limits go by the clock that waiting moves
+            emulator.ticks = emulator.clock.now
+    with simulated(play), open_hub(play.config, clock=lambda: NOW) as hub:
+        done = run_sync(hub, quiet=True)
+    if done.status != "done":
+        raise RuntimeError(f"the sandbox was not pulled whole: {done.text()}")
+
+
+# -- one sandbox, multiplied -------------------------------------------------------------------------------------------
+def grown(sizes: Sequence[int], base: int, seed: int) -> int:
+    """Each size in a process of its own, so that its peak memory is its own."""
+    worst = 0
+    with tempfile.TemporaryDirectory(prefix="tundish-grown-") as home, playground(Path(home), size=base, seed=seed, now=NOW) as play:
+        pulled(play)
+        people = len(play.truth["people"])
+        print(f"{'people':>10}{'copies':>8}{'records':>12}{'findings':>10}{'s':>8}{'CPU s':>8}{'peak MB':>9}{'missed':>8}{'false':>7}")
+        for size in sizes:
+            copies = max(1, round(size / people))
+            records = multiply(play.config, copies)
+            done = subprocess.run([sys.executable, __file__, "--one", home], stdout=subprocess.PIPE, check=True, env=dict(os.environ))
+            one = json.loads(done.stdout)
+            found = score(one["findings"], {"planted": copied_plants(play.truth["planted"], copies)})
+            print(
+                f"{people * copies:>10,}{copies:>8}{records:>12,}{len(one['findings']):>10,}{one['wall_s']:>8.1f}{one['cpu_s']:>8.1f}"
+                f"{one['peak_mb']:>9.0f}{found['missed']:>8}{found['false']:>7}",
+                flush=True,
+            )
+            worst = max(worst, told({rule: c for rule, c in found["rules"].items() if c["missed"] or c["false"]}, quiet=True))
+    return worst
+
+
+def reconciled(home: Path) -> dict[str, Any]:
+    """Reconcile a prepared home, measured: {"findings": [{rule, records}], "wall_s", "cpu_s", "peak_mb"}."""
+    with open_hub(home / "grown.yaml", clock=lambda: NOW) as hub:
+        wall, cpu = time.monotonic(), time.process_time()
+        found = run_reconcile(hub)
+        wall_s, cpu_s = time.monotonic() - wall, time.process_time() - cpu
+        findings = [{"rule": row["rule"], "records": json.loads(row["records"])} for row in found.open_findings()]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"findings": findings, "wall_s": wall_s, "cpu_s": cpu_s, "peak_mb": peak}
+
+
+# -- telling ---------------------------------------------------------------------------------------------------------
+def rules_of(total: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    return {rule: {name: total[rule, name] for name in COUNTS} for rule in sorted({rule for rule, _ in total})}
+
+
+def told(rules: Mapping[str, Mapping[str, int]], *, quiet: bool = False) -> int:
+    """Print a line per rule; 1 when one of them misses its goal."""
+    if not quiet:
+        print(f"{'rule':<8}{'planted':>9}{'found':>8}{'missed':>8}{'false':>7}{'precision':>11}{'recall':>8}")
+    worst = 0
+    for rule, n in rules.items():
+        precision = n["found"] / (n["found"] + n["false"]) if n["found"] + n["false"] else 1.0
+        recall = n["found"] / n["planted"] if n["planted"] else 1.0
+        goal = PROBABLE.get(rule, (1.0, 1.0))
+        met = precision >= goal[0] and recall >= goal[1]
+        worst = max(worst, not met)
+        print(
+            f"{rule:<8}{n['planted']:>9}{n['found']:>8}{n['missed']:>8}{n['false']:>7}{precision:>11.3f}{recall:>8.3f}"
+            f"{'' if met else '   below its goal'}"
+        )
+    return int(worst)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
