@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.ledger import Ledger
+from core.ledger import _engine
 from core.ledger_tables import metadata
 
 
@@ -47,6 +47,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     found: str = request.getfixturevalue("postgres")
     yield found
-    ledger = Ledger(found)
-    metadata.drop_all(ledger.engine)
-    ledger.close()
+    engine = _engine(found)
+    metadata.drop_all(engine)
+    engine.dispose()
