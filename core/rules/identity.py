@@ -5,6 +5,7 @@ from __future__ import annotations
 import ibis
 
 from core.evidence import aliases, comparable_id, email_key
+from core.rules import identity_links, identity_structure
 from core.rules.rule import Context, Rule, record_key, side, sides
 from core.tables import seconds_between
 
@@ -34,7 +35,10 @@ def _mirror_missing(ctx: Context) -> ibis.Table:
 
 def _missing_of(ctx: Context, kind: str, live: ibis.Table) -> list[ibis.Table]:
     late = live.filter(live.created_at <= ctx.ago(hours=float(ctx.limit("mirror_hours"))))
-    found = [_dangling_links(ctx, kind, late), _flagged_alone(ctx, kind, late)]
+    dangling = _dangling_links(ctx, kind, late)
+    lost = identity_links.links(late).semi_join(identity_links.gone(ctx, kind), ["to_vendor", "to_resource", "nid"])
+    late = late.anti_join(lost, ["account", "resource", "vendor_id"])  # it had a mirror, which is gone: I-07
+    found = [dangling, _flagged_alone(ctx, kind, late)]
     if kind == "deal" and ctx.limit("mirror_open_deals"):
         found.append(_alone(ctx, kind, late.filter(late.result == "open"), live, "every open deal is mirrored"))
     return found
@@ -129,4 +133,6 @@ RULES = (
         "I-10", "Same deal twice", "S1", "One sale counted as two doubles the pipeline.",
         _same_deal_twice, question="Are these one deal? If so, merge them or close the younger.", flag="duplicate",
     ),
+    *identity_structure.RULES,
+    *identity_links.RULES,
 )  # fmt: skip
