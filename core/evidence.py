@@ -20,6 +20,7 @@ _FREE_MAIL = (
     "mail.ru", "me.com", "msn.com", "outlook.com", "proton.me", "protonmail.com", "qq.com", "t-online.de", "web.de", "yahoo.com",
     "yandex.ru",
 )  # fmt: skip
+_REGISTRABLE = r"([^.]+\.(?:ac|co|com|edu|gob|gov|ltd|net|nom|org|plc)\.[a-z]{2}|[^.]+\.[^.]+)$"
 _NO_EDGES = {"l": "int64", "r": "int64", "evidence": "string", "detail": "string"}
 
 
@@ -156,7 +157,7 @@ def site(domain: ibis.Value) -> ibis.Value:
     By the usual second levels under country codes, not the public suffix list: two firms on a hosting service's own domain
     look like one.
     """
-    return domain.strip().lower().re_extract(r"([^.]+\.(?:ac|co|com|edu|gob|gov|ltd|net|nom|org|plc)\.[a-z]{2}|[^.]+\.[^.]+)$", 1).nullif("")
+    return domain.strip().lower().re_extract(_REGISTRABLE, 1).nullif("")
 
 
 def employer(email: ibis.Value, free_mail: Sequence[str]) -> ibis.Value:

@@ -33,8 +33,8 @@ PUSH_SOURCES: dict[str, PushType] = {
     "days_in_stage": "number", "open_deals": "number", "won_deals": "number", "lost_deals": "number", "systems": "number",
     "score": "number", "consent": "text", "marketable": "boolean", "source": "text", "lead_status": "text", "email": "text",
     "phone": "text", "first_name": "text", "last_name": "text", "name": "text", "company_name": "text", "owner_email": "text",
-    "owner_id": "text", "owner": "text", "company_id": "text", "domain": "text", "industry": "text", "country": "text", "employees": "number",
-    "amount": "number", "currency": "text", "close_date": "date", "probability": "number", "lost_reason": "text", "next_step": "text",
+    "owner_id": "text", "owner": "text", "domain": "text", "industry": "text", "country": "text", "employees": "number",
+    "company_id": "text", "amount": "number", "currency": "text", "close_date": "date", "probability": "number", "lost_reason": "text", "next_step": "text",
     "pipeline_id": "text", "created_at": "datetime", "last_activity_at": "datetime", "entity_id": "text", "flags": "text",
     "data_issues": "number", "worst_issue": "text", "next_action": "text", "client_id": "text", "user_id": "text",
 }  # fmt: skip

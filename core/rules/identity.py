@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 
 from core.evidence import aliases, comparable_id, email_key
-from core.rules import identity_links, identity_structure
+from core.rules import identity_links, identity_probable, identity_structure
 from core.rules.rule import Context, Rule, record_key, side, sides
 from core.tables import seconds_between
 
@@ -133,6 +133,7 @@ RULES = (
         "I-10", "Same deal twice", "S1", "One sale counted as two doubles the pipeline.",
         _same_deal_twice, question="Are these one deal? If so, merge them or close the younger.", flag="duplicate",
     ),
+    *identity_probable.RULES,
     *identity_structure.RULES,
     *identity_links.RULES,
 )  # fmt: skip

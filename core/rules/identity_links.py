@@ -6,7 +6,7 @@ import ibis
 
 from core.evidence import comparable_id, email_key
 from core.rules.rule import Context, Rule, side, sides
-from core.tables import stack
+from core.tables import MOMENT, stack
 
 _KINDS = (("person", "people"), ("deal", "deals"), ("company", "companies"))
 _RECORD = ("account", "vendor", "resource", "vendor_id")
@@ -67,9 +67,7 @@ def _cross_links_of(live: ibis.Table, kind: str) -> ibis.Table:
     own = live.select(to_account="account", to_vendor="vendor", to_resource="resource", nid=comparable_id(live.vendor, live.vendor_id),
                       to_id="vendor_id")  # fmt: skip
     resolved = links(live).inner_join(own, ["to_vendor", "to_resource", "nid"])
-    ahead = resolved.select(
-        "entity_id", "account", "resource", "vendor_id", "link", "updated_at", "to_account", "to_resource", "to_id"
-    )
+    ahead = resolved.select("entity_id", "account", "resource", "vendor_id", "link", "updated_at", "to_account", "to_resource", "to_id")
     back = resolved.select(
         b_link="link", b_at="updated_at", to_account="account", to_resource="resource", to_id="vendor_id", account="to_account",
         resource="to_resource", c_id="to_id",
@@ -79,9 +77,7 @@ def _cross_links_of(live: ibis.Table, kind: str) -> ibis.Table:
     t = pairs.anti_join(agreed, ["account", "resource", "vendor_id", "link"])
     part = t.account.concat(":", t.resource, ":", t.vendor_id, " → ", t.link)
     a = side(t, kind, "link", part=part, value=t.link, at=t.updated_at)
-    b = side(
-        t, kind, "link", part=part, account=t.to_account, resource=t.to_resource, vendor_id=t.to_id, value=t.b_link, at=t.b_at
-    )
+    b = side(t, kind, "link", part=part, account=t.to_account, resource=t.to_resource, vendor_id=t.to_id, value=t.b_link, at=t.b_at)
     return sides(a, b)
 
 
@@ -92,9 +88,8 @@ def _lead_beside_contact(ctx: Context) -> ibis.Table:
     leads = p.filter(p.converted == False)  # noqa: E712
     contacts = p.filter(p.converted.isnull(), p.list_id.isnull()).semi_join(leads, ["account", "address"])
     leads = leads.semi_join(contacts, ["account", "address"])
-    same = stack([leads, contacts], {name: "string" for name in ("entity_id", "account", "resource", "vendor_id", "email", "address")} | {
-        "created_at": "timestamp('UTC', 6)"
-    })
+    texts = dict.fromkeys(("entity_id", "account", "resource", "vendor_id", "email", "address"), "string")
+    same = stack([leads, contacts], {**texts, "created_at": MOMENT})
     first = same.group_by("account", "address").agg(first_entity=same.entity_id.min())
     t = same.inner_join(first, ["account", "address"])
     return side(t, "person", "email", entity_id=t.first_entity, part=t.account, value=t.email, at=t.created_at)

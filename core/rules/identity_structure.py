@@ -84,8 +84,8 @@ def _split_company(ctx: Context) -> ibis.Table:
 def _owner_gone(ctx: Context) -> ibis.Table:
     """Open deals and leads whose owner is unknown or no longer active, in accounts whose users are known."""
     o = ctx.records("owner")
-    users = o.filter(~o.deleted.fill_null(False))
-    users = users.select("account", owner=comparable_id(users.vendor, users.vendor_id), active=users.active.fill_null(True), who=users.email)
+    o = o.filter(~o.deleted.fill_null(False)).mutate(owner=comparable_id(o.vendor, o.vendor_id))
+    users = o.select("account", "owner", active=o.active.fill_null(True), who="email")
     deals, people = ctx.facts["deals"], ctx.facts["people"]
     parts = [
         _owned(deals.filter(deals.result == "open"), "deal"),
