@@ -166,6 +166,13 @@ def employer(email: ibis.Value, free_mail: Sequence[str]) -> ibis.Value:
     return ibis.ifelse(domain.isin(list(free_mail or _FREE_MAIL)), ibis.null("string"), site(domain))
 
 
+def address_digest(email: ibis.Value) -> ibis.Value:
+    """By what an erased person's address is known again; null for a role's address, which is nobody's."""
+    key = email_key(email)
+    own = key.contains("@") & key.re_extract(r"^([^@]*)@", 1).notin(_ROLE_ADDRESSES)
+    return ibis.ifelse(own, key.hexdigest("sha256"), ibis.null("string"))
+
+
 def _by_email(nodes: ibis.Table, shared_mailbox: int) -> ibis.Table:
     base = nodes.mutate(list_id=nodes.list_id.fill_null(""))
     first = base.select("i", "account", "resource", "list_id", "live", address=base.email, evidence=ibis.literal("email"))

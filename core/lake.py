@@ -23,11 +23,11 @@ from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from core.errors import UserError
-from core.lake_forget import belongs, by_account
+from core.lake_forget import address_digests, belongs, by_account
 from core.lake_scan import current_sql, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
 from core.ledger import Ledger, Visible
-from core.ledger_forget import forget_records
+from core.ledger_forget import forget_records, keep_digests
 from core.model import KINDS
 
 KEY = ("account", "resource", "vendor_id")
@@ -307,6 +307,7 @@ class Lake:
 
         Leaves a tombstone in the ledger, so that no later pull brings them back.
         """
+        keep_digests(self.ledger, address_digests(self.engine, self.versions("person"), keys), now)
         forget_records(self.ledger, keys, now, why)
         removed = 0
         for kind in self.kinds():

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rule_cases import Case, Finding, findings, hit, look, miss, of, person
+from sandbox_hub import standing
 from unified_rows import row
+
+from jobs.steps import run_plan, run_reconcile, run_sync
 
 RULES = ["C-01", "C-02", "C-04", "C-06"]
 OUT = {"consent": "unsubscribed", "marketable": False}
@@ -75,3 +79,19 @@ def test_no_fix_ever_loosens_consent(found: list[Finding]):
     fixes = [json.loads(f["fix"]) for f in found if f["fix"]]
     assert fixes
     assert {(fix["field"], fix["value"], fix["policy"]) for fix in fixes} == {("marketable", "false", "strictest")}
+
+
+def test_an_erased_person_is_known_again_by_id_in_the_same_system_and_by_address_in_another(tmp_path: Path):
+    with standing(tmp_path, size=6, vendors=["hubspot", "salesforce"]) as sandbox:
+        run_sync(sandbox.hub, quiet=True)
+        person_ = next(p for p in sandbox.truth["people"] if {r[0] for r in p["records"]} == {"hubspot", "salesforce"})
+        mine, others = ([tuple(r) for r in person_["records"] if (r[0] == "hubspot") == here] for here in (True, False))
+        assert not [f for f in run_reconcile(sandbox.hub).open_findings() if f["rule"] == "C-05"]
+        sandbox.hub.lake.forget(mine, sandbox.hub.clock())
+        run_sync(sandbox.hub, full=True, quiet=True)
+        found = run_reconcile(sandbox.hub)
+        records = {tuple(r) for f in found.open_findings() if f["rule"] == "C-05" for r in json.loads(f["records"])}
+        plan = run_plan(sandbox.hub, found=found)
+    assert records == {*mine, *others}
+    assert {c.vendor_id for c in plan.changes} & {r[2] for r in records} == set()
+    assert {h.vendor_id for h in plan.held if "erased" in h.reason} >= {r[2] for r in others if r[1] == "Contact"}

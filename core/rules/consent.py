@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ibis
 
-from core.evidence import email_key
+from core.evidence import address_digest, email_key
 from core.rules.rule import Context, Rule, one_side, prefixed, record_key, side, sides
 from core.tables import MOMENT
 
@@ -70,6 +70,32 @@ def _paid_for_in_vain(ctx: Context) -> ibis.Table:
     return side(t, "person", "marketing contact", part=record_key(t), value="marketing contact", at=t.updated_at, note=t.reason)
 
 
+def _back_again(ctx: Context) -> ibis.Table:
+    """Records of erased persons: ids with a tombstone that a vendor still lists, and addresses that were erased under another id.
+
+    The ids are of rows that were never taken, so nothing is known of them but when they were seen.
+    """
+    none = ibis.null("string")
+    parts = []
+    if "erased_seen" in ctx.tables:
+        t = ctx.tables["erased_seen"]
+        key = t.account.concat(":", t.resource, ":", t.vendor_id)
+        parts.append(
+            side(t, "person", "erased", entity_id=key, part=key, value=none, at=t["at"], note="the erased record is listed as live")
+        )
+    if "erased_address" in ctx.tables:
+        p = ctx.facts["people"]
+        every = ibis.union(
+            p.select(*_KEY, "created_at", address="email"), p.select(*_KEY, "created_at", address="other_emails").unnest("address")
+        )
+        every = every.mutate(digest=address_digest(every.address)).filter(lambda t: t.digest.notnull())
+        t = every.semi_join(ctx.tables["erased_address"], "digest").select(*_KEY, "created_at").distinct()
+        note = "an erased person's address, under this id"
+        parts.append(side(t, "person", "erased", part=record_key(t), value=none, at=t.created_at, note=note))
+    return sides(*parts) if parts else side(ctx.facts["people"].limit(0), "person", "erased")
+
+
+_KEY = ("entity_id", "account", "resource", "vendor_id")
 _COLUMNS = ("entity_id", "account", "resource", "vendor_id", "updated_at", "email", "attributes")
 
 
@@ -106,6 +132,12 @@ RULES = (
         "C-04", "Unconfirmed subscription treated as consent", "S1",
         "Who never confirmed has not consented; another system that took the address over may not mail it.",
         _unconfirmed_but_mailed, fix="suppress there until it is confirmed", fix_field="marketable", policy="strictest",
+    ),
+    Rule(
+        "C-05", "Erased person is there again", "S1",
+        "Who was to be forgotten must not come back: nothing is written to such a record, and one with an erased id is not taken at all.",
+        _back_again,
+        question="Erase it in that system too and `tundish forget` it here, or accept the finding if the person came back by himself?",
     ),
     Rule(
         "C-06", "Billed as a marketing contact, but not mailable", "S3",
