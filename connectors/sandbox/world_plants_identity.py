@@ -34,7 +34,7 @@ def i02(draft: Draft, n: int) -> None:
         "I-02",
         "once at work, once by a private address",
         private,
-        twin(draft, private, f"{private.last}.{n}@gmail.com".lower(), phone=digits),
+        twin(draft, private, f"{private.first}@{private.last}-{n}.example".lower(), phone=digits),
     )
     moved = someone(draft, "subscriber", n)
     there = draft.company(moved.created)
@@ -76,8 +76,8 @@ def i03(draft: Draft, n: int) -> None:
 
 def i03_decoy(draft: Draft, n: int) -> None:
     person = someone(draft, "subscriber", n)
-    person.at_company, person.email = False, f"{person.first}.{person.last}.{person.number}@gmail.com".lower()
-    draft.decoy("I-03", "no company, and an address that says nothing of one", person)
+    person.at_company, person.email = False, f"{person.first}.{person.last}@mail-{person.number}.example".lower()
+    draft.decoy("I-03", "no company, and no company has the domain of his address", person)
 
 
 def i05(draft: Draft, n: int) -> None:
