@@ -142,7 +142,7 @@ class Touch(Record):
 
 
 class StageChange(Record):
-    """One field of one record took a value at an instant. `field` is stage, lifecycle, amount, close_date or status."""
+    """One field of one record took a value at an instant. `field` is stage, lifecycle, amount, close_date, status or consent."""
 
     record_kind: str | None = None
     record_id: str | None = None

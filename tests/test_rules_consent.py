@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rule_cases import Case, Finding, findings, hit, look, miss, of, person
 from sandbox_hub import standing
-from unified_rows import row
+from unified_rows import OLD, row
 
 from jobs.steps import run_plan, run_reconcile, run_sync
 
@@ -31,13 +31,22 @@ def opted_in(at: str) -> str:
     return json.dumps({"rating": 3, "opted_in_at": at})
 
 
+def refused(id: str) -> dict[str, Any]:
+    """The CRM's history: opted out on 10 January, at nine."""
+    return row(
+        "stage_change", "hubspot", f"{id}:consent", record_kind="person", record_id=id, field="consent", value="true", entered_at=OLD
+    )
+
+
 CASES = [
     hit("C-02", "opted out in the CRM, on a mailing list", "a1 a1m", expect={"fix.account": "mailchimp", "fix.vendor_id": "a1m", "fix.value": "false", "fix.policy": "strictest", "severity": "S1"},
         person=[crm("a1", **OUT), member("a1m", "a1", **MAILED)]),
-    hit("C-02", "an opt-in before the opt-out can have been does not count", "a2 a2m", expect={"fix.value": "false"},
-        person=[crm("a2", **OUT), member("a2m", "a2", **MAILED, attributes=opted_in("2026-01-10T08:59:59Z"))]),
+    hit("C-02", "an opt-in before the opt-out does not count", "a2 a2m", expect={"fix.value": "false"},
+        person=[crm("a2", **OUT), member("a2m", "a2", **MAILED, attributes=opted_in("2026-01-10T08:59:59Z"))], stage_change=[refused("a2")]),
     hit("C-02", "a person decides when the opt-in is younger", "a3 a3m", expect={"fix": None, "note": "the opt-in is younger than the opt-out"},
-        person=[crm("a3", **OUT), member("a3m", "a3", **MAILED, attributes=opted_in("2026-01-10T09:00:01+00:00"))]),
+        person=[crm("a3", **OUT), member("a3m", "a3", **MAILED, attributes=opted_in("2026-01-10T09:00:01+00:00"))], stage_change=[refused("a3")]),
+    hit("C-02", "nobody knows when he opted out: it counts", "a10 a10m", expect={"fix.value": "false"},
+        person=[crm("a10", **OUT), member("a10m", "a10", **MAILED, attributes=opted_in("2026-06-29T09:00:01+00:00"))]),
     hit("C-02", "a date nobody can read is none", "a4 a4m", expect={"fix.value": "false"},
         person=[crm("a4", **OUT), member("a4m", "a4", **MAILED, attributes=opted_in("soon"))]),
     hit("C-02", "one CRM opted out, the other mails", "a5 a5s", expect={"fix.account": "hubspot"},

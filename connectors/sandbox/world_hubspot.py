@@ -61,7 +61,8 @@ def flag(value: bool) -> str:
 
 def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str, Any]:
     """One contact of the seed."""
-    last = max([p.created, *(t for _, t in p.lifecycle)])
+    refused = (p.opted_out_at or p.created + 3 * DAY) if p.opted_out else 0
+    last = max([p.created, refused, *(t for _, t in p.lifecycle)])
     updated = max(last, min(now - 2 * DAY, last + (p.number % 40) * DAY))
     city, country = CITY[p.number % len(CITY)]
     others = [e.values["email"] for e in merged or []] + ([p.alt_email] if p.alt_email else [])
@@ -101,6 +102,8 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
         "hs_object_id": p.hs_id,
     }
     history = {"lifecyclestage": _history([(v, t, "WORKFLOWS" if v != "customer" else SYNC) for v, t in p.lifecycle])}
+    if refused:
+        history["hs_email_optout"] = _history([("true", refused, "BATCH_UPDATE")])
     if p.lead_status:
         history["hs_lead_status"] = _history([(p.lead_status, p.lifecycle[-1][1] if p.lifecycle else p.created, REP)])
     return _object(p.hs_id, properties, p.created, updated, history)

@@ -77,6 +77,7 @@ class Person:
     alt_email: str | None = None  # the address Mailchimp knows; HubSpot has it as an additional one
     client_id: str | None = None
     opted_out: bool = False
+    opted_out_at: int = 0  # three days after he came, unless set
     bounced: bool = False
     disqualified: bool = False
     deals: list[Deal] = field(default_factory=list)

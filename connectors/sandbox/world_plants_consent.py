@@ -16,7 +16,7 @@ def c02(draft: Draft, n: int) -> None:
     partner.opted_out = True
     draft.plant("C-02", "opted out in the CRM, active in ActiveCampaign", partner)
     later = someone(draft, "subscriber", n, audiences=(n % 2,))
-    later.opted_out = True
+    later.opted_out, later.opted_out_at = True, draft.now - 20 * DAY
     later.memberships[0].signed_up = later.memberships[0].changed = draft.now - DAY - HOUR
     draft.plant("C-02", "subscribed again after the opt-out: a person decides", later)
 

@@ -38,8 +38,8 @@ def _bounced_but_mailed(ctx: Context) -> ibis.Table:
 def _opted_out_elsewhere(ctx: Context) -> ibis.Table:
     """Opt-outs that C-01 does not watch (a CRM's), beside records that may still be mailed.
 
-    An opt-in that came after the other record's last change came after the opt-out for certain: then a person decides. When
-    exactly somebody opted out, no CRM says.
+    Where the record's history dates the opt-out and the person said yes elsewhere after it, a person decides. Not by the record's
+    last change: anybody's writing moves it, ours too.
     """
     p = ctx.facts["people"].filter(lambda t: t.consent == "unsubscribed")
     watched = p.vendor.isin(list(ctx.limit("opt_out_vendors")))
@@ -47,8 +47,11 @@ def _opted_out_elsewhere(ctx: Context) -> ibis.Table:
     known = _pairs(p.filter(watched), mailed).select(account="b_account", resource="b_resource", vendor_id="b_vendor_id")
     mailed = mailed.anti_join(known, ["account", "resource", "vendor_id"])
     pairs = _pairs(p.filter(~watched), mailed)
+    history = ctx.facts["changes"].filter(lambda c: (c.kind == "person") & (c.field == "consent"))
+    refused = history.group_by(a_account="account", a_vendor_id="vendor_id").agg(refused_at=history["at"].max())
+    pairs = pairs.left_join(refused, ["a_account", "a_vendor_id"])
     opted_in = pairs.b_attributes.re_extract(_OPTED_IN_AT, 1).nullif("").try_cast(MOMENT)
-    later = (opted_in > pairs.a_updated_at).fill_null(False)
+    later = (opted_in > pairs.refused_at).fill_null(False)
     note = ibis.ifelse(later, "the opt-in is younger than the opt-out", ibis.null("string"))
     return _both(pairs, "unsubscribed", fix=ibis.ifelse(later, ibis.null("string"), "false"), note=note)
 
