@@ -75,13 +75,13 @@ def apply(
 
 
 def undo(changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand], book: Book) -> list[Outcome]:
-    """Put before-images back where the live value is still what we wrote; leave alone what anybody changed since, and events."""
+    """Put before-images back where the live value is still what we wrote; leave alone what anybody changed since, events and opt-outs."""
     done = book.settled()
     open_ = [(change, found) for change, found in changes if change.change_id not in done]
-    told = [(change, Outcome(change.change_id, "kept", KEPT)) for change, _ in open_ if change.type == EVENT]
-    book.record(told)
-    outcomes = [outcome for _, outcome in told]
-    backwards = [_reverse(change, found) for change, found in open_ if change.type != EVENT]
+    lasting = [(change, Outcome(change.change_id, "kept", why)) for change, _ in open_ if (why := _lasts(change))]
+    book.record(lasting)
+    outcomes = [outcome for _, outcome in lasting]
+    backwards = [_reverse(change, found) for change, found in open_ if not _lasts(change)]
     for (account, name), group in _groups(backwards, frozenset()).items():
         hand = hands[account]
         for batch in _batches(group, hand.targets[name].batch_size):
@@ -89,6 +89,13 @@ def undo(changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand]
             book.record(got)
             outcomes += [o for _, o in got]
     return outcomes
+
+
+def _lasts(change: Change) -> str:
+    """Why undo leaves the change as it is; "" when it does not."""
+    if change.type == EVENT:
+        return KEPT
+    return "consent is never loosened, not even by undo" if change.policy == "strictest" else ""
 
 
 def _reverse(change: Change, found: str | None) -> Change:

@@ -141,3 +141,16 @@ def test_undo_restores_what_nobody_touched_since(plans: PlanBook) -> None:
     undo(plans.applied("a1"), vendor.hands(), plans.book("u1", NOW))
     assert {o.status for o in plans.outcomes("u1")} == {"undone", "kept"}
     assert vendor.records == {"a": {"stage": "M10"}, "b": {"stage": "edited later"}, "c": {"stage": "M40"}}
+
+
+def test_undo_never_loosens_consent_and_takes_the_records_other_fields_back(plans: PlanBook) -> None:
+    vendor = Vendor(a={"stage": "M10", "status": "subscribed"})
+    fields = (("stage", "M20", "derived"), ("status", "unsubscribed", "strictest"))
+    wishes = [Desired("hs", "contacts", "a", name, "text", value, "why", policy) for name, value, policy in fields]
+    plan = build(wishes, {("hs", "contacts", "a"): dict(vendor.records["a"])}, now=NOW, as_of=NOW, limits=Limits())
+    plans.save(plan, {}, NOW)
+    assert set(run(plans, plan, vendor).values()) == {"applied"}
+    plans.start_apply(plan.plan_id, "undo", NOW, "u1", of="a1")
+    undo(plans.applied("a1"), vendor.hands(), plans.book("u1", NOW))
+    assert {o.status for o in plans.outcomes("u1")} == {"undone", "kept"}
+    assert vendor.records == {"a": {"stage": "M10", "status": "unsubscribed"}}
