@@ -145,7 +145,7 @@ class Touch(Record):
 
 
 class StageChange(Record):
-    """One field of one record took a value at an instant. `field` is stage, lifecycle, amount, close_date, probability or status."""
+    """One field of one record took a value at an instant. `field`: stage, lifecycle, amount, close_date, probability, status, consent."""
 
     record_kind: str | None = None
     record_id: str | None = None

@@ -46,6 +46,9 @@ DEFAULTS: dict[str, Any] = {
     "ping_pong_times": 3,
     "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "shared_web_id_records": 3,  # a visitor's id with more records in one list or object is a shared device
+    "duplicate_probability": 0.7,  # I-02: as probably one person as this
+    "shared_phone_persons": 5,  # I-02: a telephone of more persons is a switchboard
+    "hierarchy_vendors": ("hubspot", "salesforce"),  # I-11: systems where a company can be another's parent
     "crm_vendors": ("salesforce", "hubspot"),  # I-06: systems that mirror each other; ActiveCampaign mostly has deals of its own
     "lifecycle_vendors": ("hubspot",),
     "lifecycle_resources": ("contacts", "companies"),

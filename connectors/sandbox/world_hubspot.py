@@ -63,7 +63,8 @@ def flag(value: bool) -> str:
 
 def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str, Any]:
     """One contact of the seed."""
-    last = max([p.created, *(t for _, t in p.lifecycle)])
+    refused = (p.opted_out_at or p.created + 3 * DAY) if p.opted_out else 0
+    last = max([p.created, refused, *(t for _, t in p.lifecycle)])
     updated = max(last, min(now - 2 * DAY, last + (p.number % 40) * DAY))
     city, country = CITY[p.number % len(CITY)]
     others = [e.values["email"] for e in merged or []] + ([p.alt_email] if p.alt_email else [])
@@ -73,7 +74,7 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
         "email": p.email,
         "firstname": p.first,
         "lastname": p.last,
-        "phone": f"+31 20 {5_000_000 + p.number}",
+        "phone": p.phone or f"+31 20 {5_000_000 + p.number}",
         "company": p.company.name if p.company else None,
         "jobtitle": job_title(p),
         "city": city,
@@ -85,13 +86,13 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
         "hubspot_owner_id": owners()[p.owner].hubspot,
         "hs_analytics_source": SOURCE[p.source][0],
         "hs_email_optout": flag(p.opted_out),
-        "hs_marketable_status": flag(not p.opted_out),
+        "hs_marketable_status": flag(not p.opted_out if p.marketing_contact is None else p.marketing_contact),
         "hs_email_bounce": "1" if p.bounced else None,
         "hs_email_hard_bounce_reason_enum": "UNKNOWN_USER" if p.bounced else None,
         "hs_additional_emails": ";".join(others) or None,
         "hs_merged_object_ids": ";".join(e.id for e in merged or []) or None,
-        "associatedcompanyid": p.company.hs_id if p.company else None,
-        "salesforcecontactid": p.contact_id if p.sf in ("contact", "converted") else None,
+        "associatedcompanyid": p.company.hs_id if p.company and p.at_company else None,
+        "salesforcecontactid": p.stored_contact or (p.contact_id if p.sf in ("contact", "converted") else None),
         "salesforceleadid": p.lead_id if p.sf in ("lead", "converted") else None,
         "sync_to_salesforce": flag(bool(p.sf)),
         "ga_client_id": p.client_id,
@@ -105,6 +106,8 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
     }
     steps = [] if p.blank else p.lifecycle
     history = {"lifecyclestage": _history([(v, t, "WORKFLOWS" if v != "customer" else SYNC) for v, t in steps])}
+    if refused:
+        history["hs_email_optout"] = _history([("true", refused, "BATCH_UPDATE")])
     if status:
         history["hs_lead_status"] = _history([(status, p.lifecycle[-1][1] if p.lifecycle else p.created, REP)])
     return _object(p.hs_id, properties, p.created, updated, history)
@@ -143,6 +146,7 @@ def _company(c: Company, now: int) -> dict[str, Any]:
         "lifecyclestage": c.lifecycle or _reached(c),
         "hs_lead_status": "BAD_TIMING" if c.deals and not c.going else None,
         "hubspot_owner_id": owners()[c.owner].hubspot,
+        "hs_parent_company_id": c.parent.hs_id if c.parent else None,
         "salesforceaccountid": c.sf_id if c.in_salesforce else None,
         "createdate": iso(c.created),
         "hs_lastmodifieddate": iso(updated),
@@ -256,12 +260,13 @@ def _associations(people: list[Person], deals: list[Deal]) -> list[dict[str, Any
             )
 
     for p in people:
-        if p.company:
+        if p.company and p.at_company:
             edge("contacts", p.hs_id, "companies", p.company.hs_id, 1, 279)
         if p.hs_lead_stage:
             edge("leads", p.hs_lead_id, "contacts", p.hs_id, 578)
     for d in deals:
-        edge("deals", d.hs_id, "companies", d.company.hs_id, 5, 341)
+        if d.with_company:
+            edge("deals", d.hs_id, "companies", d.company.hs_id, 5, 341)
         for p in d.people if d.with_people else ():
             edge("deals", d.hs_id, "contacts", p.hs_id, 3)
         for i in range(len(d.line_items())):

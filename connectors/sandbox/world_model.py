@@ -33,6 +33,7 @@ class Company:
     in_hubspot: bool = True
     in_activecampaign: bool = False
     lifecycle: str = ""  # HubSpot's, where it is not what deals and contacts say
+    parent: Company | None = None
 
     @property
     def going(self) -> bool:
@@ -84,6 +85,7 @@ class Person:
     alt_email: str | None = None  # the address Mailchimp knows; HubSpot has it as an additional one
     client_id: str | None = None
     opted_out: bool = False
+    opted_out_at: int = 0  # three days after he came, unless set
     bounced: bool = False
     disqualified: bool = False
     deals: list[Deal] = field(default_factory=list)
@@ -95,6 +97,12 @@ class Person:
     in_activecampaign: bool = False
     ac_listed: bool = True  # on a list there, or just a contact
     ac_status: int = 1  # on the lists there: 1 active, 2 unsubscribed, 3 bounced
+    phone: str = ""  # in international form; made of the number unless set
+    at_company: bool = True  # the CRMs know whose colleague he is
+    marketing_contact: bool | None = None  # HubSpot bills him; unless set: who is not opted out
+    stored_contact: str = ""  # the Salesforce contact HubSpot has stored, where it is not his own
+    stored_hubspot: str = ""  # the HubSpot contact Salesforce has stored, where it is not his own
+    same_as: str = ""  # the truth: another entry of this person, which nothing but likeness tells
 
     @property
     def over(self) -> bool:
@@ -165,6 +173,8 @@ class Deal:
     in_hubspot: bool = True
     in_salesforce: bool = True
     with_people: bool = True
+    with_company: bool = True
+    deleted_in_salesforce: bool = False
     event: bool = False  # the web conversion event of a won deal exists
     disputed: bool = False  # planted so that no system alone has the truth
     registration: str = ""  # the partner's number of it, in his report
@@ -207,7 +217,7 @@ class Deal:
         found: list[Ref] = []
         if self.in_hubspot:
             found.append(["hubspot", "deals", self.hs_id])
-        if self.in_salesforce:
+        if self.in_salesforce and not self.deleted_in_salesforce:
             found.append(["salesforce", "Opportunity", self.sf_id])
         if self.path_ac:
             found.append(["activecampaign", "deals", self.ac_id])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from connectors.sandbox import world_tasks
@@ -34,7 +35,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "Account": [_account(c, draft.now) for c in draft.companies if c.in_salesforce],
         "Contact": [_contact(p, draft.now) for p in contacts]
         + [_extra(e, draft.now) for e in draft.extras if (e.vendor, e.resource) == ("salesforce", "Contact")],
-        "Lead": [_lead(p, draft.now) for p in leads],
+        "Lead": [_lead(p, draft.now) for p in leads] + [_extra_lead(e, draft.now) for e in draft.extras if e.resource == "Lead"],
         "Opportunity": [_opportunity(d, draft) for d in deals],
         "OpportunityHistory": _histories(deals),
         "OpportunityStage": [_stage(i, draft.now) for i in range(len(STAGES))],
@@ -71,7 +72,7 @@ def _account(c: Company, now: int) -> dict[str, Any]:
         "BillingCountry": country,
         "Type": "Customer" if any(d.outcome == "won" for d in c.deals) else "Prospect",
         "OwnerId": owners()[c.owner].salesforce,
-        "ParentId": None,
+        "ParentId": c.parent.sf_id if c.parent else None,
         "MasterRecordId": None,
         "HubSpot_Id__c": c.hs_id,
         **stamps(c.created, max(changed, min(now - 2 * DAY, changed + 9 * DAY))),
@@ -84,14 +85,14 @@ def _person(p: Person) -> dict[str, Any]:
         "LastName": p.last,
         "Name": f"{p.first} {p.last}",
         "Email": p.email,
-        "Phone": f"+3120{5_000_000 + p.number}",
+        "Phone": p.phone.replace(" ", "") or f"+3120{5_000_000 + p.number}",
         "Title": job_title(p),
         "LeadSource": SOURCE[p.source][1],
         "OwnerId": owners()[p.owner].salesforce,
         "HasOptedOutOfEmail": p.opted_out,
         "EmailBouncedDate": iso(p.memberships[0].changed) if p.bounced and p.memberships else None,
         "MasterRecordId": None,
-        "HubSpot_Id__c": p.hs_id if p.in_hubspot else None,
+        "HubSpot_Id__c": p.stored_hubspot or (p.hs_id if p.in_hubspot else None),
     }
 
 
@@ -102,7 +103,7 @@ def _contact(p: Person, now: int) -> dict[str, Any]:
     updated = max(last, min(now - 2 * DAY, last + (p.number % 30) * DAY))
     return {
         "Id": p.contact_id,
-        "AccountId": p.company.sf_id if p.company else None,
+        "AccountId": p.company.sf_id if p.company and p.at_company else None,
         **_person(p),
         "MailingCity": city,
         "MailingCountry": country,
@@ -141,6 +142,13 @@ def _extra(extra: Extra, now: int) -> dict[str, Any]:
     return {**_contact(extra.person, now), "Id": extra.id, **extra.values}
 
 
+def _extra_lead(extra: Extra, now: int) -> dict[str, Any]:
+    """A lead nobody has touched yet, of a person the org knows already."""
+    at = max(extra.person.converted_at, extra.person.created) + DAY
+    fresh = replace(extra.person, sf="lead", sf_status=[(LEAD_STATUS[0], at)], converted_at=0)
+    return {**_lead(fresh, now), "Id": extra.id, **extra.values}
+
+
 def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
     stage, entered = d.path_sf[-1]
     chance, category, label = CHANCE[stage]
@@ -149,7 +157,7 @@ def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
     amount = None if d.cents_sf is None else d.cents_sf / 100
     return {
         "Id": d.sf_id,
-        "AccountId": d.company.sf_id,
+        "AccountId": d.company.sf_id if d.with_company else None,
         "Name": d.name,
         "StageName": stage,
         "Amount": amount,
@@ -174,6 +182,7 @@ def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
         "HubSpot_Id__c": d.hs_id if d.in_hubspot else None,
         "Sync_To_HubSpot__c": d.synced,
         **stamps(d.created + MIRROR_DELAY, updated),
+        "IsDeleted": d.deleted_in_salesforce,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ibis
 
 from core.evidence import aliases, comparable_id, email_key
+from core.rules import identity_links, identity_probable, identity_structure
 from core.rules.rule import Context, Rule, record_key, side, sides
 from core.tables import seconds_between
 
@@ -34,7 +35,10 @@ def _mirror_missing(ctx: Context) -> ibis.Table:
 
 def _missing_of(ctx: Context, kind: str, live: ibis.Table) -> list[ibis.Table]:
     late = live.filter(live.created_at <= ctx.ago(hours=float(ctx.limit("mirror_hours"))))
-    found = [_dangling_links(ctx, kind, late), _flagged_alone(ctx, kind, late)]
+    dangling = _dangling_links(ctx, kind, late)
+    lost = identity_links.links(late).semi_join(identity_links.gone(ctx, kind), ["to_vendor", "to_resource", "nid"])
+    late = late.anti_join(lost, ["account", "resource", "vendor_id"])  # it had a mirror, which is gone: I-07
+    found = [dangling, _flagged_alone(ctx, kind, late)]
     if kind == "deal" and ctx.limit("mirror_open_deals"):
         found.append(_alone(ctx, kind, late.filter(late.result == "open"), live, "every open deal is mirrored"))
     return found
@@ -136,4 +140,7 @@ RULES = (
         exact="Two open deals of one company in one currency, amounts within `amount_share`, created within `duplicate_deal_days`, names "
         "alike by `duplicate_name_share` or more.",
     ),
+    *identity_probable.RULES,
+    *identity_structure.RULES,
+    *identity_links.RULES,
 )  # fmt: skip
