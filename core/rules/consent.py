@@ -127,6 +127,8 @@ RULES = (
         "C-02", "Opted out in one system, active in another", "S1", "An opt-out binds every system, whichever of them heard it.",
         _opted_out_elsewhere, fix="opt out there too", question="Which is younger, the opt-in or the opt-out? Nobody is subscribed anew.",
         fix_field="marketable", policy="strictest",
+        exact="A person is opted out in an account that C-01 does not watch, and an account of `mailing_vendors` may still mail him; "
+        "where an opt-in is younger than the dated opt-out, a person decides.",
     ),
     Rule(
         "C-03", "Dead address still mailed", "S2", "An address that bounced for good costs deliverability in every system that mails it.",
@@ -137,16 +139,20 @@ RULES = (
         "C-04", "Unconfirmed subscription treated as consent", "S1",
         "Who never confirmed has not consented; another system that took the address over may not mail it.",
         _unconfirmed_but_mailed, fix="suppress there until it is confirmed", fix_field="marketable", policy="strictest",
+        exact="A subscription still waits for its confirmation, and an account of `mailing_vendors` may mail the person without a "
+        "confirmed subscription of its own.",
     ),
     Rule(
         "C-05", "Erased person is there again", "S1",
         "Who was to be forgotten must not come back: nothing is written to such a record, and one with an erased id is not taken at all.",
         _back_again,
         question="Erase it in that system too and `tundish forget` it here, or accept the finding if the person came back by himself?",
+        exact="A vendor lists an id that was forgotten here, or a record has an address that was forgotten under another id.",
     ),
     Rule(
         "C-06", "Billed as a marketing contact, but not mailable", "S3",
         "Marketing contacts are paid for; who cannot be mailed is paid for in vain.", _paid_for_in_vain,
         question="Make them non-marketing contacts: HubSpot lets only a workflow or a person do it.",
+        exact="HubSpot counts the contact as a marketing contact although it is opted out, bounced or otherwise not mailable.",
     ),
 )  # fmt: skip

@@ -100,13 +100,16 @@ RULES = (
         "I-07", "Link to a record that is gone", "S2", "A stored id of a deleted or merged record leads every tool that follows it astray.",
         _mirror_gone, fix="the hub itself follows merges; the stored id stays as it is",
         question="Point the link at the surviving record, or remove it? Does a deal without its mirror still count?",
+        exact="A live record carries the id of a record in another system that was deleted there or merged into another one.",
     ),
     Rule(
         "I-08", "Lead and contact of one person", "S2", "Two reps work one person, and he is counted as two.",
         _lead_beside_contact, question="Convert the lead into the contact, or merge them?",
+        exact="An unconverted Salesforce lead and a contact have the same e-mail address.",
     ),
     Rule(
         "I-09", "Two systems' ids contradict each other", "S1", "Whatever is written along such a link lands on somebody else.",
         _cross_links, question="Which of the records belong together? Correct the stored ids.",
+        exact="The id that one record stores of another system's record differs from the id which that record stores of it.",
     ),
 )  # fmt: skip
