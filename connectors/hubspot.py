@@ -119,6 +119,7 @@ CONNECTOR = Connector(
         _links("contact_companies", "contacts", "companies"),
         _links("deal_contacts", "deals", "contacts"),
         _links("deal_companies", "deals", "companies"),
+        _links("deal_line_items", "deals", "line_items"),
         Resource("events", events, cursor="occurredAt", overlap_s=OVERLAP_S, completeness="paged until no next page is named"),
     ),
     targets=tuple(_target(kind) for kind in ("contacts", "companies", "deals")),
