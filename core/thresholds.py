@@ -42,8 +42,17 @@ DEFAULTS: dict[str, Any] = {
     "conversion_hours": 72,
     "conversion_max_days": 365,  # E-01: older sales are history
     "conversion_events": ("close_convert_lead", "purchase"),
+    "lead_events": ("generate_lead", "sign_up"),  # E-02, E-07: the events that say a lead came
+    "lead_hours": 24,  # E-02
+    "event_value_share": 0.01,  # E-04
+    "lead_count_share": 0.15,  # E-07
+    "lead_count_min": 10,
     "ping_pong_days": 7,
     "ping_pong_times": 3,
+    "future_minutes": 5,  # T-02
+    "milestone_days": 1,  # T-03
+    "bulk_stamp_share": 0.2,  # T-04
+    "bulk_stamp_records": 10,
     "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "shared_web_id_records": 3,  # a visitor's id with more records in one list or object is a shared device
     "crm_vendors": ("salesforce", "hubspot"),  # I-06: systems that mirror each other; ActiveCampaign mostly has deals of its own

@@ -21,10 +21,12 @@ from connectors.sandbox import (
     world_partners,
     world_people,
     world_plants_deals,
+    world_plants_events,
     world_plants_lifecycles,
     world_plants_numbers,
     world_plants_people,
     world_plants_stages,
+    world_plants_time,
     world_web,
 )
 from connectors.sandbox.world_bulk import contacts_only, no_collector
@@ -37,6 +39,7 @@ NOW = "2026-06-30T00:00:00Z"
 CASES = (
     *world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES,
     *world_plants_lifecycles.CASES, *world_plants_numbers.CASES,
+    *world_plants_time.CASES, *world_plants_events.CASES,
 )  # fmt: skip
 REACH = ("M10", "M20", "M30", "M35", "M40", "M50", "M60", "M70", "M80", "M95")
 

@@ -279,6 +279,7 @@ def _events(draft: Draft, people: list[Person]) -> list[dict[str, Any]]:
         if d.event and d.people:
             values = {"deal_id": d.hs_id, "value": money(d.cents) or "0", "currency": "EUR"}
             rows.append((d.people[0], "pe1_close_convert_lead", d.path_hs[-1][1] + HOUR, values))
+    rows += [(s.person, f"pe1_{s.name}", s.at, s.values) for s in draft.signals]
     return [
         {
             "id": f"ev-{i + 1:08d}",

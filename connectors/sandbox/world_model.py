@@ -231,7 +231,27 @@ class Extra:
         return [[self.vendor, self.resource, self.id]]
 
 
-Thing = Company | Person | Deal | Extra
+@dataclass(slots=True)
+class Signal:
+    """A further event about a person that the site's analytics sent to HubSpot."""
+
+    person: Person
+    name: str
+    at: int
+    values: dict[str, str]
+
+
+@dataclass(slots=True)
+class Row:
+    """A vendor's row that is about nobody the world knows."""
+
+    ref: Ref
+
+    def refs(self) -> list[Ref]:
+        return [self.ref]
+
+
+Thing = Company | Person | Deal | Extra | Row
 
 
 @dataclass(slots=True)
@@ -259,6 +279,7 @@ class Draft:
     people: list[Person] = field(default_factory=list)
     deals: list[Deal] = field(default_factory=list)
     extras: list[Extra] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
     planted: list[Mark] = field(default_factory=list)
     decoys: list[Mark] = field(default_factory=list)
     emails: set[str] = field(default_factory=set)

@@ -1,0 +1,65 @@
+"""Planted discrepancies and near misses of conversion events and of leads as they are counted (E-03 E-04 E-08)."""
+
+from __future__ import annotations
+
+from connectors.sandbox.world_deals import closing
+from connectors.sandbox.world_model import Deal, Draft, Person, Signal
+from connectors.sandbox.world_names import HOUR, money
+from connectors.sandbox.world_plants_deals import one
+from connectors.sandbox.world_plants_people import someone
+
+
+def _won(draft: Draft, n: int) -> Deal:
+    return one(draft, closing(won=True, days_ago=30 + n % 90))
+
+
+def _sold(draft: Draft, deal: Deal, hours: float, cents: int) -> None:
+    """A further event of the won deal, so long after it was won."""
+    values = {"deal_id": deal.hs_id, "value": money(cents) or "0", "currency": "EUR"}
+    draft.signals.append(Signal(deal.people[0], "close_convert_lead", deal.path_hs[-1][1] + int(hours * HOUR), values))
+
+
+def e03(draft: Draft, n: int) -> None:
+    deal = _won(draft, n)
+    _sold(draft, deal, 5, deal.cents or 0)
+    draft.plant("E-03", "the site and a server both sent the sale", deal)
+
+
+def e03_decoy(draft: Draft, n: int) -> None:
+    first, second = _won(draft, n), _won(draft, n + 1)
+    draft.decoy("E-03", "two sales, an event of each", first, second)
+
+
+def e04(draft: Draft, n: int) -> None:
+    deal = _won(draft, n)
+    deal.event = False
+    _sold(draft, deal, 1, (deal.cents or 0) * 4 // 5)
+    draft.plant("E-04", "the event has four fifths of the amount", deal)
+
+
+def e04_decoy(draft: Draft, n: int) -> None:
+    deal = _won(draft, n)
+    deal.event = False
+    _sold(draft, deal, 1, (deal.cents or 0) * 995 // 1000)
+    draft.decoy("E-04", "rounded by half a per cent", deal)
+
+
+def _named(draft: Draft, person: Person, left: str) -> Person:
+    person.email = f"{left}@{person.email.split('@')[1]}"
+    draft.emails.add(person.email)
+    return person
+
+
+def e08(draft: Draft, n: int) -> None:
+    person = someone(draft, "lead", n)
+    draft.plant("E-08", "somebody tried the form with a test address, and it is a lead", _named(draft, person, "lena+test"))
+
+
+def e08_decoy(draft: Draft, n: int) -> None:
+    reader = someone(draft, "subscriber", n)
+    draft.decoy("E-08", "a test address that only subscribed", _named(draft, reader, "test"))
+    real = someone(draft, "lead", n)
+    draft.decoy("E-08", "a real name that begins like a test", _named(draft, real, "testa.rossi"))
+
+
+CASES = (e03, e03_decoy, e04, e04_decoy, e08, e08_decoy)
