@@ -47,6 +47,18 @@ DEFAULTS: dict[str, Any] = {
     "event_value_share": 0.01,  # E-04
     "lead_count_share": 0.15,  # E-07
     "lead_count_min": 10,
+    "lead_count_days": 90,
+    "source_groups": {  # E-05: HubSpot's original sources and usual words of Salesforce's lead source
+        "organic search": ("ORGANIC_SEARCH", "Organic Search", "SEO"),
+        "paid search": ("PAID_SEARCH", "Paid Search", "Google Ads", "AdWords"),
+        "social": ("SOCIAL_MEDIA", "Social", "Social Media", "Organic Social"),
+        "paid social": ("PAID_SOCIAL", "Paid Social"),
+        "email": ("EMAIL_MARKETING", "Email", "Email Marketing", "Newsletter"),
+        "referral": ("REFERRALS", "Referral", "External Referral", "Employee Referral", "Partner Referral"),
+        "direct": ("DIRECT_TRAFFIC", "Direct"),
+        "offline": ("OFFLINE", "Trade Show", "Event", "Phone Inquiry", "Cold Call", "Word of mouth"),
+    },
+    "refused_days": 90,  # T-06
     "ping_pong_days": 7,
     "ping_pong_times": 3,
     "future_minutes": 5,  # T-02

@@ -94,6 +94,8 @@ class Person:
     badge: str = ""  # of the trade fair, in its list of leads
     in_activecampaign: bool = False
     ac_listed: bool = True  # on a list there, or just a contact
+    untagged: bool = False  # the site did not count his form
+    lead_source: str = ""  # Salesforce's, where it is not what HubSpot says
     ac_status: int = 1  # on the lists there: 1 active, 2 unsubscribed, 3 bounced
 
     @property

@@ -1,10 +1,10 @@
-"""Planted discrepancies and near misses of conversion events and of leads as they are counted (E-03 E-04 E-08)."""
+"""Planted discrepancies and near misses of conversion events and of leads as they are counted (E-03 E-04 E-05 E-07 E-08)."""
 
 from __future__ import annotations
 
 from connectors.sandbox.world_deals import closing
 from connectors.sandbox.world_model import Deal, Draft, Person, Signal
-from connectors.sandbox.world_names import HOUR, money
+from connectors.sandbox.world_names import DAY, HOUR, money
 from connectors.sandbox.world_plants_deals import one
 from connectors.sandbox.world_plants_people import someone
 
@@ -44,6 +44,44 @@ def e04_decoy(draft: Draft, n: int) -> None:
     draft.decoy("E-04", "rounded by half a per cent", deal)
 
 
+def e05(draft: Draft, n: int) -> None:
+    person = someone(draft, "mql", n)
+    person.source, person.lead_source = 1, "Trade Show"
+    draft.plant("E-05", "paid search in HubSpot, a trade show in Salesforce", person)
+
+
+def e05_decoy(draft: Draft, n: int) -> None:
+    same, unknown = someone(draft, "mql", n), someone(draft, "lead", n)
+    same.source, same.lead_source = 1, "Google Ads"
+    unknown.source, unknown.lead_source = 2, "Purchased List"
+    draft.decoy("E-05", "two words for one source; a word nobody grouped", same, unknown)
+
+
+def _crowd(draft: Draft, days_ago: int, many: int) -> list[Person]:
+    """Leads of one week who all came by the form."""
+    found = []
+    for i in range(many):
+        company = draft.company(draft.now - 450 * DAY)
+        person = draft.person(company, draft.now - days_ago * DAY + (9 + i % 8) * HOUR + len(draft.people) * 41 % 60 * 60)
+        person.lifecycle, person.lead_status = [("lead", person.created)], "NEW"
+        person.client_id = f"{1_900_000_000 + person.number}.{1_790_000_000 + person.number}"
+        person.sf, person.sf_status = "lead", [("Open - Not Contacted", person.created + 300)]
+        person.rung = "M20"
+        found.append(person)
+    return found
+
+
+def e07(draft: Draft, n: int) -> None:
+    people = _crowd(draft, 33, 12)
+    for person in people:
+        person.untagged = True
+    draft.plant("E-07", "for a day the form's tag was gone", *people, about="tag")
+
+
+def e07_decoy(draft: Draft, n: int) -> None:
+    draft.decoy("E-07", "as many, and counted", *_crowd(draft, 47, 12))
+
+
 def _named(draft: Draft, person: Person, left: str) -> Person:
     person.email = f"{left}@{person.email.split('@')[1]}"
     draft.emails.add(person.email)
@@ -62,4 +100,4 @@ def e08_decoy(draft: Draft, n: int) -> None:
     draft.decoy("E-08", "a real name that begins like a test", _named(draft, real, "testa.rossi"))
 
 
-CASES = (e03, e03_decoy, e04, e04_decoy, e08, e08_decoy)
+CASES = (e05, e05_decoy, e07, e07_decoy, e03, e03_decoy, e04, e04_decoy, e08, e08_decoy)

@@ -86,7 +86,7 @@ def _person(p: Person) -> dict[str, Any]:
         "Email": p.email,
         "Phone": f"+3120{5_000_000 + p.number}",
         "Title": job_title(p),
-        "LeadSource": SOURCE[p.source][1],
+        "LeadSource": p.lead_source or SOURCE[p.source][1],
         "OwnerId": owners()[p.owner].salesforce,
         "HasOptedOutOfEmail": p.opted_out,
         "EmailBouncedDate": iso(p.memberships[0].changed) if p.bounced and p.memberships else None,

@@ -163,7 +163,7 @@ class Web:
         first = self._visit(asked - int((1 + 6 * self._rng.random()) * DAY), channel)
         form = self._visit(asked, CHANNELS[3] if self._rng.random() < 0.4 else channel, at_desk=False)
         form.pages, form.engaged = ("/pricing", "/contact"), True
-        if any(stage == "lead" for stage, _ in person.lifecycle):
+        if not person.untagged and any(stage == "lead" for stage, _ in person.lifecycle):
             form.events = [Event("form_start", form.at + 40, "/contact"), Event("generate_lead", form.at + 95, "/contact")]
         later = [self._visit(asked + int((3 + 20 * self._rng.random()) * DAY), CHANNELS[2]) for _ in range(person.number % 3)]
         return sorted((v for v in (first, form, *later) if v.at < self._draft.now - 2 * HOUR), key=lambda v: v.at) or [first]
