@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "conversion_events": ("close_convert_lead", "purchase"),
     "lead_events": ("generate_lead", "sign_up"),  # E-02, E-07: the events that say a lead came
     "lead_hours": 24,  # E-02
+    "lead_max_days": 90,
     "event_value_share": 0.01,  # E-04
     "lead_count_share": 0.15,  # E-07
     "lead_count_min": 10,
@@ -58,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
         "direct": ("DIRECT_TRAFFIC", "Direct"),
         "offline": ("OFFLINE", "Trade Show", "Event", "Phone Inquiry", "Cold Call", "Word of mouth"),
     },
+    "pull_minutes": 15,  # T-01
     "refused_days": 90,  # T-06
     "ping_pong_days": 7,
     "ping_pong_times": 3,

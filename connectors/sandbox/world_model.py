@@ -180,6 +180,7 @@ class Deal:
     plans: tuple[int | None, int | None] | None = None  # the next activity: HubSpot's, Salesforce's; if not in a few days
     monthly: bool = False  # the line items are paid every month
     items: tuple[int, ...] = ()  # HubSpot's line items, in cents; won deals have some that add up
+    unseen: tuple[str, int] | None = None  # a stage Salesforce's history has and its list does not show
     ends: int | None = None  # when what was sold ends
     path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it
 

@@ -1,11 +1,12 @@
-"""Planted discrepancies and near misses of dates (T-02 T-03 T-04)."""
+"""Planted discrepancies and near misses of dates (T-01 T-02 T-03 T-04)."""
 
 from __future__ import annotations
 
-from connectors.sandbox.world_deals import closing
+from connectors.sandbox.world_deals import closing, opening
 from connectors.sandbox.world_model import Company, Draft, Person, Signal
 from connectors.sandbox.world_names import DAY, HOUR
 from connectors.sandbox.world_people import cell
+from connectors.sandbox.world_plants_deals import one
 from connectors.sandbox.world_plants_people import someone
 
 CROWD = 12  # records of one mass update
@@ -60,4 +61,10 @@ def t04_decoy(draft: Draft, n: int) -> None:
     draft.decoy("T-04", "advocates one after another", *company.people)
 
 
-CASES = (t02, t02_decoy, t03, t03_decoy, t04, t04_decoy)
+def t01(draft: Draft, n: int) -> None:
+    deal = one(draft, opening(at=1, age_days=12))
+    deal.unseen = ("Proposal/Price Quote", draft.now - (1 + n % 5) * DAY)
+    draft.plant("T-01", "moved on in Salesforce's history; its row came under an old stamp", deal)
+
+
+CASES = (t01, t02, t02_decoy, t03, t03_decoy, t04, t04_decoy)

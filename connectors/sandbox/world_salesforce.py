@@ -187,6 +187,7 @@ def _histories(deals: list[Deal]) -> list[dict[str, Any]]:
         changes: list[tuple[int, str, Any, str]] = [*amounts, *((t, "stage", stage, "") for stage, t in d.path_sf)]
         changes += [(max(start, t + MIRROR_DELAY), "close", iso_date(day), "") for day, t in d.pushes]
         changes += [(d.chance[1], "chance", d.chance[0], "")] if d.chance else []
+        changes += [(d.unseen[1], "stage", d.unseen[0], "")] if d.unseen else []
         changes.sort(key=lambda change: change[0])
         rows += _history_rows(d, changes, len(rows))
     return rows

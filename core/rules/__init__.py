@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.rules import (
     clock,
     clock_dates,
+    clock_sync,
     config,
     consent,
     deal,
@@ -25,6 +26,6 @@ __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
     identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events,
-    events_leads, events_told, clock, clock_dates, config,
+    events_leads, events_told, clock, clock_dates, clock_sync, config,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}
