@@ -12,7 +12,7 @@ from unified_rows import moment, row
 
 from core.rules import RULES
 
-MINE = ("E-03", "E-04", "E-05", "E-07", "E-08")
+MINE = ("E-02", "E-03", "E-04", "E-05", "E-07", "E-08")
 TESTS = {"exclude": {"domains": ["us.example"], "emails": ["*+test@*"]}}
 
 
@@ -68,7 +68,22 @@ def week(monday: str, counted: int, *, leads: int, told: int = 0, days: int = 7)
     }
 
 
+def came(id: str, at: str, *, account: str = "files", event: str = "generate_lead", **values: Any) -> dict[str, Any]:
+    return sent(id, account, event=event, at=at, **values)
+
+
 CASES = [
+    hit("E-02", "a form 24 hours old whose visitor nobody has", "e02x", {"entity_id": "files:events:e02x", "values": {"files": "generate_lead"}},
+        touch=[came("e02x", "2026-06-29T00:00", links=["ga4.clients:lost"])], person=[contact("e02a", links=["ga4.clients:known"])]),
+    hit("E-02", "an address nobody has", "e02y", touch=[came("e02y", "2026-06-20", email="who@e02.example")]),
+    miss("E-02", "an hour less; a quarter and more ago; found by link, address and id, also of deleted and shared records; nobody named; a sale; a source that finds nobody",
+         touch=[came("e02b", "2026-06-29T01:00", links=["ga4.clients:lost"]), came("e02c", "2026-03-31", links=["ga4.clients:lost"]),
+                came("e02d", "2026-06-20", links=["ga4.clients:known"]), came("e02e", "2026-06-20", email="KNOWN@e02.example"),
+                came("e02f", "2026-06-20", links=["ga4.clients:gone"]), came("e02g", "2026-06-20", links=["ga4.clients:shared"]),
+                came("e02h", "2026-06-20"), came("e02i", "2026-06-20", links=["ga4.clients:lost"], event="purchase"),
+                came("e02j", "2026-06-20", account="ga4", links=["ga4.clients:lost"]), came("e02k", "2026-06-20", account="hubspot", person_id="e02l")],
+         person=[contact("e02l", email="known@e02.example"), contact("e02m", links=["ga4.clients:gone"], deleted=True),
+                 contact("e02n", links=["ga4.clients:shared"]), contact("e02o", links=["ga4.clients:shared"])]),
     hit("E-03", "one sale told twice by one system", "e03a e03b e03d",
         {"evidence.notes": ["2 times close_convert_lead"]},
         deal=[hs("e03d", **WON)], touch=[sent("e03a", deal_id="e03d"), sent("e03b", deal_id="e03d", at="2026-06-03T10:00")]),

@@ -283,6 +283,7 @@ class Draft:
     deals: list[Deal] = field(default_factory=list)
     extras: list[Extra] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
+    strays: list[tuple[str, int]] = field(default_factory=list)  # forms that never became anybody: browser's id, when
     planted: list[Mark] = field(default_factory=list)
     decoys: list[Mark] = field(default_factory=list)
     emails: set[str] = field(default_factory=set)

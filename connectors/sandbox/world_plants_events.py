@@ -1,9 +1,9 @@
-"""Planted discrepancies and near misses of conversion events and of leads as they are counted (E-03 E-04 E-05 E-07 E-08)."""
+"""Planted discrepancies and near misses of conversion events and of leads as they are counted (E-02 E-03 E-04 E-05 E-07 E-08)."""
 
 from __future__ import annotations
 
 from connectors.sandbox.world_deals import closing
-from connectors.sandbox.world_model import Deal, Draft, Person, Signal
+from connectors.sandbox.world_model import Deal, Draft, Person, Row, Signal
 from connectors.sandbox.world_names import DAY, HOUR, money
 from connectors.sandbox.world_plants_deals import one
 from connectors.sandbox.world_plants_people import someone
@@ -42,6 +42,19 @@ def e04_decoy(draft: Draft, n: int) -> None:
     deal.event = False
     _sold(draft, deal, 1, (deal.cents or 0) * 995 // 1000)
     draft.decoy("E-04", "rounded by half a per cent", deal)
+
+
+def e02(draft: Draft, n: int) -> None:
+    client, at = f"{2_100_000_000 + n}.{1_780_000_000 + n}", draft.now - (60 + n % 25) * DAY + 10 * HOUR
+    draft.strays.append((client, at))
+    event = f"{client}:{(at + 95) * 1_000_000}:generate_lead"
+    draft.plant("E-02", "a form nobody got", Row(["files", "ga4_events", event]))
+
+
+def e02_decoy(draft: Draft, n: int) -> None:
+    draft.strays.append((f"{2_200_000_000 + n}.{1_780_500_000 + n}", draft.now - 6 * HOUR))
+    draft.decoy("E-02", "six hours ago: it may still come")
+    draft.decoy("E-02", "a form whose lead is in the CRM", someone(draft, "lead", n + 1))
 
 
 def e05(draft: Draft, n: int) -> None:
@@ -100,4 +113,4 @@ def e08_decoy(draft: Draft, n: int) -> None:
     draft.decoy("E-08", "a real name that begins like a test", _named(draft, real, "testa.rossi"))
 
 
-CASES = (e05, e05_decoy, e07, e07_decoy, e03, e03_decoy, e04, e04_decoy, e08, e08_decoy)
+CASES = (e02, e02_decoy, e05, e05_decoy, e07, e07_decoy, e03, e03_decoy, e04, e04_decoy, e08, e08_decoy)

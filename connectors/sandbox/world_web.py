@@ -118,7 +118,8 @@ class Web:
     def visitors(self) -> list[Visitor]:
         known = [p for p in self._draft.people if p.client_id]
         made = [self._visitor(i, p) for i, p in enumerate(known)]
-        return made + [self._visitor(len(known) + i, None) for i in range(ANONYMOUS * len(known))]
+        made += [self._visitor(len(known) + i, None) for i in range(ANONYMOUS * len(known))]
+        return made + [_stray(len(made) + i, client, at) for i, (client, at) in enumerate(self._draft.strays)]
 
     @cached_property
     def of(self) -> Mapping[str, Visitor]:
@@ -193,6 +194,12 @@ class Web:
             if seen is not None:
                 luck = Random(f"{visitor.client_id}/{trial.key}").random()  # as tools do: by the visitor's id, whatever else happens
                 visitor.variants[trial.key] = (_drawn(luck, trial), seen)
+
+
+def _stray(number: int, client_id: str, at: int) -> Visitor:
+    """One visit and a form, of somebody who is in no system."""
+    visit = Visit(at, CHANNELS[0], ("/pricing", "/contact"), True, [Event("generate_lead", at + 95, "/contact")])
+    return Visitor(number, client_id, *web_ids(client_id), None, "Germany", "desktop", "Chrome", [visit], {})
 
 
 def web_ids(client_id: str) -> tuple[str, str]:

@@ -1,14 +1,58 @@
-"""What conversion events say of deals: the same sale told twice, or with another value."""
+"""What conversion events say that the CRM does not: a lead it never got, the same sale twice, another value."""
 
 from __future__ import annotations
 
 import ibis
 
+from core.evidence import comparable_link, email_key
 from core.rules.rule import Context, Rule, side, sides
 
 _TOUCH = ("account", "resource", "vendor_id")
 
 
+# -- E-02 -------------------------------------------------------------------------------------------------------------
+def _without_record(ctx: Context) -> ibis.Table:
+    """Leads' events that name somebody no system has. Whom a deleted or a shared record names has arrived all the same."""
+    events = _lead_events(ctx)
+    named = events.filter(events.person_id.notnull() | events.email.notnull() | (events.links.length() > 0))
+    p = ctx.records("person")
+    found = ibis.union(_by_id(named, p), _by_address(named, p), _by_link(named, p)).distinct()
+    readable = found.select("account", "resource").distinct()  # where no event ever finds its person, the ids say nothing
+    lost = named.anti_join(found, list(_TOUCH)).semi_join(readable, ["account", "resource"])
+    lost = lost.filter(lost.occurred_at <= ctx.ago(hours=float(ctx.limit("lead_hours"))))
+    key = lost.account.concat(":", lost.resource, ":", lost.vendor_id)
+    return side(lost, "touch", "person", entity_id=key, value=lost.event, at=lost.occurred_at)
+
+
+def _lead_events(ctx: Context) -> ibis.Table:
+    t = ctx.records("touch")
+    oldest = ctx.ago(days=float(ctx.limit("lead_max_days")))
+    t = t.filter(~t.deleted.fill_null(False), t.kind == "conversion", t.occurred_at >= oldest)
+    return t.filter(t.event.re_search(f"({'|'.join(ctx.limit('lead_events'))})$"), t.deal_id.isnull())
+
+
+def _by_id(events: ibis.Table, people: ibis.Table) -> ibis.Table:
+    ids = people.select("account", person_id="vendor_id").distinct()
+    return events.filter(events.person_id.notnull()).semi_join(ids, ["account", "person_id"]).select(*_TOUCH)
+
+
+def _by_address(events: ibis.Table, people: ibis.Table) -> ibis.Table:
+    addresses = ibis.union(people.select(email="email"), people.select(email="other_emails").unnest("email"))
+    known = addresses.select(address=email_key(addresses.email)).distinct()
+    t = events.filter(events.email.notnull())
+    return t.mutate(address=email_key(t.email)).semi_join(known, "address").select(*_TOUCH)
+
+
+def _by_link(events: ibis.Table, people: ibis.Table) -> ibis.Table:
+    carried = people.filter(people.links.length() > 0).select(link="links").unnest("link")
+    own = people.select(link=people.vendor.concat(":", people.resource, ":", people.vendor_id))
+    known = ibis.union(carried, own)
+    known = known.select(link=comparable_link(known.link)).distinct()
+    t = events.filter(events.links.length() > 0).select(*_TOUCH, link="links").unnest("link")
+    return t.mutate(link=comparable_link(t.link)).semi_join(known, "link").select(*_TOUCH)
+
+
+# -- E-03, E-04 -------------------------------------------------------------------------------------------------------
 def _conversions(ctx: Context) -> ibis.Table:
     """Conversion events of which the sender says the deal: entity_id is the deal's."""
     t = ctx.records("touch")
@@ -62,6 +106,12 @@ def _money(value: ibis.Value) -> ibis.Value:
 
 
 RULES = (
+    Rule(
+        "E-02", "Lead without a record", "S2", "Somebody asked for something and no CRM has him: nobody will answer.", _without_record,
+        question="Where did the form's lead get lost? Look for it by the time and the visitor's id, and mend the way into the CRM.",
+        exact="One of `lead_events` of the last `lead_max_days` names a person, an address or a visitor whom no system has after "
+        "`lead_hours`, though other events of the same source find their persons.",
+    ),
     Rule(
         "E-03", "Conversion event sent twice", "S2", "The sale counts double in analytics and in bidding, for good.", _twice,
         question="Who sends this event besides? Stop one of them and note the day in the analytics.",
