@@ -44,16 +44,19 @@ def e04_decoy(draft: Draft, n: int) -> None:
     draft.decoy("E-04", "rounded by half a per cent", deal)
 
 
-def e02(draft: Draft, n: int) -> None:
-    client, at = f"{2_100_000_000 + n}.{1_780_000_000 + n}", draft.now - (60 + n % 25) * DAY + 10 * HOUR
+def _stray(draft: Draft, number: int, at: int) -> Row:
+    """The form's event, as the export has it."""
+    client = f"{2_100_000_000 + number}.{1_780_000_000 + number}"
     draft.strays.append((client, at))
-    event = f"{client}:{(at + 95) * 1_000_000}:generate_lead"
-    draft.plant("E-02", "a form nobody got", Row(["files", "ga4_events", event]))
+    return Row(["files", "ga4_events", f"{client}:{(at + 95) * 1_000_000}:generate_lead"])
+
+
+def e02(draft: Draft, n: int) -> None:
+    draft.plant("E-02", "a form nobody got", _stray(draft, 2 * n, draft.now - (60 + n % 25) * DAY + 10 * HOUR))
 
 
 def e02_decoy(draft: Draft, n: int) -> None:
-    draft.strays.append((f"{2_200_000_000 + n}.{1_780_500_000 + n}", draft.now - 6 * HOUR))
-    draft.decoy("E-02", "six hours ago: it may still come")
+    draft.decoy("E-02", "six hours ago: it may still come", _stray(draft, 2 * n + 1, draft.now - 6 * HOUR))
     draft.decoy("E-02", "a form whose lead is in the CRM", someone(draft, "lead", n + 1))
 
 

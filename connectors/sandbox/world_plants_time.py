@@ -67,4 +67,9 @@ def t01(draft: Draft, n: int) -> None:
     draft.plant("T-01", "moved on in Salesforce's history; its row came under an old stamp", deal)
 
 
-CASES = (t01, t02, t02_decoy, t03, t03_decoy, t04, t04_decoy)
+def t01_decoy(draft: Draft, n: int) -> None:
+    deal = one(draft, opening(at=2, age_days=1))
+    draft.decoy("T-01", "moved yesterday, and its row says so", deal)
+
+
+CASES = (t01, t01_decoy, t02, t02_decoy, t03, t03_decoy, t04, t04_decoy)
