@@ -120,7 +120,7 @@ RULES = (
     ),
     Rule(
         "E-08", "Test or colleague counted as a lead", "S3", "Reports of the system itself count it; ours leave it out.", _not_real,
-        fix="left out of all numbers here", question="Is it a test? Take the stage away or delete the record where it lies.",
+        question="Is it a test? Take the stage away or delete the record where it lies.",
         exact="An address the funnel excludes (own domains, test patterns) stands at lead or further on some record.",
     ),
 )  # fmt: skip
