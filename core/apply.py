@@ -68,15 +68,20 @@ def apply(
                 if trouble is not None:
                     raise trouble
         except TundishError as problem:
-            outcomes += [
-                Outcome(c.change_id, "failed", problem.message) for c in group if c.change_id not in {o.change_id for o in outcomes}
-            ]
+            outcomes += _unreached(group, outcomes, problem)
     return outcomes
+
+
+def _unreached(group: Sequence[Change], outcomes: Sequence[Outcome], problem: TundishError) -> list[Outcome]:
+    """Told, but not recorded: what was never sent must not look as if it had been (see `Book.intended`)."""
+    known = {o.change_id for o in outcomes}
+    return [Outcome(c.change_id, "failed", problem.message) for c in group if c.change_id not in known]
 
 
 def undo(changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand], book: Book) -> list[Outcome]:
     """Put before-images back where the live value is still what we wrote; leave alone what anybody changed since, events, and consent:
-    an opt-out is never taken back on our word."""
+    an opt-out is never taken back on our word. One account's trouble stops only itself.
+    """
     done = book.settled()
     open_ = [(change, found) for change, found in changes if change.change_id not in done]
     told = [(change, Outcome(change.change_id, "kept", _kept(change))) for change, _ in open_ if _kept(change)]
@@ -85,10 +90,13 @@ def undo(changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand]
     backwards = [_reverse(change, found) for change, found in open_ if not _kept(change)]
     for (account, name), group in _groups(backwards, frozenset()).items():
         hand = hands[account]
-        for batch in _batches(group, hand.targets[name].batch_size):
-            got = [(c, _undone(o)) for c, o in _write_batch(hand.session, hand.targets[name], batch, book)]
-            book.record(got)
-            outcomes += [o for _, o in got]
+        try:
+            for batch in _batches(group, hand.targets[name].batch_size):
+                got = [(c, _undone(o)) for c, o in _write_batch(hand.session, hand.targets[name], batch, book)]
+                book.record(got)
+                outcomes += [o for _, o in got]
+        except TundishError as problem:
+            outcomes += _unreached(group, outcomes, problem)
     return outcomes
 
 
@@ -106,9 +114,7 @@ def _reverse(change: Change, found: str | None) -> Change:
 def _undone(outcome: Outcome) -> Outcome:
     if outcome.status == "drifted":
         return Outcome(outcome.change_id, "kept", "someone changed it since; left as it is", outcome.found)
-    return Outcome(
-        outcome.change_id, "undone" if outcome.status in ("applied", "already") else outcome.status, outcome.detail, outcome.found
-    )
+    return replace(outcome, status="undone") if outcome.status == "applied" else outcome
 
 
 def _groups(changes: Iterable[Change], done: set[str] | frozenset[str]) -> dict[tuple[str, str], list[Change]]:

@@ -6,9 +6,7 @@ may append at once. It must not know vendors, mappings or what the rows mean.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,24 +17,23 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from core.errors import UserError
 from core.lake_forget import belongs, by_account
+from core.lake_identity import begin_anew, belonging
 from core.lake_scan import current_sql, only_reads, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
+from core.lake_write import KEPT, ONCE, again, fitted, spill_folder, writer
 from core.ledger import Ledger, Visible
 from core.ledger_forget import forget_records
 from core.model import KINDS
+from core.storage import trouble
 
 KEY = ("account", "resource", "vendor_id")
 DEFAULT_MEMORY = "1GB"
 TARGET_FILE_BYTES = 256 * 1024 * 1024
-_STATISTICS = ("account", "resource", "batch_id", "version", "run_id")  # what readers prune files by; on wide text it only costs
-_ONCE: dict[str, Any] = {"compression": "SNAPPY"}  # appended rows are read a few times before `compact` writes them anew
-_KEPT: dict[str, Any] = {"compression": "ZSTD", "compression_level": 1}
-_TRIES = 8
 
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own allocator keeps a heap per thread: 25 MB more at the peak, nothing faster
 
@@ -84,14 +81,15 @@ class Lake:
     def append(self, kind: str, table: pa.Table) -> None:
         """Append rows that carry their batch number. They are invisible until the ledger commits that batch."""
         schema = known_schema(kind)
-        rows = table if schema is None else _fitted(table, schema)
+        rows = table if schema is None else fitted(table, schema)
         if rows.num_rows == 0:
             return
         with self._lock:
             target = self._table(kind) or self._create(kind, rows.schema)
             have = {field.name for field in target.schema().fields}
             merge = None if have >= set(rows.column_names) else "merge"
-            write_deltalake(target, rows, mode="append", schema_mode=merge, writer_properties=_writer(rows.column_names, _ONCE))
+            options = {"schema_mode": merge, "writer_properties": writer(rows.column_names, ONCE)}
+            again(lambda: write_deltalake(target, rows, mode="append", **options), target)
 
     def append_derived(self, kind: str, tables: Iterable[pa.Table], run_id: str, now: datetime) -> int:
         """The rows of a computed kind for one run, visible all at once; they replace the run before. Returns how many."""
@@ -115,11 +113,22 @@ class Lake:
 
     def _table(self, kind: str) -> DeltaTable | None:
         if kind not in self._tables:
-            try:
-                self._tables[kind] = DeltaTable(self._path(kind), storage_options=self._options)
-            except TableNotFoundError:
+            table = belonging(self.ledger, kind, self._open(kind), self.root)
+            if table is None:
                 return None
+            self._tables[kind] = table
         return self._tables[kind]
+
+    def _open(self, kind: str) -> DeltaTable | None:
+        try:
+            return DeltaTable(self._path(kind), storage_options=self._options)
+        except TableNotFoundError:
+            return None
+        except DeltaError as problem:
+            told = trouble(problem)
+            if told is None:
+                raise
+            raise UserError(told.message, where=self._path(kind), next_step=told.next_step) from problem
 
     def _fresh(self, kind: str) -> DeltaTable | None:
         """The table as it is now, with what other processes appended."""
@@ -131,10 +140,23 @@ class Lake:
 
     def _create(self, kind: str, schema: pa.Schema) -> DeltaTable:
         try:
-            self._tables[kind] = DeltaTable.create(self._path(kind), schema, mode="ignore", storage_options=self._options)
-        except (CommitFailedError, DeltaError):  # another process made it in this very moment
-            self._tables[kind] = DeltaTable(self._path(kind), storage_options=self._options)
-        return self._tables[kind]
+            DeltaTable.create(self._path(kind), schema, mode="ignore", storage_options=self._options)
+        except (CommitFailedError, DeltaError):  # another process made it in this very moment, or it cannot be made
+            if self._open(kind) is None:
+                raise
+        table = self._table(kind)
+        assert table is not None
+        return table
+
+    def begin_anew(self) -> None:
+        """Start a new lake under the same ledger. Raises: UserError where the place still holds tables."""
+        for kind in [*KINDS, *self.ledger.derived_kinds()]:
+            if self._open(kind) is not None:
+                raise UserError(
+                    f"the lake at {self.root} still has a table '{kind}'",
+                    next_step="give `lake:` an empty folder, or move what is there out of the way",
+                )
+        begin_anew(self.ledger)
 
     # -- reading -----------------------------------------------------------------------------------------------------
     def connect(self, memory: str | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -236,6 +258,8 @@ class Lake:
             only_reads(connection, query)
             return connection.execute(query).to_arrow_table()
         except duckdb.Error as e:
+            if told := trouble(e):
+                raise told from e
             raise UserError(f"the query does not run: {e}", next_step="views are <kind> and <kind>_versions; try: SHOW TABLES") from e
         finally:
             connection.close()
@@ -280,10 +304,7 @@ class Lake:
     def _temp(self) -> str:
         with self._lock:
             if self._spill is None:
-                parent = os.path.join(self.root, "_tmp") if self.local else None
-                if parent:
-                    os.makedirs(parent, exist_ok=True)
-                self._spill = tempfile.mkdtemp(prefix="engine-", dir=parent)  # one each: two engines' spill files share names
+                self._spill = spill_folder(self.root if self.local else None)
             return self._spill
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
@@ -294,9 +315,9 @@ class Lake:
             if (table := self._fresh(kind)) is None:
                 continue
             names = [field.name for field in table.schema().fields]
-            done = _again(
+            done = again(
                 lambda t=table, n=names: t.optimize.compact(
-                    target_size=TARGET_FILE_BYTES, max_concurrent_tasks=1, writer_properties=_writer(n, _KEPT)
+                    target_size=TARGET_FILE_BYTES, max_concurrent_tasks=1, writer_properties=writer(n, KEPT)
                 ),
                 table,
             )
@@ -305,11 +326,14 @@ class Lake:
         return saved
 
     def vacuum(self, retention_hours: int = 168, kinds: Sequence[str] | None = None) -> int:
-        """Delete files that no table version of the last hours uses; returns how many. Readers older than that fail."""
-        removed = 0
+        """Delete files that no table version of the last hours uses; returns how many. Readers older than that fail.
+
+        From a day on also files that no version ever used: a writer killed before its commit left them.
+        """
+        removed, left_behind = 0, retention_hours >= 24  # younger ones may be another process's, about to be committed
         for kind in kinds or self.kinds():
             if (table := self._fresh(kind)) is not None:
-                removed += len(table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False))
+                removed += len(table.vacuum(retention_hours, dry_run=False, enforce_retention_duration=False, full=left_behind))
         return removed
 
     def sweep_orphans(self) -> int:
@@ -338,7 +362,7 @@ class Lake:
         table = self._fresh(kind)
         if table is None:
             return 0
-        return int(_again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
+        return int(again(lambda: table.delete(where), table).get("num_deleted_rows") or 0)
 
     def remove_versions(self, kind: str, versions: pa.Table) -> int:
         """The same for any number of versions (one column, `version`), in one pass over the table."""
@@ -346,7 +370,7 @@ class Lake:
         if table is None:
             return 0
         merge = "lake.version = gone.version"
-        done = _again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
+        done = again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
         return int(done.get("num_target_rows_deleted") or 0)
 
 
@@ -364,34 +388,3 @@ def _typed(rows: Any, schema: pa.Schema | None) -> Any:
     wanted = ibis.Schema.from_pyarrow(schema)
     columns = {name: rows[name] if name in rows.columns else ibis.null(type_) for name, type_ in wanted.items()}
     return rows.select(**columns, **{name: rows[name] for name in rows.columns if name not in columns})
-
-
-def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with exactly the schema's columns, nulls for what it lacks; extra columns stay behind them."""
-    n = table.num_rows
-    columns = [table[f.name].cast(f.type) if f.name in table.column_names else pa.nulls(n, f.type) for f in schema]
-    extra = [name for name in table.column_names if schema.get_field_index(name) < 0]
-    fields = [*schema, *(table.schema.field(name) for name in extra)]
-    return pa.Table.from_arrays([*columns, *(table[name] for name in extra)], schema=pa.schema(fields))
-
-
-def _writer(names: Sequence[str], compression: Mapping[str, Any]) -> WriterProperties:
-    plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
-    pruned = ColumnProperties(dictionary_enabled=False, statistics_enabled="CHUNK")
-    return WriterProperties(
-        **compression,
-        default_column_properties=plain,
-        column_properties={name: pruned for name in names if name in _STATISTICS},
-    )
-
-
-def _again(act: Any, table: DeltaTable) -> Any:
-    """Deletes and compactions may meet another writer's commit: look again and repeat."""
-    for left in reversed(range(_TRIES)):
-        try:
-            return act()
-        except CommitFailedError:
-            if left == 0:
-                raise
-            table.update_incremental()
-    return None

@@ -110,6 +110,11 @@ class PlanBook:
             raise UserError(f"no apply run {apply_id!r}", next_step="list them: tundish undo --list")
         return str(plan_id)
 
+    def kind_of(self, apply_id: str) -> str:
+        """apply or undo."""
+        with self.ledger.read() as c:
+            return str(c.execute(select(t.apply_run.c.kind).where(t.apply_run.c.id == apply_id)).scalar())
+
     def applies(self, limit: int = 20) -> list[dict[str, Any]]:
         """Apply and undo runs, newest first."""
         query = select(t.apply_run).order_by(t.apply_run.c.started_at.desc()).limit(limit)
@@ -118,7 +123,7 @@ class PlanBook:
 
     # -- outcomes ----------------------------------------------------------------------------------------------------------
     def book(self, apply_id: str, now: datetime) -> OutcomeBook:
-        return OutcomeBook(self, apply_id, self.plan_of(apply_id), now)
+        return OutcomeBook(self, apply_id, self.plan_of(apply_id), now, undoes=self.kind_of(apply_id) == "undo")
 
     def outcomes(self, apply_id: str) -> list[Outcome]:
         o = t.outcome.c
@@ -133,6 +138,22 @@ class PlanBook:
         query = query.where(o.apply_id == apply_id, o.status == "applied", ch.plan_id == plan_id).order_by(ch.position)
         with self.ledger.read() as c:
             return [(_change(dict(row)), row["found"]) for row in c.execute(query).mappings()]
+
+    def left_to_undo(self, apply_id: str) -> list[tuple[Change, str | None]]:
+        """What `applied` says without what an ended undo of the run has settled; an undo that was cut short goes on with all of it.
+
+        Raises: UserError for an unknown run, and for one that is an undo itself.
+        """
+        applied, o, a = self.applied(apply_id), t.outcome.c, t.apply_run.c
+        undos = select(a.id).where(a.of == apply_id, a.kind == "undo", a.status == "done")
+        settled = select(o.change_id).where(o.apply_id.in_(undos), o.status.in_(("undone", "already")))
+        with self.ledger.read() as c:
+            run = c.execute(select(a.kind, a.plan_id).where(a.id == apply_id)).one()
+            done = set(c.execute(settled).scalars())
+        if run.kind == "undo":
+            again = f"to write the changes again: tundish apply {run.plan_id}"
+            raise UserError(f"{apply_id} is an undo, which is not taken back itself", next_step=again)
+        return [(change, found) for change, found in applied if change.change_id not in done]
 
     def refused(self, change_ids: Sequence[str]) -> dict[str, str]:
         """Of these changes, those a vendor refused the last time they were tried, with its reason."""
@@ -166,6 +187,7 @@ class OutcomeBook:
     apply_id: str
     plan_id: str
     now: datetime
+    undoes: bool = False
 
     def settled(self) -> set[str]:
         return self._with(t.outcome.c.status.not_in(("sent", "failed")))
@@ -191,10 +213,10 @@ class OutcomeBook:
         with self.plans.ledger.write() as c:
             upsert(c, t.outcome, rows)
             note_outcomes(c, outcomes, self.now)
-            marks = self._marks(c, [o.change_id for _, o in outcomes if o.status in _WROTE])
+            marks = self._marks(c, [o.change_id for _, o in outcomes if o.status in _WROTE and not self.undoes])
             upsert(c, t.pushed, [_pushed(change, marks[change.change_id], self.now) for change, _ in outcomes if change.change_id in marks])
             for change, outcome in outcomes:
-                if outcome.status == "undone":
+                if self.undoes and outcome.status in ("undone", "already"):  # what we pushed stands there no more
                     p = t.pushed.c
                     mine = (p.account == change.account) & (p.resource == change.target) & (p.vendor_id == change.vendor_id)
                     c.execute(delete(t.pushed).where(mine, p.field == change.field))

@@ -36,6 +36,7 @@ from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
 from core.model import KINDS
+from core.outdated import check_hands, check_pushes
 from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
@@ -344,15 +345,17 @@ def apply_plan(
 ) -> tuple[str, list[Outcome]]:
     """(apply run id, outcomes). Called again after a kill it goes on with the same run.
 
-    Raises: UnsafePlan (expired or refused).
+    Raises: UnsafePlan (expired, refused, or config and mappings say otherwise by now).
     """
     check(plan, now, allow=allow)
     changes = [c for c in plan.changes if only is None or only(c)]
+    check_hands(changes, hands)
+    check_pushes(changes, line.mappings)
     apply_id = line.plans.open_apply(plan.plan_id) or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now))
     _ensure(changes, line, hands)
     book = line.plans.book(apply_id, now)
-    apply(changes, hands, book, on_progress=on_progress)
-    outcomes = line.plans.outcomes(apply_id)
+    tried = apply(changes, hands, book, on_progress=on_progress)
+    outcomes = _with_unreached(line.plans.outcomes(apply_id), tried)
     status = "done" if not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(changes) else "partial"
     line.plans.end_apply(apply_id, status, now)
     return apply_id, outcomes
@@ -373,19 +376,27 @@ def _ensure(changes: Sequence[Change], line: Line, hands: Mapping[str, Hand]) ->
 def undo_run(
     line: Line, apply_id: str, hands: Mapping[str, Hand], now: datetime, *, only: Callable[[Change], bool] | None = None
 ) -> tuple[str, list[Outcome]]:
-    """(undo run id, outcomes): before-images put back where nobody wrote since.
+    """(undo run id, outcomes): before-images put back where nobody wrote since. What an undo has put back before is let be:
+    if it stands there again, somebody wants it so.
 
-    Raises: UserError for an unknown run.
+    Raises: UserError for an unknown run, and for one that is an undo itself.
     """
-    applied = line.plans.applied(apply_id)
+    applied = [(c, found) for c, found in line.plans.left_to_undo(apply_id) if only is None or only(c)]
+    check_hands([c for c, _ in applied if c.type != EVENT], hands)
     undo_id = line.plans.open_undo(apply_id) or line.plans.start_apply(
         line.plans.plan_of(apply_id), "undo", now, _id("undo", now), of=apply_id
     )
     book = line.plans.book(undo_id, now)
-    undo([(c, found) for c, found in applied if only is None or only(c)], hands, book)
-    outcomes = line.plans.outcomes(undo_id)
+    tried = undo(applied, hands, book)
+    outcomes = _with_unreached(line.plans.outcomes(undo_id), tried)
     line.plans.end_apply(undo_id, "partial" if any(o.status == "failed" for o in outcomes) else "done", now)
     return undo_id, outcomes
+
+
+def _with_unreached(recorded: Sequence[Outcome], tried: Sequence[Outcome]) -> list[Outcome]:
+    """What the ledger holds, and what an account's trouble kept from being tried, with the reason."""
+    known = {o.change_id for o in recorded}
+    return [*recorded, *(o for o in tried if o.status == "failed" and o.change_id not in known)]
 
 
 def _id(kind: str, now: datetime) -> str:

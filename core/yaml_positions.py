@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from core.errors import UserError
@@ -25,6 +25,7 @@ MAX_NODES = 100_000  # an alias bomb stops here
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {_TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")}
 MAX_DEPTH = 50
+_MOST_BYTES = 4_000_000  # far above any mapping; a wrong file is refused before minutes of parsing
 _WORDS = {"true": True, "false": False}
 
 
@@ -87,6 +88,8 @@ def read_yaml(path: Path | str, name: str | None = None) -> Document:
     """
     shown = name or _shown(Path(path))
     try:
+        if Path(path).stat().st_size > _MOST_BYTES:
+            raise UserError(f"this file is larger than {_MOST_BYTES:,} bytes", where=shown, next_step="is it the right file?")
         text = Path(path).read_text(encoding="utf-8")
     except OSError as e:
         step = "check the path, or write one with `tundish init`"
@@ -105,6 +108,9 @@ def parse_yaml(text: str, name: str) -> Document:
         mark = e.problem_mark or e.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         raise UserError(f"{name}:{line}:{column}: not valid YAML: {e.problem or e.context}") from e
+    except (YAMLError, RecursionError) as e:  # a character no text may have; brackets in brackets without end
+        reason = "nested too deep" if isinstance(e, RecursionError) else str(e).strip().splitlines()[0]
+        raise UserError(f"not valid YAML: {reason}", where=name) from e
     if root is not None:
         document.data = _build(document, root, ())
     return document

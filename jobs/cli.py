@@ -108,7 +108,7 @@ def main() -> None:
     except TundishError as problem:
         code = _fail(problem)
     except click.exceptions.Abort:
-        click.echo("stopped", err=True)
+        click.echo("stopped; nothing is half written, and the same command goes on from here", err=True)
         code = 130
     except click.ClickException as problem:
         code = _wrong_call(problem)
@@ -117,11 +117,11 @@ def main() -> None:
         code = 0
     except OSError as problem:
         if not problem.filename:
-            code = _bug(problem)
+            code = _unforeseen(problem)
         else:
             code = _fail(UserError(f"{problem.filename}: {problem.strerror}", next_step="check the path, its rights and the space left"))
     except Exception as problem:
-        code = _bug(problem)
+        code = _unforeseen(problem)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -129,7 +129,9 @@ def _fail(problem: TundishError) -> int:
     if "--json" in sys.argv:
         click.echo(json.dumps({"error": problem.message, "where": problem.where, "next": problem.next_step, "exit": problem.exit_code}))
     else:
-        click.echo(f"error: {problem}", err=True)
+        from jobs.show_table import tame
+
+        click.echo(f"error: {tame(str(problem))}", err=True)
     return problem.exit_code
 
 
@@ -140,6 +142,14 @@ def _wrong_call(problem: click.ClickException) -> int:
         return problem.exit_code
     path = problem.ctx.command_path if isinstance(problem, click.UsageError) and problem.ctx else "tundish"
     return _fail(UserError(problem.format_message(), next_step=f"{path} --help"))
+
+
+def _unforeseen(problem: Exception) -> int:
+    """Trouble with the disk, the ledger's database or the lake's files, told with the next step; anything else is a bug."""
+    from core.storage import trouble
+
+    told = trouble(problem)
+    return _fail(told) if told else _bug(problem)
 
 
 def _bug(problem: Exception) -> int:

@@ -19,7 +19,7 @@ LEASE_S = 60.0
 @contextmanager
 def held(ledger: Ledger, name: str, clock: Callable[[], datetime]) -> Iterator[None]:
     """Raises: UserError when another process holds it (it runs out by itself a minute after that process dies)."""
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(2)}"
+    holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(2)}"  # the form `core.pull` uses too
     if not ledger.take_lease(name, holder, clock(), LEASE_S):
         other = ledger.lease_holder(name, clock()) or "another process"
         if _dead(other):  # killed: what it left undone is taken up by the same command at once
@@ -44,8 +44,8 @@ def held(ledger: Ledger, name: str, clock: Callable[[], datetime]) -> Iterator[N
 
 def _dead(holder: str) -> bool:
     """True when the holder was a process of this machine that no longer runs."""
-    host, _, rest = holder.partition(":")
-    pid = rest.partition(":")[0]
+    host, _, rest = holder.partition("/")
+    pid = rest.partition("/")[0]
     if host != socket.gethostname() or not pid.isdigit():
         return False
     try:

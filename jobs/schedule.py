@@ -170,6 +170,7 @@ class _Service:
 
     def _run(self, name: str) -> int:
         from core.errors import TundishError
+        from core.storage import trouble
 
         log.info("%s: starts", name)
         try:
@@ -177,9 +178,10 @@ class _Service:
         except TundishError as problem:
             log.error("%s: %s", name, problem)
             code = problem.exit_code
-        except Exception:  # a bug in one job must not end the service; it is logged whole and reported as exit 1
-            log.exception("%s: failed", name)
-            code = 1
+        except Exception as problem:  # a bug in one job must not end the service; it is logged whole and reported as exit 1
+            told = trouble(problem)
+            code = told.exit_code if told else 1
+            log.error("%s: %s", name, told or "failed", exc_info=None if told else problem)
         log.info("%s: ended with exit code %d", name, code)
         return code
 

@@ -13,7 +13,7 @@ from core.change import EVENT, Change, Outcome, Plan
 from jobs import show_events, show_findings, show_pivots
 from jobs.show_private import without_people
 from jobs.show_progress import Progress
-from jobs.show_table import Table, table, text
+from jobs.show_table import Table, cell, table, text
 
 __all__ = [
     "Progress", "entities_text", "findings_text", "metrics_text", "outcomes_text", "plan_table", "plan_text", "records_table",
@@ -132,7 +132,7 @@ def fair_share(changes: Sequence[Change], limit: int) -> list[Change]:
 
 def _held_lines(plan: Plan) -> list[str]:
     reasons = Counter(f"{h.account}/{h.target}: {without_people(h.reason)}" for h in plan.held)
-    return [f"held back {n:,}: {reason}" for reason, n in sorted(reasons.items())]
+    return [f"held back {n:,}: {cell(reason)}" for reason, n in sorted(reasons.items())]
 
 
 def outcomes_text(outcomes: Sequence[Outcome]) -> str:
@@ -144,5 +144,5 @@ def outcomes_text(outcomes: Sequence[Outcome]) -> str:
     rows += [[status, n, ""] for status, n in sorted(counts.items()) if status not in _OUTCOMES]
     lines = [text(table(["outcome", "number", "meaning"], rows, numbers=["number"]))]
     bad = [o for o in outcomes if o.status in ("rejected", "failed", "uncertain")]
-    lines += [f"{o.status} {o.change_id}: {without_people(o.detail)}" for o in bad[:10]]
+    lines += [f"{o.status} {o.change_id}: {cell(without_people(o.detail))}" for o in bad[:10]]
     return "\n".join([*lines, f"{len(bad) - 10} more"] if len(bad) > 10 else lines)

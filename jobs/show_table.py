@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -17,6 +18,9 @@ _STYLES = {
     "applied": "green", "already": "green", "undone": "green", "drifted": "yellow", "kept": "yellow", "gone": "yellow",
     "uncertain": "bold yellow", "late": "yellow",
 }  # fmt: skip
+
+
+_STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,18 @@ def cell(value: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in text)  # a vendor's text must not steer the terminal
 
 
+def tame(text: str) -> str:
+    """Text of a vendor without characters that steer a terminal, break a file or turn the reading direction; lines stay lines."""
+    return _STEERING.sub(" ", text)
+
+
 def text(shown: Table, terminal: bool | None = None) -> str:
     """The table as text. terminal None: Rich when standard output is a terminal, plain lines otherwise."""
     return rich_text(shown) if (on_terminal() if terminal is None else terminal) else plain_text(shown)
 
 
 def on_terminal() -> bool:
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
+    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and "NO_COLOR" not in os.environ
 
 
 # -- plain --------------------------------------------------------------------------------------------------------------

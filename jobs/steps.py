@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from core.plan import SourceSize
 from core.pull import AccountResult, in_waves, pull_account
 from core.retention import retain
 from jobs import show
+from jobs.show_table import tame
 from jobs.wiring import Hub
 
 _WANTING = frozenset({"failed", "rejected", "uncertain", "late"})
@@ -54,7 +56,7 @@ class SyncResult:
 
     def text(self) -> str:
         lines = [show.records_text([asdict(c) for c in self.counts])]
-        lines += [f"{name}: {problem}" for name, problem in self.problems.items()]
+        lines += [f"{name}: {tame(str(problem))}" for name, problem in self.problems.items()]
         lines.append(f"sync {self.status} ({self.run_id})")
         return "\n".join(lines)
 
@@ -67,10 +69,17 @@ def run_sync(
     since: datetime | None = None,
     resources: Sequence[str] = (),
     quiet: bool = False,
+    new_lake: bool = False,
 ) -> SyncResult:
-    """Pull accounts side by side; one account's trouble never stops another."""
+    """Pull accounts side by side; one account's trouble never stops another. `new_lake`: the old one is lost, begin anew.
+
+    Raises: UserError when the lake is not the ledger's.
+    """
     names = hub.accounts(accounts)
     _check_resources(hub, names, resources)
+    if new_lake:
+        hub.lake.begin_anew()
+    hub.lake.kinds()
     run_id = hub.ledger.start_run("sync", hub.clock(), {"accounts": names, "full": full})
     problems: dict[str, TundishError] = {}
 
@@ -83,10 +92,15 @@ def run_sync(
         except TundishError as problem:
             problems[name] = problem
 
-    with show.Progress("sync", quiet=quiet) as progress, ThreadPoolExecutor(hub.config.limits.workers) as pool:
-        for part in in_waves(names, lambda name: hub.connectors[name]):
-            for future in [pool.submit(one, name, progress.step) for name in part]:
-                future.result()
+    try:
+        with show.Progress("sync", quiet=quiet) as progress, ThreadPoolExecutor(hub.config.limits.workers) as pool:
+            for part in in_waves(names, lambda name: hub.connectors[name]):
+                for future in [pool.submit(one, name, progress.step) for name in part]:
+                    future.result()
+    except BaseException:
+        with suppress(Exception):  # the ledger itself may be the trouble
+            hub.ledger.end_run(run_id, "failed", hub.clock(), {"accounts": names})
+        raise
     counts = tuple(hub.ledger.counts(run_id))
     status = "done" if not problems and all(c.status == "done" for c in counts) else "partial" if counts else "failed"
     hub.ledger.end_run(run_id, status, hub.clock(), {"accounts": names, "problems": {n: p.message for n, p in problems.items()}})
@@ -212,7 +226,7 @@ def run_apply(
 
 def run_undo(hub: Hub, apply_id: str, *, only: Callable[[Change], bool] | None = None) -> Done:
     """Put before-images back. Raises: UserError for an unknown run."""
-    changes = [c for c, _ in hub.line.plans.applied(apply_id) if only is None or only(c)]
+    changes = [c for c, _ in hub.line.plans.left_to_undo(apply_id) if only is None or only(c)]
     with _lease(hub, "apply"), hub.hands(writes=True, names=sorted({c.account for c in changes})) as hands:
         run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only)
     return Done(run_id, hub.line.plans.plan_of(apply_id), tuple(outcomes), len(changes))

@@ -25,6 +25,9 @@ from core.ledger_pace import take_turn
 from core.pipeline import Line
 from core.plan import Limits
 from core.redaction import redact
+from core.storage import trouble
+
+_LAKES = ("file://", "s3://", "gs://", "az://", "abfss://")
 
 
 @cache
@@ -77,16 +80,18 @@ class Hub:
 
     def _open_ledger(self, url: str) -> Ledger:
         """Raises: UserError when there is no such database, or nothing that can speak with it."""
-        from sqlalchemy.exc import ArgumentError, OperationalError
+        from sqlalchemy.exc import ArgumentError, DatabaseError
 
         if "://" in url and not url.startswith(("sqlite:", "postgres")):
             raise UserError("the ledger is an SQLite file or a postgresql:// URL", where=str(self.config.path))
         try:
             return Ledger(url)
-        except (OperationalError, ArgumentError, ImportError) as problem:
-            reason = redact(str(getattr(problem, "orig", None) or problem)).strip().splitlines()[0]
-            step = "install tundish[postgres]" if isinstance(problem, ImportError) else "check `ledger:`"
-            raise UserError(f"cannot open the ledger: {reason}", where=str(self.config.path), next_step=step) from problem
+        except (DatabaseError, ArgumentError, ImportError) as problem:
+            told = trouble(problem)
+            reason = redact(str(problem)).strip().splitlines()[0]
+            step = "install tundish[postgres]" if isinstance(problem, ImportError) else told.next_step if told else "check `ledger:`"
+            what = f"the ledger {_shown(url)} cannot be opened: {reason}" if told is None else f"{told.message} ({_shown(url)})"
+            raise UserError(what, where=str(self.config.path), next_step=step) from problem
 
     def close(self) -> None:
         self.lake.close()
@@ -125,10 +130,19 @@ class Hub:
             yield hands
 
 
+def _shown(url: str) -> str:
+    """The ledger's place without its password."""
+    return url.removeprefix("sqlite:///") if url.startswith("sqlite:") else url.rpartition("@")[2]
+
+
 def _lake_place(setup: Setup) -> str:
+    """Raises: UserError for an address the lake cannot be at."""
     place = setup.config.lake
     if "://" not in place:
         Path(place).mkdir(parents=True, exist_ok=True)
+    elif not place.startswith(_LAKES):
+        problem = f"the lake cannot be at {place.partition('://')[0]}://"
+        raise UserError(problem, where=str(setup.config.path), next_step=f"a folder, or one of {', '.join(_LAKES)}")
     return place
 
 

@@ -12,6 +12,7 @@ import click
 from core.change import Plan
 from core.errors import TundishError, UserError
 from core.pipeline import Understanding
+from core.storage import trouble
 from jobs import steps
 from jobs.alerts import alert, history_of, message, should_alert
 from jobs.leases import held
@@ -56,12 +57,16 @@ def do_job(hub: Hub, name: str, *, quiet: bool = True) -> JobResult:
     result = JobResult(name)
     run_id = hub.ledger.start_run(name, hub.clock(), {"steps": list(job.steps)})
     state: dict[str, Any] = {}
+    bug: Exception | None = None
     for step in job.steps:
         word, *rest = step.split()
         try:
             _STEPS[word](hub, rest, state, result, job.apply == "auto", quiet)
-        except TundishError as problem:
-            result.add(word, {"error": problem.message, "next": problem.next_step}, str(problem), problem.exit_code)
+        except Exception as problem:
+            told = problem if isinstance(problem, TundishError) else trouble(problem)
+            bug = None if told else problem
+            told = told or TundishError(f"{type(problem).__name__}", next_step="this is a bug; report it with the traceback")
+            result.add(word, {"error": told.message, "next": told.next_step}, str(told), told.exit_code)
             break
         if steps.STOP.is_set():
             result.add("stopped", {}, "asked to stop; the next run continues", 3)
@@ -69,6 +74,8 @@ def do_job(hub: Hub, name: str, *, quiet: bool = True) -> JobResult:
     status = {0: "done", 3: "partial"}.get(result.exit_code, "failed")
     hub.ledger.end_run(run_id, status, hub.clock(), {"exit": result.exit_code})
     _alert(hub, name, run_id, status, result)
+    if bug is not None:  # the run has its end and people are told; the traceback belongs to whoever started it
+        raise bug
     return result
 
 

@@ -141,7 +141,7 @@ def test_a_reply_that_never_comes_is_neither_sent_nor_planned_again(place: Place
     with serve(Answer(drop=True)) as vendor:
         hub = Hub(place, vendor)
         plan = hub.plan()
-        assert hub.apply(plan) == {"11.1": "uncertain"}
+        assert hub.apply(plan) == {"11.1": "uncertain", "22.2": "failed"}  # the second was never sent
         assert [c.vendor_id for c in hub.plan().changes] == ["22.2"]
         assert hub.apply(plan) == {"11.1": "uncertain", "22.2": "applied"}
         assert hub.plan().changes == ()

@@ -80,8 +80,9 @@ RULES = (
     Rule(
         "D-12", "No activity", "S3", "Nobody has written, called or met for weeks; the deal stands in the forecast all the same.",
         _no_activity, question="Who follows up, and when?", flag="no activity",
-        exact="An open deal whose last activity in any system is more than `activity_days` ago (`activity_days_closing` in a closing "
-        "stage); one that never had any counts from its creation. Accounts that keep no date of activity are not asked.",
+        exact="An open deal whose last activity in any system (done tasks and past meetings count) is more than `activity_days` ago "
+        "(`activity_days_closing` in a closing stage); one that never had any counts from its creation. Accounts that keep no date of "
+        "activity are not asked.",
     ),
     Rule(
         "D-13", "No next step", "S3", "A deal nobody has planned anything for moves on by chance.", _nothing_planned,

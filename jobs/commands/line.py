@@ -20,10 +20,17 @@ def json_option(f: Any) -> Any:
 @click.option("--full", is_flag=True, help="Read everything again, not only what changed.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Limit a first read to rows changed since this day.")
 @click.option("--resource", "resources", multiple=True, help="Only these resources (repeatable).")
+@click.option("--new-lake", is_flag=True, help="The lake was lost: begin a new one, and keep the ledger.")
 @json_option
 @click.pass_obj
 def sync(
-    obj: dict[str, Any], accounts: tuple[str, ...], full: bool, since: datetime | None, resources: tuple[str, ...], as_json: bool
+    obj: dict[str, Any],
+    accounts: tuple[str, ...],
+    full: bool,
+    since: datetime | None,
+    resources: tuple[str, ...],
+    new_lake: bool,
+    as_json: bool,
 ) -> int:
     """Pull what changed from the vendors into the lake.
 
@@ -38,7 +45,7 @@ def sync(
 
     with open_hub(obj["config"]) as hub:
         day = since.replace(tzinfo=UTC) if since else None
-        result = run_sync(hub, accounts=accounts, full=full, since=day, resources=resources, quiet=as_json)
+        result = run_sync(hub, accounts=accounts, full=full, since=day, resources=resources, quiet=as_json, new_lake=new_lake)
         emit(result.to_json(), as_json, result.text())
         return result.exit_code
 

@@ -155,10 +155,14 @@ def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listi
             emit({"runs": runs}, as_json, text or "nothing was applied yet")
             return 0
         _consented(apply_id, yes, as_json)
-        hub.line.plans.plan_of(apply_id)
-        wanted = _wanted(only, [change for change, _ in hub.line.plans.applied(apply_id)])
+        left = [change for change, _ in hub.line.plans.left_to_undo(apply_id)]
+        if not left:
+            text = f"nothing is left to take back of {apply_id}; what it wrote, an undo has put back: tundish undo --list"
+            emit({"run": apply_id, "outcomes": {}, "details": [], "exit": 0}, as_json, text)
+            return 0
+        wanted = _wanted(only, left)
         if not yes:
-            chosen = [c for c, _ in hub.line.plans.applied(apply_id) if wanted is None or wanted(c)]
+            chosen = [c for c in left if wanted is None or wanted(c)]
             click.confirm(f"Take back {len(chosen)} changes of {apply_id}?", abort=True)
         result = run_undo(hub, apply_id, only=wanted)
         emit(result.to_json(), as_json, result.text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,7 @@ def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, a
 
     from core.errors import UserError
     from jobs import show
+    from jobs.report.plain import safe
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
@@ -45,8 +47,8 @@ def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, a
             emit({"columns": table.column_names, "rows": rows}, True)
         elif format_ == "csv":
             writer = csv.writer(sys.stdout)
-            writer.writerow(table.column_names)
-            writer.writerows(list(row.values()) for row in rows)
+            writer.writerow([safe(name) for name in table.column_names])
+            writer.writerows([safe(value) for value in row.values()] for row in rows)
         else:
             click.echo(show.table_text(table.column_names, [list(row.values()) for row in rows]))
         return 0
@@ -88,6 +90,7 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
     from core.errors import UserError
     from core.lake_links import carried_ids, named_touches
     from core.ledger_events import forget_events
+    from jobs.leases import held
     from jobs.wiring import open_hub
 
     keys = [tuple(r.split(":", 2)) for r in record]
@@ -100,8 +103,11 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
         if not yes:
             click.confirm(f"Erase {len(keys)} records from the lake? This cannot be undone.", abort=True)
         records = [(a, r, i) for a, r, i in keys]
-        forget_events(hub.ledger, carried_ids(hub.lake, records))
-        erased = [*records, *named_touches(hub.lake, records)]
-        rows = hub.lake.forget(erased, hub.clock(), why)
+        with ExitStack() as stack:
+            for account in sorted({a for a, _, _ in records}):  # a pull under way has the person in hand, and would bring it back
+                stack.enter_context(held(hub.ledger, f"pull:{account}", hub.clock))
+            forget_events(hub.ledger, carried_ids(hub.lake, records))
+            erased = [*records, *named_touches(hub.lake, records)]
+            rows = hub.lake.forget(erased, hub.clock(), why)
         emit({"erased_rows": rows, "tombstones": len(erased)}, as_json, f"{rows} rows erased, {len(erased)} tombstones set")
         return 0

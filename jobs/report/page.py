@@ -10,8 +10,13 @@ from typing import Any
 from jobs.report.bars import charts_of
 from jobs.report.content import TITLES, sections
 from jobs.report.plain import title_of
+from jobs.show_table import tame
 
 ROWS = 1000  # of one table; the whole is in the JSON and CSV reports
+
+
+def _tamed(value: Any) -> Any:
+    return tame(value) if type(value) is str else value
 
 
 def to_html(data: Mapping[str, Any], name: str) -> str:
@@ -30,7 +35,9 @@ def _template() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_tamed, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["instant"] = _instant
     return environment.get_template("page.html.j2")
 

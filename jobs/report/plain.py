@@ -14,7 +14,7 @@ from jobs import show_events, show_quality
 from jobs.report.content import TITLES, changes, findings_table, sections
 from jobs.show_findings import by_rule
 from jobs.show_metrics import label
-from jobs.show_table import Table
+from jobs.show_table import Table, tame
 
 _METRIC = ("value", "numerator", "denominator", "n", "low", "high", "unit")
 # A spreadsheet runs a cell that begins with one of these.
@@ -58,7 +58,7 @@ def _row(values: Iterable[str]) -> str:
 
 def _md(value: Any) -> str:
     """Text that Markdown takes literally."""
-    text = str(value).replace("\\", "\\\\").replace("\n", " ")
+    text = tame(str(value)).replace("\\", "\\\\").replace("\n", " ")
     for mark in "|*_`[]<>#":
         text = text.replace(mark, "\\" + mark)
     return text
@@ -82,7 +82,7 @@ def safe(value: Any) -> Any:
     """A cell no spreadsheet takes for a formula: text that begins with = + - @ gets an apostrophe. Numbers stay numbers."""
     if value is None or isinstance(value, (int, float, Decimal)):
         return value
-    text = str(value)
+    text = "\r".join(map(tame, str(value).split("\r")))
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
