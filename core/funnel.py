@@ -81,6 +81,8 @@ def _threshold(default: Any) -> Any:
         return (str | float | None, None)
     if isinstance(default, bool):
         return (bool, default)
+    if isinstance(default, dict):
+        return (dict[str, tuple[str, ...]], default)
     if isinstance(default, tuple):
         return (tuple[int, ...] if default and isinstance(default[0], int) else tuple[str, ...], default)
     return (float | int if isinstance(default, int | float) else type(default), default)

@@ -29,8 +29,8 @@ from core.facts import facts as make_facts
 from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
-from core.ledger_events import told, told_entities
-from core.ledger_forget import erased
+from core.ledger_events import told
+from core.ledger_facts import ledger_facts
 from core.ledger_memo import recall, remember
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
@@ -45,7 +45,6 @@ from core.wishes import Book, derived, fixes
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
 log = logging.getLogger("tundish.pipeline")
-_TOLD = pa.schema([("entity_id", pa.string()), ("event", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     with _recalled(line, over(tables, line.funnel), now) as compiled:
         resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
         known = make_facts(tables, resolution.members, line.funnel, at, compiled)
-        known |= {"told": _told_table(line, compiled, at)}
-        known |= {name: compiled.give(f"fact.{name}", rows) for name, rows in erased(line.ledger).items()}
+        known |= ledger_facts(line.ledger, line.connectors, compiled, at)
         findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
         metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
         issues = with_issues(known, _for_people(findings), compiled)
@@ -124,13 +122,6 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
     return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
-
-
-def _told_table(line: Line, compiled: Compiled, until: datetime) -> ibis.Table:
-    """entity_id and event of what the hub told vendors: no lake has it, because nothing of it can be read back."""
-    rows = told_entities(line.ledger, until)
-    columns = {"entity_id": [entity for entity, _, _ in rows], "event": [event for _, event, _ in rows]}
-    return compiled.give("fact.told", pa.table(columns, schema=_TOLD))
 
 
 @contextmanager

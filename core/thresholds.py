@@ -42,8 +42,31 @@ DEFAULTS: dict[str, Any] = {
     "conversion_hours": 72,
     "conversion_max_days": 365,  # E-01: older sales are history
     "conversion_events": ("close_convert_lead", "purchase"),
+    "lead_events": ("generate_lead", "sign_up"),  # E-02, E-07: the events that say a lead came
+    "lead_hours": 24,  # E-02
+    "lead_max_days": 90,
+    "event_value_share": 0.01,  # E-04
+    "lead_count_share": 0.15,  # E-07
+    "lead_count_min": 10,
+    "lead_count_days": 90,
+    "source_groups": {  # E-05: HubSpot's original sources and usual words of Salesforce's lead source
+        "organic search": ("ORGANIC_SEARCH", "Organic Search", "SEO"),
+        "paid search": ("PAID_SEARCH", "Paid Search", "Google Ads", "AdWords"),
+        "social": ("SOCIAL_MEDIA", "Social", "Social Media", "Organic Social"),
+        "paid social": ("PAID_SOCIAL", "Paid Social"),
+        "email": ("EMAIL_MARKETING", "Email", "Email Marketing", "Newsletter"),
+        "referral": ("REFERRALS", "Referral", "External Referral", "Employee Referral", "Partner Referral"),
+        "direct": ("DIRECT_TRAFFIC", "Direct"),
+        "offline": ("OFFLINE", "Trade Show", "Event", "Phone Inquiry", "Cold Call", "Word of mouth"),
+    },
+    "pull_minutes": 15,  # T-01
+    "refused_days": 90,  # T-06
     "ping_pong_days": 7,
     "ping_pong_times": 3,
+    "future_minutes": 5,  # T-02
+    "milestone_days": 1,  # T-03
+    "bulk_stamp_share": 0.2,  # T-04
+    "bulk_stamp_records": 10,
     "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "shared_web_id_records": 3,  # a visitor's id with more records in one list or object is a shared device
     "duplicate_probability": 0.7,  # I-02: as probably one person as this

@@ -108,6 +108,8 @@ def _value(name: str) -> str:
     default = DEFAULTS[name]
     if isinstance(default, bool):
         return "on" if default else "off"
+    if isinstance(default, dict):
+        return "; ".join(f"{name} ({', '.join(words)})" for name, words in default.items())
     return (
         ", ".join(str(one) for one in default) or "none"
         if isinstance(default, tuple)

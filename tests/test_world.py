@@ -278,6 +278,8 @@ def test_everything_in_the_truth_exists_in_the_seeds(small: World) -> None:
     known |= {("activecampaign", "contactLists", ":".join(parts)) for parts in lists}
     known |= {("files", "leads", row["badge"]) for row in small.seeds["files"]["leads"]}
     known |= {("files", "deals", row["registration"]) for row in small.seeds["files"]["deals"]}
+    events = small.seeds["files"]["events"]
+    known |= {("files", "ga4_events", f"{e['user_pseudo_id']}:{e['event_timestamp']}:{e['event_name']}") for e in events}
     truth = small.truth
     named = [r for part in ("people", "companies", "deals", "planted", "decoys") for row in truth[part] for r in row["records"]]
     assert {tuple(r) for r in named} <= known
@@ -317,9 +319,9 @@ def test_history_ends_at_the_present_value(small: World) -> None:
     last: dict[str, Any] = {}
     for row in sorted(force["OpportunityHistory"], key=lambda r: r["CreatedDate"]):
         last[row["OpportunityId"]] = row
-    assert {(o["Id"], o["StageName"], o["Amount"]) for o in force["Opportunity"]} == {
-        (k, r["StageName"], r["Amount"]) for k, r in last.items()
-    }
+    unseen = {r[2] for row in small.truth["planted"] if row["rule"] == "T-01" for r in row["records"]}  # that is what is wrong with them
+    shown = {(o["Id"], o["StageName"], o["Amount"]) for o in force["Opportunity"] if o["Id"] not in unseen}
+    assert shown == {(k, r["StageName"], r["Amount"]) for k, r in last.items() if k not in unseen}
 
 
 def test_links_between_the_crms_point_both_ways(small: World) -> None:

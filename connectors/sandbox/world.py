@@ -22,11 +22,13 @@ from connectors.sandbox import (
     world_people,
     world_plants_consent,
     world_plants_deals,
+    world_plants_events,
     world_plants_identity,
     world_plants_lifecycles,
     world_plants_numbers,
     world_plants_people,
     world_plants_stages,
+    world_plants_time,
     world_web,
 )
 from connectors.sandbox.world_bulk import contacts_only, no_collector
@@ -40,6 +42,7 @@ CASES = (
     *world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES,
     *world_plants_lifecycles.CASES, *world_plants_numbers.CASES, *world_plants_identity.CASES,
     *world_plants_consent.CASES,
+    *world_plants_time.CASES, *world_plants_events.CASES,
 )  # fmt: skip
 REACH = ("M10", "M20", "M30", "M35", "M40", "M50", "M60", "M70", "M80", "M95")
 

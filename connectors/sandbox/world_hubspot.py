@@ -278,12 +278,13 @@ def _events(draft: Draft, people: list[Person]) -> list[dict[str, Any]]:
     """Web conversion events: what the site's analytics told HubSpot, a lead's coming and a deal's winning."""
     rows: list[tuple[Person, str, int, dict[str, str]]] = []
     for p in people:
-        if p.client_id and (asked := next((t for stage, t in p.lifecycle if stage == "lead"), 0)):
+        if p.client_id and not p.untagged and (asked := next((t for stage, t in p.lifecycle if stage == "lead"), 0)):
             rows.append((p, "pe1_generate_lead", asked, {"lead_source": SOURCE[p.source][0], "value": "0", "currency": "EUR"}))
     for d in draft.deals:
         if d.event and d.people:
             values = {"deal_id": d.hs_id, "value": money(d.cents) or "0", "currency": "EUR"}
             rows.append((d.people[0], "pe1_close_convert_lead", d.path_hs[-1][1] + HOUR, values))
+    rows += [(s.person, f"pe1_{s.name}", s.at, s.values) for s in draft.signals]
     return [
         {
             "id": f"ev-{i + 1:08d}",

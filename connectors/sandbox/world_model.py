@@ -96,6 +96,8 @@ class Person:
     badge: str = ""  # of the trade fair, in its list of leads
     in_activecampaign: bool = False
     ac_listed: bool = True  # on a list there, or just a contact
+    untagged: bool = False  # the site did not count his form
+    lead_source: str = ""  # Salesforce's, where it is not what HubSpot says
     ac_status: int = 1  # on the lists there: 1 active, 2 unsubscribed, 3 bounced
     phone: str = ""  # in international form; made of the number unless set
     at_company: bool = True  # the CRMs know whose colleague he is
@@ -188,6 +190,7 @@ class Deal:
     plans: tuple[int | None, int | None] | None = None  # the next activity: HubSpot's, Salesforce's; if not in a few days
     monthly: bool = False  # the line items are paid every month
     items: tuple[int, ...] = ()  # HubSpot's line items, in cents; won deals have some that add up
+    unseen: tuple[str, int] | None = None  # a stage Salesforce's history has and its list does not show
     ends: int | None = None  # when what was sold ends
     path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it
 
@@ -241,7 +244,27 @@ class Extra:
         return [[self.vendor, self.resource, self.id]]
 
 
-Thing = Company | Person | Deal | Extra
+@dataclass(slots=True)
+class Signal:
+    """A further event about a person that the site's analytics sent to HubSpot."""
+
+    person: Person
+    name: str
+    at: int
+    values: dict[str, str]
+
+
+@dataclass(slots=True)
+class Row:
+    """A vendor's row that is about nobody the world knows."""
+
+    ref: Ref
+
+    def refs(self) -> list[Ref]:
+        return [self.ref]
+
+
+Thing = Company | Person | Deal | Extra | Row
 
 
 @dataclass(slots=True)
@@ -269,6 +292,8 @@ class Draft:
     people: list[Person] = field(default_factory=list)
     deals: list[Deal] = field(default_factory=list)
     extras: list[Extra] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
+    strays: list[tuple[str, int]] = field(default_factory=list)  # forms that never became anybody: browser's id, when
     planted: list[Mark] = field(default_factory=list)
     decoys: list[Mark] = field(default_factory=list)
     emails: set[str] = field(default_factory=set)

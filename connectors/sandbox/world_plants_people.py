@@ -10,7 +10,8 @@ from connectors.sandbox.world_people import enrol, prospect
 def someone(draft: Draft, fate: str, n: int, *, audiences: tuple[int, ...] = (), status: str = "subscribed") -> Person:
     """A person at a company of his own, a member of just these audiences, mailable everywhere."""
     company = draft.company(draft.now - 450 * DAY)
-    person = prospect(draft, company, fate, draft.now - (90 + n % 60) * DAY)
+    minutes = len(draft.people) * 37 % 700  # nobody comes in the same minute as another
+    person = prospect(draft, company, fate, draft.now - (90 + n % 60) * DAY + minutes * 60)
     person.opted_out = person.bounced = False
     person.alt_email = None
     person.memberships = []

@@ -87,7 +87,7 @@ def _person(p: Person) -> dict[str, Any]:
         "Email": p.email,
         "Phone": p.phone.replace(" ", "") or f"+3120{5_000_000 + p.number}",
         "Title": job_title(p),
-        "LeadSource": SOURCE[p.source][1],
+        "LeadSource": p.lead_source or SOURCE[p.source][1],
         "OwnerId": owners()[p.owner].salesforce,
         "HasOptedOutOfEmail": p.opted_out,
         "EmailBouncedDate": iso(p.memberships[0].changed) if p.bounced and p.memberships else None,
@@ -196,6 +196,7 @@ def _histories(deals: list[Deal]) -> list[dict[str, Any]]:
         changes: list[tuple[int, str, Any, str]] = [*amounts, *((t, "stage", stage, "") for stage, t in d.path_sf)]
         changes += [(max(start, t + MIRROR_DELAY), "close", iso_date(day), "") for day, t in d.pushes]
         changes += [(d.chance[1], "chance", d.chance[0], "")] if d.chance else []
+        changes += [(d.unseen[1], "stage", d.unseen[0], "")] if d.unseen else []
         changes.sort(key=lambda change: change[0])
         rows += _history_rows(d, changes, len(rows))
     return rows

@@ -118,7 +118,8 @@ class Web:
     def visitors(self) -> list[Visitor]:
         known = [p for p in self._draft.people if p.client_id]
         made = [self._visitor(i, p) for i, p in enumerate(known)]
-        return made + [self._visitor(len(known) + i, None) for i in range(ANONYMOUS * len(known))]
+        made += [self._visitor(len(known) + i, None) for i in range(ANONYMOUS * len(known))]
+        return made + [_stray(len(made) + i, client, at) for i, (client, at) in enumerate(self._draft.strays)]
 
     @cached_property
     def of(self) -> Mapping[str, Visitor]:
@@ -163,7 +164,7 @@ class Web:
         first = self._visit(asked - int((1 + 6 * self._rng.random()) * DAY), channel)
         form = self._visit(asked, CHANNELS[3] if self._rng.random() < 0.4 else channel, at_desk=False)
         form.pages, form.engaged = ("/pricing", "/contact"), True
-        if any(stage == "lead" for stage, _ in person.lifecycle):
+        if not person.untagged and any(stage == "lead" for stage, _ in person.lifecycle):
             form.events = [Event("form_start", form.at + 40, "/contact"), Event("generate_lead", form.at + 95, "/contact")]
         later = [self._visit(asked + int((3 + 20 * self._rng.random()) * DAY), CHANNELS[2]) for _ in range(person.number % 3)]
         return sorted((v for v in (first, form, *later) if v.at < self._draft.now - 2 * HOUR), key=lambda v: v.at) or [first]
@@ -193,6 +194,12 @@ class Web:
             if seen is not None:
                 luck = Random(f"{visitor.client_id}/{trial.key}").random()  # as tools do: by the visitor's id, whatever else happens
                 visitor.variants[trial.key] = (_drawn(luck, trial), seen)
+
+
+def _stray(number: int, client_id: str, at: int) -> Visitor:
+    """One visit and a form, of somebody who is in no system."""
+    visit = Visit(at, CHANNELS[0], ("/pricing", "/contact"), True, [Event("generate_lead", at + 95, "/contact")])
+    return Visitor(number, client_id, *web_ids(client_id), None, "Germany", "desktop", "Chrome", [visit], {})
 
 
 def web_ids(client_id: str) -> tuple[str, str]:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from core.rules import clock, config, consent, deal, deal_gaps, deal_moves, deal_numbers, events, identity, stage, stage_moves, stage_people
+from core.rules import (
+    clock,
+    clock_dates,
+    clock_sync,
+    config,
+    consent,
+    deal,
+    deal_gaps,
+    deal_moves,
+    deal_numbers,
+    events,
+    events_leads,
+    events_told,
+    identity,
+    stage,
+    stage_moves,
+    stage_people,
+)
 from core.rules.rule import Context, Rule
 
 __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
-    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, clock, config,
+    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events,
+    events_leads, events_told, clock, clock_dates, clock_sync, config,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}

@@ -1,0 +1,42 @@
+"""Facts that no lake has, because they are about what the hub did: what it told, read and forgot, and which writes were not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import ibis
+import pyarrow as pa
+
+from core.compiled import Compiled
+from core.connector import Connector
+from core.ledger import Ledger
+from core.ledger_events import told_entities
+from core.ledger_forget import erased
+from core.ledger_health import pulled, refused_writes
+
+_MOMENT = pa.timestamp("us", "UTC")
+SCHEMAS = {
+    # what the hub told vendors of whom
+    "told": pa.schema([("entity_id", pa.string()), ("event", pa.string())]),
+    # when the hub last read every object whole
+    "pulled": pa.schema([("account", pa.string()), ("resource", pa.string()), ("read_at", _MOMENT)]),
+    # fields whose last write was not taken
+    "refused": pa.schema(
+        [*((name, pa.string()) for name in ("account", "resource", "vendor_id", "field", "value", "reason")), ("at", _MOMENT)]
+    ),
+}  # fmt: skip
+
+
+def ledger_facts(ledger: Ledger, connectors: Mapping[str, Connector], compiled: Compiled, until: datetime) -> dict[str, ibis.Table]:
+    """The tables SCHEMAS describes, as they were then, and those of whom was erased (`core.ledger_forget.erased`); connectors by account say which object a target writes to."""
+    objects = {(account, target.name): target.resource for account, c in connectors.items() for target in c.targets}
+    refused = [(account, objects.get((account, name), name), *rest) for account, name, *rest in refused_writes(ledger, until)]
+    told = [(entity, event) for entity, event, _ in told_entities(ledger, until)]
+    rows: dict[str, Sequence[tuple[object, ...]]] = {"told": told, "pulled": pulled(ledger, until), "refused": refused}
+    tables = {name: _table(rows[name], schema) for name, schema in SCHEMAS.items()} | erased(ledger)
+    return {name: compiled.give(f"fact.{name}", table) for name, table in tables.items()}
+
+
+def _table(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
