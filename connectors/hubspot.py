@@ -32,7 +32,7 @@ def _records(kind: str) -> Resource:
         cursor=f"properties.{modified(kind)}",
         overlap_s=OVERLAP_S,
         deletes="sweep",
-        history=STAGES[kind],
+        history=STAGES.get(kind),
         completeness="the search's own count when the pass begins, and of the untouched records when it ends",
         stamped=True,
         traps=READ_TRAPS,
