@@ -20,7 +20,9 @@ from connectors import sandbox
 from connectors.sandbox import (
     world_partners,
     world_people,
+    world_plants_config,
     world_plants_deals,
+    world_plants_experiments,
     world_plants_lifecycles,
     world_plants_numbers,
     world_plants_people,
@@ -36,7 +38,7 @@ __all__ = ["NOW", "World", "build", "contacts_only"]
 NOW = "2026-06-30T00:00:00Z"
 CASES = (
     *world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES,
-    *world_plants_lifecycles.CASES, *world_plants_numbers.CASES,
+    *world_plants_lifecycles.CASES, *world_plants_numbers.CASES, *world_plants_config.CASES, *world_plants_experiments.CASES,
 )  # fmt: skip
 REACH = ("M10", "M20", "M30", "M35", "M40", "M50", "M60", "M70", "M80", "M95")
 

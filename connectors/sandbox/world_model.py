@@ -231,7 +231,19 @@ class Extra:
         return [[self.vendor, self.resource, self.id]]
 
 
-Thing = Company | Person | Deal | Extra
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One vendor record that is no person, company or deal: a stage, an experiment."""
+
+    vendor: str
+    resource: str
+    id: str
+
+    def refs(self) -> list[Ref]:
+        return [[self.vendor, self.resource, self.id]]
+
+
+Thing = Company | Person | Deal | Extra | Shown
 
 
 @dataclass(slots=True)
@@ -262,6 +274,7 @@ class Draft:
     planted: list[Mark] = field(default_factory=list)
     decoys: list[Mark] = field(default_factory=list)
     emails: set[str] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)  # rules whose discrepancy is in a vendor's configuration
     spells: int = 0
 
     def plant(self, rule: str, note: str, *things: Thing, about: str = "") -> None:
