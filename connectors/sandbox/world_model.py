@@ -274,7 +274,8 @@ class Draft:
     planted: list[Mark] = field(default_factory=list)
     decoys: list[Mark] = field(default_factory=list)
     emails: set[str] = field(default_factory=set)
-    odd: set[str] = field(default_factory=set)  # rules whose discrepancy is in a vendor's configuration
+    odd: set[str] = field(default_factory=set)  # rules whose discrepancy is in how a vendor is set up, or in one of its tests
+    shown: list[tuple[str, int, int]] = field(default_factory=list)  # visitor, variant and when, of a test for planted visitors only
     spells: int = 0
 
     def plant(self, rule: str, note: str, *things: Thing, about: str = "") -> None:

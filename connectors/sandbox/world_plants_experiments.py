@@ -1,5 +1,59 @@
-"""Planted discrepancies and near misses of experiments (X-01 to X-04)."""
+"""Planted discrepancies and near misses of experiments: samples, visitors in two variants, tests in each other's way (X-01 X-02 X-04)."""
 
 from __future__ import annotations
 
-CASES = ()
+from connectors.sandbox.world_model import Draft, Person, Shown
+from connectors.sandbox.world_names import DAY
+from connectors.sandbox.world_optimizely import FIRST_EXPERIMENT, box_decision
+from connectors.sandbox.world_plants_people import someone
+from connectors.sandbox.world_vwo import ODD
+from connectors.sandbox.world_web import web_ids
+
+
+def _test(draft: Draft, name: str) -> Shown:
+    """A VWO test, which is then there."""
+    draft.odd.add(name)
+    return Shown("vwo", "campaigns", str(ODD[name][0]))
+
+
+def x01(draft: Draft, n: int) -> None:
+    draft.plant("X-01", "200 against 300 visitors, planned half and half", _test(draft, "X-01"), about="X-01")
+
+
+def x01_decoy(draft: Draft, n: int) -> None:
+    draft.decoy("X-01", "300 against 200 visitors, planned three to two", _test(draft, "X-01 as planned"))
+    draft.decoy("X-01", "270 against 230 visitors, planned half and half: that happens", _test(draft, "X-01 by chance"))
+
+
+def _visitor(draft: Draft, n: int, *variants: int) -> tuple[Person, list[Shown]]:
+    """A lead who was shown these variants of a test, a week apart."""
+    person = someone(draft, "lead", n)
+    person.client_id = f"{1_400_000_000 + person.number}.{1_700_000_000 + person.number}"
+    first = person.created + 2 * DAY
+    shown = [(web_ids(person.client_id)[0], variant, first + i * 7 * DAY) for i, variant in enumerate(variants)]
+    draft.shown += shown
+    rows = map(box_decision, shown)
+    return person, [Shown("optimizely", "exposures", ":".join(map(str, row))) for row in rows]
+
+
+def x02(draft: Draft, n: int) -> None:
+    _, seen = _visitor(draft, n, 0, 1)
+    draft.plant("X-02", "shown one variant, and a week later the other", *seen)
+
+
+def x02_decoy(draft: Draft, n: int) -> None:
+    person, seen = _visitor(draft, n, n % 2, n % 2)
+    draft.decoy("X-02", "shown the same variant twice", person, *seen)
+
+
+def x04(draft: Draft, n: int) -> None:
+    form = Shown("optimizely", "experiments", str(FIRST_EXPERIMENT + 100))
+    draft.plant("X-04", "a VWO test on the page of a running Optimizely test", _test(draft, "X-04"), form, about="X-04")
+
+
+def x04_decoy(draft: Draft, n: int) -> None:
+    price = Shown("optimizely", "experiments", str(FIRST_EXPERIMENT))
+    draft.decoy("X-04", "a VWO test on a page whose Optimizely test is over", _test(draft, "X-04 later"), price)
+
+
+CASES = (x01, x01_decoy, x02, x02_decoy)

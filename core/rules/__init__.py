@@ -12,6 +12,7 @@ from core.rules import (
     deal_moves,
     deal_numbers,
     events,
+    experiments,
     identity,
     stage,
     stage_moves,
@@ -22,6 +23,7 @@ from core.rules.rule import Context, Rule
 __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
-    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, clock, config, config_stages,
+    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, clock,
+    experiments, config, config_stages,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}
