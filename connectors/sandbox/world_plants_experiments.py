@@ -38,12 +38,12 @@ def _visitor(draft: Draft, n: int, *variants: int) -> tuple[Person, list[Shown]]
 
 def x02(draft: Draft, n: int) -> None:
     _, seen = _visitor(draft, n, 0, 1)
-    draft.plant("X-02", "shown one variant, and a week later the other", *seen)
+    draft.plant("X-02", "shown one variant, and the other a week later, when the shares had been changed", *seen)
 
 
 def x02_decoy(draft: Draft, n: int) -> None:
-    person, seen = _visitor(draft, n, n % 2, n % 2)
-    draft.decoy("X-02", "shown the same variant twice", person, *seen)
+    person, seen = _visitor(draft, n, n % 2)
+    draft.decoy("X-02", "shown one variant of each of two tests", person, *seen)
 
 
 def x04(draft: Draft, n: int) -> None:
