@@ -46,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "ping_pong_times": 3,
     "sample_ratio_p": 0.001,
     "several_variants_share": 0.01,
+    "overlap_days": 1,
     "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "shared_web_id_records": 3,  # a visitor's id with more records in one list or object is a shared device
     "crm_vendors": ("salesforce", "hubspot"),  # I-06: systems that mirror each other; ActiveCampaign mostly has deals of its own

@@ -21,7 +21,15 @@ MINE = ("G-03", "G-04", "G-05")
 def stage(account: str, name: str, place: int, **values: Any) -> dict[str, Any]:
     """A stage of deals; its id says where it stands. Open, without chance and category unless said."""
     id = f"{account}-{name}"
-    shape = {"record_kind": "deal", "stage": "M50", "raw_stage": name, "label": name.title(), "position": place, "closed": False, "won": False}
+    shape = {
+        "record_kind": "deal",
+        "stage": "M50",
+        "raw_stage": name,
+        "label": name.title(),
+        "position": place,
+        "closed": False,
+        "won": False,
+    }
     return row("stage_definition", account, id, **{**shape, **values})
 
 

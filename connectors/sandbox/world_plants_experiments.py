@@ -56,4 +56,4 @@ def x04_decoy(draft: Draft, n: int) -> None:
     draft.decoy("X-04", "a VWO test on a page whose Optimizely test is over", _test(draft, "X-04 later"), price)
 
 
-CASES = (x01, x01_decoy, x02, x02_decoy)
+CASES = (x01, x01_decoy, x02, x02_decoy, x04, x04_decoy)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ibis
 
-from core.rules.rule import Context, Rule, record_key, side
+from core.rules.rule import Context, Rule, one_side, prefixed, record_key, side, sides
+from core.tables import days_between
 
 _MOST = 20  # variants of an experiment that are compared
 _CHANGING = '"type":"[^"]*bandit'  # types of experiments whose shares move while they run
 _UNSETTLED = '"disabled":true|"status":"(paused|archived)"'  # a variant that was taken out: the shares are not those of the sample
+_RUNNING = ("running",)
+_TRIMMED = r"^https?://(www\.)?|[?#].*$|/+([?#].*)?$"  # what does not tell pages apart
 _EXPECTED = 5  # visitors a variant must be due for chi-square to mean anything
 
 
@@ -94,6 +97,34 @@ def _several(ctx: Context) -> ibis.Table:
     return side(t, "person", "variant", part=t.campaign_id, value=t.event, at=t.occurred_at, note=note, severity=severity)
 
 
+def _overlapping(ctx: Context) -> ibis.Table:
+    """One finding per page and pair of experiments that ran on it at the same time for long enough."""
+    e = _windows(ctx)
+    a, b = prefixed(e, "a_", "page"), prefixed(e, "b_", "page")
+    t = a.inner_join(b, "page").filter(lambda t: t.a_key < t.b_key)
+    t = t.filter(~(t.a_layer == t.b_layer).fill_null(False))
+    t = t.mutate(since=ibis.greatest(t.a_started_at, t.b_started_at), until=ibis.least(t.a_over, t.b_over))
+    t = t.filter(days_between(t.since, t.until) >= float(ctx.limit("overlap_days")))
+    t = t.mutate(entity_id=t.a_key.concat(" ", t.b_key), note=t.page.concat(": together for ", _days(t.since, t.until), " days"))
+    both = [one_side(t, p, "experiment", "pages", part=t.page, value=t[f"{p}called"], at=t.since) for p in ("a_", "b_")]
+    return sides(*both)
+
+
+def _windows(ctx: Context) -> ibis.Table:
+    """(page, key, called, started_at, over, layer) of experiments whose times are known; one that runs is not over before now."""
+    e = _experiments(ctx)
+    e = e.filter(e.started_at.notnull(), ibis.coalesce(e.ended_at.notnull(), False) | e.status.lower().isin(_RUNNING))
+    layer = e.account.concat(":", _part(e, "project_id"), ":", _part(e, "campaign_id"))
+    e = e.mutate(key=record_key(e), over=ibis.coalesce(e.ended_at, ctx.now), layer=layer, address=e.pages)
+    e = e.select("account", "resource", "vendor_id", "key", "called", "started_at", "over", "layer", "address").unnest("address")
+    e = e.mutate(page=e.address.lower().re_replace(_TRIMMED, ""))
+    return e.filter(~e.page.contains("*")).drop("address").distinct()
+
+
+def _days(since: ibis.Value, until: ibis.Value) -> ibis.Value:
+    return days_between(since, until).floor().cast("int64").cast("string")
+
+
 RULES = (
     Rule(
         "X-01", "Sample-ratio mismatch", "S1", "The variants did not get the visitors that were planned: something loses them, and no "
@@ -109,5 +140,10 @@ RULES = (
         question="Does one person use several browsers, or did the experiment reassign its visitors?",
         exact="One person was shown two or more variants of one experiment, by any of the browsers the CRM knows of. S2 where that "
         "happened to more than `several_variants_share` of the known persons in the experiment, else S4.",
+    ),
+    Rule(
+        "X-04", "Tests overlap on a page", "S4", "What one test does to visitors is in the numbers of the other, too.", _overlapping,
+        exact="Two experiments, of whatever tools, changed the same page for `overlap_days` or longer at the same time. Experiments of one "
+        "layer exclude each other and are left alone, and so are those whose pages or times are not known.",
     ),
 )  # fmt: skip
