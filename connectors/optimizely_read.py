@@ -168,8 +168,8 @@ def _addresses(session: Session, project: int, row: Row) -> list[str]:
     named = (row.get("url_targeting") or {}).get("edit_url")
     ids = [] if named else row.get("page_ids") or []
     known = session.once(f"pages {project}", lambda: rows_of(pages(session, "/v2/pages", project_id=project))) if ids else []
-    found = {page["id"]: page.get("edit_url") for page in known}
-    return [named] if named else [found[i] for i in ids if found.get(i)]
+    found = {page["id"]: str(page["edit_url"]) for page in known if page.get("edit_url")}
+    return [str(named)] if named else [found[i] for i in ids if i in found]
 
 
 def lean(row: Row) -> Row:
