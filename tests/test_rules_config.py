@@ -1,5 +1,5 @@
 # ruff: noqa: E501  (the literals are tables)
-"""Rules of configuration from literals: stages that are unmapped, contradicted, out of order or in no forecast; each beside its near miss."""
+"""Rules of configuration from literals: stages that are contradicted, out of order, in no forecast or unmapped; each beside its near miss."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from sandbox_hub import standing
-from test_reconcile import LOST, RECENTLY, WON, Case, found_in, hit, ids, look, miss, sf
+from test_reconcile import LOST, RECENTLY, WON, Case, contact, found_in, hit, ids, look, miss, sf
 from unified_rows import row
 
 from core.rules import RULES
 from jobs.steps import run_reconcile, run_sync
 from jobs.truth import score
 
-MINE = ("G-03", "G-04", "G-05")
+MINE = ("G-03", "G-04", "G-05", "G-07")
 
 
 def stage(account: str, name: str, place: int, **values: Any) -> dict[str, Any]:
@@ -35,6 +35,7 @@ def stage(account: str, name: str, place: int, **values: Any) -> dict[str, Any]:
 
 SURE = {"probability": 1.0, "closed": True, "won": True, "stage": "M80"}
 GONE = {"probability": 0.0, "closed": True, "won": False, "stage": "M85"}
+CYCLE = {"record_kind": "lifecycle", "closed": None, "won": None}
 CASES = [
     hit("G-03", "deals closed as lost in a stage that is mapped open", "g03a g03b",
         {"values": {"salesforce:Opportunity:g03a": "lost", "salesforce:Opportunity:g03b": "lost"}, "evidence.notes": ["2 records"], "fix": None},
@@ -68,6 +69,14 @@ CASES = [
                            stage("g", "won", 3, **SURE, forecast_category="closed"), stage("g", "lost", 4, **GONE, forecast_category="omitted"),
                            stage("h", "one", 1), stage("h", "won", 2, **SURE),
                            stage("i", "one", 1, forecast_category="pipeline"), stage("i", "two", 2), stage("i", "won", 3, **SURE)]),
+    hit("G-07", "two contacts and a company are in it", "hubspot-trial",
+        {"values": {"hubspot": "Trial"}, "evidence.notes": ["3 records"], "entity_kind": "stage"},
+        stage_definition=[stage("hubspot", "trial", 8, **CYCLE, stage=None)],
+        person=[contact(k, raw_stage="trial") for k in ("g07a", "g07b")], company=[row("company", "hubspot", "g07c", raw_stage="trial")]),
+    hit("G-07", "nobody is in it", "crm-new", {"evidence.notes": ["0 records"]}, stage_definition=[stage("crm", "new", 9, **CYCLE, stage=None)]),
+    miss("G-07", "mapped; off the ladder; hidden; an unmapped stage of a pipeline",
+         stage_definition=[stage("crm", "lead", 1, **CYCLE), stage("crm", "other", 7, **CYCLE, stage="MX"),
+                           stage("crm", "old", 8, **CYCLE, stage=None, active=False), stage("crm", "odd", 1, record_kind="person", stage=None)]),
 ]  # fmt: skip
 
 
@@ -106,6 +115,12 @@ def test_a_stage_of_many_records_is_one_finding_that_names_some_of_them():
     (one,) = found_in(rules=["G-03"], deal=many).to_pylist()
     assert len(json.loads(one["records"])) == 20
     assert look(one, "evidence.notes") == ["30 records"]
+
+
+def test_who_is_in_an_unmapped_stage_of_a_life_cycle_is_told_once():
+    rows = {"stage_definition": [stage("hubspot", "trial", 8, **CYCLE, stage=None)], "person": [contact("1", raw_stage="trial")]}
+    assert [f["rule"] for f in found_in(rules=["G-01", "G-07"], **rows).to_pylist()] == ["G-07"]
+    assert [f["rule"] for f in found_in(rules=["G-01", "G-07"], person=rows["person"]).to_pylist()] == ["G-01"]
 
 
 def test_in_the_sandbox_what_was_planted_is_found_and_nothing_else(tmp_path):

@@ -28,6 +28,8 @@ LEAD_STAGES = (
     ("new-stage-id", "New"), ("attempting-stage-id", "Attempting"), ("connected-stage-id", "Connected"),
     ("qualified-stage-id", "Qualified"), ("unqualified-stage-id", "Unqualified"),
 )  # fmt: skip
+# Stages of the life cycle that somebody added: value, label, and whether it was hidden again.
+TRIAL, FORMER = ("48203371", "Trial", False), ("48203399", "Former partner", True)
 PARTNER_PIPELINE, PARTNER_STAGE = "7712001", "7712101"
 
 
@@ -45,6 +47,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "owners": [_owner(o) for o in owners()],
         "pipelines": {"deals": _deal_pipelines(draft), "leads": [_lead_pipeline()]},
         "properties": _properties(),
+        "lifecycle": [{"value": v, "label": label, "hidden": gone} for v, label, gone in (TRIAL, FORMER) if v in draft.odd],
         "objects": {
             "contacts": contacts + [_extra(e, draft.now) for e in extras],
             "companies": [_company(c, draft.now) for c in draft.companies if c.in_hubspot],

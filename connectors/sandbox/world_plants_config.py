@@ -1,9 +1,9 @@
-"""Planted discrepancies and near misses of how vendors are set up: stages, their order, chances and categories (G-03 to G-05)."""
+"""Planted discrepancies and near misses of how vendors are set up: stages, their order, chances and categories (G-03 to G-05, G-07)."""
 
 from __future__ import annotations
 
 from connectors.sandbox.world_deals import MIRROR_DELAY, closing
-from connectors.sandbox.world_hubspot import PROBABILITY
+from connectors.sandbox.world_hubspot import FORMER, PROBABILITY, TRIAL
 from connectors.sandbox.world_model import Draft, Shown
 from connectors.sandbox.world_partners import partner_deal
 from connectors.sandbox.world_plants_deals import one
@@ -51,4 +51,18 @@ def g05_decoy(draft: Draft, n: int) -> None:
     )
 
 
-CASES = (g03, g03_decoy, g04, g04_decoy, g05, g05_decoy)
+def _life_cycle(draft: Draft, value: str) -> Shown:
+    """A stage of HubSpot's life cycle, which is then there."""
+    draft.odd.add(value)
+    return Shown("hubspot", "life_cycle", f"lifecyclestage:{value}")
+
+
+def g07(draft: Draft, n: int) -> None:
+    draft.plant("G-07", "a life cycle stage of the portal's own, in no table", _life_cycle(draft, TRIAL[0]), about=TRIAL[0])
+
+
+def g07_decoy(draft: Draft, n: int) -> None:
+    draft.decoy("G-07", "a stage of the portal's own that is hidden again", _life_cycle(draft, FORMER[0]))
+
+
+CASES = (g03, g03_decoy, g04, g04_decoy, g05, g05_decoy, g07, g07_decoy)

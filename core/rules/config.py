@@ -5,14 +5,15 @@ from __future__ import annotations
 import ibis
 
 from core.rules.rule import Context, Rule, side
-from core.rules.stages_known import STAGED, by_stage, defined
+from core.rules.stages_known import LIFE_CYCLE, STAGED, by_stage, defined, stage_name
 from core.tables import stack
 
 
 def _unmapped(ctx: Context) -> ibis.Table:
     """One finding per stage of an account, with some of the records in it, or with its definition when none is."""
     d = defined(ctx)
-    t = by_stage(stack([_deals(ctx), *_others(ctx)], STAGED), d.filter(d.stage.isnull()).mutate(value="raw_stage"))
+    d = d.filter(d.stage.isnull(), d.record_kind != LIFE_CYCLE)
+    t = by_stage(stack([_deals(ctx), *_others(ctx)], STAGED), d.mutate(value="raw_stage"))
     return side(t, "stage", "stage", note=t.n.cast("string").concat(" records"))
 
 
@@ -22,14 +23,36 @@ def _deals(ctx: Context) -> ibis.Table:
 
 
 def _others(ctx: Context) -> list[ibis.Table]:
-    """Persons and companies; a subscription status is no stage."""
+    """Persons and companies; a subscription status is no stage, and stages of a life cycle are G-07's."""
     parts = []
     for kind, name in (("person", "people"), ("company", "companies")):
         t = ctx.facts[name]
         t = t.filter(t.raw_stage.notnull(), t.stage.isnull())
         t = t.filter(~t.raw_stage.identical_to(t.consent)) if kind == "person" else t
+        t = t.anti_join(_life_cycle(ctx), ["account", "resource", "raw_stage"])
         parts.append(t.mutate(entity_kind=ibis.literal(kind), pipeline_id=ibis.null("string"), at="created_at", value="raw_stage"))
     return parts
+
+
+def _life_cycle(ctx: Context) -> ibis.Table:
+    """Unmapped stages of life cycles, once for each object that goes through it."""
+    d = defined(ctx)
+    d = d.filter(d.record_kind == LIFE_CYCLE, d.stage.isnull())
+    d = d.mutate(definition="resource", resource=ibis.array([str(name) for name in ctx.limit("lifecycle_resources")]))
+    return d.unnest("resource")
+
+
+def _custom_stage(ctx: Context) -> ibis.Table:
+    """One finding per stage: its definition; the note says how many are in it."""
+    d = _life_cycle(ctx)
+    there = [ctx.facts[name].select("account", "resource", "raw_stage") for name in ("people", "companies")]
+    n = ibis.union(*there).group_by("account", "resource", "raw_stage").agg(n=lambda t: t.count())
+    d = d.left_join(n, ["account", "resource", "raw_stage"]).drop("account_right", "resource_right", "raw_stage_right")
+    t = d.group_by("account", "definition", "vendor_id", "entity_kind", "pipeline_id", "raw_stage", "label").agg(
+        n=d.n.sum(), at=d["at"].min()
+    )
+    t = t.mutate(entity_id=stage_name(t), resource="definition", called=ibis.coalesce(t.label, t.raw_stage))
+    return side(t, "stage", "lifecycle", value=t.called, note=t.n.fill_null(0).cast("string").concat(" records"))
 
 
 def _flagged(t: ibis.Table) -> ibis.Value:
@@ -66,5 +89,10 @@ RULES = (
         exact="Deals in a stage are open, won or lost by the vendor's own flags and something else by the mapping's stage table; of a "
         "stage without deals, its definition is asked. Vendors that flag neither deals nor stages are left alone, and so are deals "
         "changed within the quiet period.",
+    ),
+    Rule(
+        "G-07", "Life cycle stage unmapped", "S2", "Who is put into this stage falls out of the funnel.", _custom_stage,
+        question="Which milestone does this stage of the life cycle mean? Add it to the mapping's stage table.",
+        exact="A CRM's life cycle has a stage, not hidden, that the mapping's stage table does not have, whether anybody is in it or not.",
     ),
 )  # fmt: skip

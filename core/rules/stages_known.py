@@ -7,6 +7,7 @@ import ibis
 from core.rules.rule import Context
 from core.tables import MOMENT, stack
 
+LIFE_CYCLE = "lifecycle"  # kind of record of the stages that persons and companies go through alike
 EXAMPLES = 20  # records named per stage
 STAGED = {
     **dict.fromkeys(("account", "resource", "vendor_id", "entity_kind", "pipeline_id", "raw_stage", "value"), "string"), "at": MOMENT,
