@@ -39,6 +39,7 @@ from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
+from core.stage_map import stage_map
 from core.wishes import Book, derived, fixes
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
@@ -111,7 +112,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     with _recalled(line, over(tables, line.funnel), now) as compiled:
         resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
         known = make_facts(tables, resolution.members, line.funnel, at, compiled)
-        known |= {"told": _told_table(line, compiled, at)}
+        known |= {"told": _told_table(line, compiled, at), "stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
         findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
         metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
         issues = with_issues(known, _for_people(findings), compiled)

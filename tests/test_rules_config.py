@@ -6,14 +6,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import ibis
 import pytest
 from sandbox_hub import standing
 from test_reconcile import LOST, RECENTLY, WON, Case, contact, found_in, hit, ids, look, miss, sf
-from unified_rows import row
+from unified_rows import NOW, row, tables
 
+from core.facts import facts
+from core.mapping import compile_mapping
+from core.reconcile import reconcile
+from core.resolve import resolve
 from core.rules import RULES
+from core.stage_map import stage_map
 from jobs.steps import run_reconcile, run_sync
 from jobs.truth import score
+from jobs.wiring import all_connectors
 
 MINE = ("G-03", "G-04", "G-05", "G-07")
 
@@ -123,9 +130,61 @@ def test_who_is_in_an_unmapped_stage_of_a_life_cycle_is_told_once():
     assert [f["rule"] for f in found_in(rules=["G-01", "G-07"], person=rows["person"]).to_pylist()] == ["G-01"]
 
 
+MAPPED = """
+vendor: hubspot
+version: 1
+resources:
+  pipelines:
+    kind: stage_definition
+    each: stages
+    id: [^.id, id]
+    stage: {path: id, pipeline: ^.id, table: deals}
+stages:
+  deals:
+    default/one: {milestone: M50, label: Talks, probability: 0.2}
+    two: {milestone: M60, label: Offer}
+    three: M70
+"""
+
+
+def stale(**values: Any) -> list[tuple[str, str, list[str]]]:
+    """(field, value, notes) of what G-02 says of one stage definition, by MAPPED."""
+    shape = {"record_kind": "deal", "resource": "pipelines", "stage": "M50", "pipeline_id": "default", "label": "Talks", "probability": 0.2}
+    known = tables(stage_definition=[row("stage_definition", "hubspot", "s", **{**shape, **values})])
+    members = resolve(known, {}).members
+    said = stage_map({"hubspot": compile_mapping(MAPPED, all_connectors()["hubspot"])})
+    given = facts(known, members, {}, NOW) | {"stage_map": ibis.memtable(said)}
+    found = reconcile(known, members, given, {}, NOW, rules=["G-02"]).to_pylist()
+    return [(f["field"], look(f, "values.hubspot"), look(f, "evidence.notes")) for f in found]
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ({"raw_stage": "one"}, []),
+        ({"raw_stage": "one", "label": " TALKS", "probability": None}, []),
+        ({"raw_stage": "one", "label": "Signed"}, [("label", "Signed", ["mapped as Talks"])]),
+        ({"raw_stage": "one", "probability": 0.25}, [("probability", "25.0 %", ["mapped as 20.0 %"])]),
+        ({"raw_stage": "one", "label": "Signed", "active": False}, []),
+        ({"raw_stage": "one", "label": "Signed", "pipeline_id": "other"}, []),
+        ({"raw_stage": "one", "label": "Signed", "resource": "lead_pipelines"}, []),
+        ({"raw_stage": "two", "label": "Offer", "probability": 0.9}, []),
+        ({"raw_stage": "two", "label": "Order"}, [("label", "Order", ["mapped as Offer"])]),
+        ({"raw_stage": "two", "label": "Order", "pipeline_id": None}, [("label", "Order", ["mapped as Offer"])]),
+        ({"raw_stage": "three", "label": "Anything"}, []),
+    ],
+)
+def test_a_stage_is_stale_when_it_is_not_what_its_line_says(now, told):
+    assert stale(**now) == told
+
+
+def test_without_mappings_no_stage_is_stale():
+    assert found_in(rules=["G-02"], stage_definition=[stage("hubspot", "one", 1, label="Signed")]).num_rows == 0
+
+
 def test_in_the_sandbox_what_was_planted_is_found_and_nothing_else(tmp_path):
     with standing(tmp_path, size=8, vendors=["hubspot", "salesforce"]) as stand:
         run_sync(stand.hub, quiet=True)
         found = score(run_reconcile(stand.hub).open_findings(), stand.truth)
-    counts = {rule: found["rules"].get(rule) for rule in MINE}
-    assert counts == {rule: {"planted": 1, "found": 1, "missed": 0, "false": 0} for rule in MINE}
+    counts = {rule: found["rules"].get(rule) for rule in ("G-02", *MINE)}
+    assert counts == {rule: {"planted": 1, "found": 1, "missed": 0, "false": 0} for rule in counts}

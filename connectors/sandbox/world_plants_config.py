@@ -1,4 +1,4 @@
-"""Planted discrepancies and near misses of how vendors are set up: stages, their order, chances and categories (G-03 to G-05, G-07)."""
+"""Planted discrepancies and near misses of how vendors are set up: stages, their order, chances and categories (G-02 to G-05, G-07)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from connectors.sandbox.world_salesforce import EARLY, PARKED, STAGE_IDS
 
 def _stage(name: str) -> Shown:
     return Shown("salesforce", "OpportunityStage", STAGE_IDS[name])
+
+
+def g02(draft: Draft, n: int) -> None:
+    draft.odd.add("G-02")
+    stage = Shown("hubspot", "pipelines", "default:presentationscheduled")
+    draft.plant("G-02", "a HubSpot stage that was renamed since it was mapped", stage, about=stage.id)
+
+
+def g02_decoy(draft: Draft, n: int) -> None:
+    draft.decoy("G-02", "the same label in capitals", Shown("hubspot", "pipelines", "default:contractsent"))
 
 
 def g03(draft: Draft, n: int) -> None:
@@ -65,4 +75,4 @@ def g07_decoy(draft: Draft, n: int) -> None:
     draft.decoy("G-07", "a stage of the portal's own that is hidden again", _life_cycle(draft, FORMER[0]))
 
 
-CASES = (g03, g03_decoy, g04, g04_decoy, g05, g05_decoy, g07, g07_decoy)
+CASES = (g02, g02_decoy, g03, g03_decoy, g04, g04_decoy, g05, g05_decoy, g07, g07_decoy)

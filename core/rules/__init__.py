@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.rules import (
     clock,
     config,
+    config_labels,
     config_stages,
     consent,
     deal,
@@ -24,6 +25,6 @@ __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
     identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, clock,
-    experiments, config, config_stages,
+    experiments, config, config_labels, config_stages,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}
