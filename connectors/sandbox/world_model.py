@@ -275,7 +275,7 @@ class Draft:
     decoys: list[Mark] = field(default_factory=list)
     emails: set[str] = field(default_factory=set)
     odd: set[str] = field(default_factory=set)  # rules whose discrepancy is in how a vendor is set up, or in one of its tests
-    shown: list[tuple[str, int, int]] = field(default_factory=list)  # visitor, variant and when, of a test for planted visitors only
+    shown: list[tuple[str, int, int]] = field(default_factory=list)  # visitor, variant (0 or 1) and when, of the first Optimizely test
     spells: int = 0
 
     def plant(self, rule: str, note: str, *things: Thing, about: str = "") -> None:

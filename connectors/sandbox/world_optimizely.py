@@ -19,7 +19,6 @@ FIRST_EXPERIMENT = 9_300_000_000_000_001  # odd and above 2**53
 FLAG_EXPERIMENT, FLAG_LAYER = 9_300_000_000_500_001, 9_300_000_000_500_003
 EVENTS = {"generate_lead": 22_600_000_001, "form_start": 22_600_000_002, "deal_won": 22_600_000_003}
 PAGES = {"/": 22_700_000_001, "/pricing": 22_700_000_002, "/contact": 22_700_000_003, "/cases/bottling": 22_700_000_004}
-BOX = FIRST_EXPERIMENT + 1_000  # a test that only visitors of planted cases were shown
 DOSED = 22_600_000_101  # event of the flags project
 USERS = 400  # of the customer portal, at most
 
@@ -31,7 +30,7 @@ def seed(draft: Draft) -> dict[str, Any]:
     return {
         "account": {"id": ACCOUNT, "name": "Lumen & Loom"},
         "projects": [_project(draft.now, WEB, "lumen-loom.example", "web"), _project(draft.now, FLAGS, "Customer portal", "custom")],
-        "experiments": experiments + _others(draft.now, len(trials)) + ([_box(draft.now)] if draft.shown else []),
+        "experiments": experiments + _others(draft.now, len(trials)),
         "campaigns": [_campaign(draft.now)],
         "events": [*_events(draft.now)],
         "pages": [_page(draft.now, path, n) for path, n in PAGES.items()],
@@ -40,7 +39,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "flags": [_flag(draft.now, 501_001, "smart_dosing", "Smart dosing"), _flag(draft.now, 501_002, "dark_mode", "Dark mode")],
         "rules": [_test(draft.now), *(_delivery(draft.now, i, key) for i, key in enumerate(("production", "development")))],
         "reports": [_report(draft.now)],
-        "decisions": [*_decisions(draft, experiments, trials), *_flag_decisions(draft), *map(box_decision, draft.shown)],
+        "decisions": [*_decisions(draft, experiments, trials), *_flag_decisions(draft), *map(price_decision, draft.shown)],
         "conversions": [*_conversions(draft), *_flag_conversions(draft)],
     }
 
@@ -102,13 +101,10 @@ def _others(now: int, n: int) -> list[dict[str, Any]]:
     return [waiting, fresh, old, experience | {"campaign_id": 22_900_000_001, "latest": iso(now - 55 * DAY)}]
 
 
-def _box(now: int) -> dict[str, Any]:
-    return _bare(now, BOX, "Blog: newsletter box", "running", now - 200 * DAY)
-
-
-def box_decision(shown: tuple[str, int, int]) -> list[Any]:
+def price_decision(shown: tuple[str, int, int]) -> list[Any]:
+    """A decision of the first experiment, the one with the yearly price."""
     visitor, variant, at = shown
-    return [visitor, BOX, BOX + 2 + 2 * variant, at * 1000]
+    return [visitor, FIRST_EXPERIMENT, FIRST_EXPERIMENT + 2 + 2 * variant, at * 1000]
 
 
 def _campaign(now: int) -> dict[str, Any]:

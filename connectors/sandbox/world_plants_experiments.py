@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.sandbox.world_model import Draft, Person, Shown
 from connectors.sandbox.world_names import DAY
-from connectors.sandbox.world_optimizely import FIRST_EXPERIMENT, box_decision
+from connectors.sandbox.world_optimizely import FIRST_EXPERIMENT, price_decision
 from connectors.sandbox.world_plants_people import someone
 from connectors.sandbox.world_vwo import ODD
 from connectors.sandbox.world_web import web_ids
@@ -25,25 +25,24 @@ def x01_decoy(draft: Draft, n: int) -> None:
     draft.decoy("X-01", "270 against 230 visitors, planned half and half: that happens", _test(draft, "X-01 by chance"))
 
 
-def _visitor(draft: Draft, n: int, *variants: int) -> tuple[Person, list[Shown]]:
-    """A lead who was shown these variants of a test, a week apart."""
+def _visitor(draft: Draft, n: int) -> Person:
+    """A lead by the web, who was on the page with the prices while the test ran there."""
     person = someone(draft, "lead", n)
     person.client_id = f"{1_400_000_000 + person.number}.{1_700_000_000 + person.number}"
-    first = person.created + 2 * DAY
-    shown = [(web_ids(person.client_id)[0], variant, first + i * 7 * DAY) for i, variant in enumerate(variants)]
-    draft.shown += shown
-    rows = map(box_decision, shown)
-    return person, [Shown("optimizely", "exposures", ":".join(map(str, row))) for row in rows]
+    return person
 
 
 def x02(draft: Draft, n: int) -> None:
-    _, seen = _visitor(draft, n, 0, 1)
+    person = _visitor(draft, n)
+    visitor, first = web_ids(person.client_id or "")[0], person.created + 2 * DAY
+    shown = [(visitor, 0, first), (visitor, 1, first + 7 * DAY)]
+    draft.shown += shown
+    seen = [Shown("optimizely", "exposures", ":".join(map(str, row))) for row in map(price_decision, shown)]
     draft.plant("X-02", "shown one variant, and the other a week later, when the shares had been changed", *seen)
 
 
 def x02_decoy(draft: Draft, n: int) -> None:
-    person, seen = _visitor(draft, n, n % 2)
-    draft.decoy("X-02", "shown one variant of each of two tests", person, *seen)
+    draft.decoy("X-02", "shown one variant", _visitor(draft, n))
 
 
 def x04(draft: Draft, n: int) -> None:
