@@ -5,7 +5,7 @@ How records are walked is in `hubspot_read`, what surrounds them in `hubspot_por
 
 from __future__ import annotations
 
-from connectors.hubspot_portal import discover, events, links, owners, pipelines, probe
+from connectors.hubspot_portal import discover, events, life_cycle, links, owners, pipelines, probe
 from connectors.hubspot_read import OVERLAP_S, history, modified, objects
 from connectors.hubspot_session import BATCH_MAX, PRODUCTION, TYPES, fault, open_session
 from connectors.hubspot_write import ensure, read_back, writer
@@ -114,6 +114,7 @@ CONNECTOR = Connector(
             "pipelines", pipelines("deals"), deletes="sweep", traps=("labels change, ids do not", "stage ids are unique only in a pipeline")
         ),
         Resource("lead_pipelines", pipelines("leads"), deletes="sweep"),
+        Resource("life_cycle", life_cycle, key="name", deletes="sweep", traps=("portals rename, add and hide stages; the value stays",)),
         *(_records(kind) for kind in TYPES),
         *(_history(name, kind) for kind, name in STAGES.items()),
         _links("contact_companies", "contacts", "companies"),

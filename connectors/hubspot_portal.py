@@ -57,6 +57,14 @@ def pipelines(kind: str) -> Reader:
     return read
 
 
+def life_cycle(session: Session, ask: Ask) -> Iterator[Page]:
+    """The property that says how far a contact or company is; its options are the stages, of both.
+
+    Source: https://developers.hubspot.com/docs/guides/api/crm/properties, read 2026-11-25
+    """
+    yield Page(b'{"results":[%b]}' % raw(session.properties.get_by_name, "contacts", "lifecyclestage"), "results", {"v": 1}, present=True)
+
+
 # -- associations ---------------------------------------------------------------------------------------------------
 def links(source: str, target: str) -> Reader:
     """For every known live record of `source`: all its edges to `target`. A record without any has no row.

@@ -31,7 +31,7 @@ FIELDS = {
     "experiments": (
         ("id", "Experiment id", "number"), ("name", "Name", "text"), ("key", "Key", "text"), ("type", "Type", "choice"),
         ("status", "Status", "choice"), ("project_id", "Project", "number"), ("campaign_id", "Layer or campaign", "number"),
-        ("description", "Hypothesis", "text"), ("variants", "Variations by name", "list"),
+        ("description", "Hypothesis", "text"), ("variants", "Variations by name", "list"), ("pages", "Addresses of its pages", "list"),
         ("shares", "Their shares in basis points", "json"), ("traffic_allocation", "Traffic in basis points", "number"),
         ("holdback", "Holdback in basis points", "number"),
         ("earliest", "First activated", "datetime"), ("latest", "Last active", "datetime"), ("created", "Created", "datetime"),

@@ -117,7 +117,7 @@ def experiments(session: Session, ask: Ask) -> Iterator[Page]:
     for project in ids:
         touched = _touched(session, project, _moved(since, -OVERLAP_S - ask.extra_overlap_s)) if since and project in known else None
         for rows in _read_again(session, project, touched):
-            body = orjson.dumps([*map(lean, rows)])
+            body = orjson.dumps([lean(row) | {"pages": _addresses(session, project, row)} for row in rows])
             yield Page(body, "", {"v": 1} | state, pass_name=f"project {project}", present=since is None)
     yield Page(b"[]", "", {"v": 1, "since": ask.now.isoformat(), "projects": ids}, present=since is None)
 
@@ -161,6 +161,15 @@ def _fetched(session: Session, ids: Iterable[int], project: int) -> list[Row]:
         reply = session.get(f"/v2/experiments/{i}", 404)
         rows.append({"id": i, "project_id": project, "deleted": True} if reply.status == 404 else orjson.loads(reply.data))
     return rows
+
+
+def _addresses(session: Session, project: int, row: Row) -> list[str]:
+    """Where the experiment runs: an address of its own, or those of its pages. Nothing for one that is gone."""
+    named = (row.get("url_targeting") or {}).get("edit_url")
+    ids = [] if named else row.get("page_ids") or []
+    known = session.once(f"pages {project}", lambda: rows_of(pages(session, "/v2/pages", project_id=project))) if ids else []
+    found = {page["id"]: str(page["edit_url"]) for page in known if page.get("edit_url")}
+    return [str(named)] if named else [found[i] for i in ids if i in found]
 
 
 def lean(row: Row) -> Row:

@@ -29,7 +29,10 @@ SCHEMAS = {
 
 
 def ledger_facts(ledger: Ledger, connectors: Mapping[str, Connector], compiled: Compiled, until: datetime) -> dict[str, ibis.Table]:
-    """The tables SCHEMAS describes, as they were then, and those of whom was erased (`core.ledger_forget.erased`); connectors by account say which object a target writes to."""
+    """The tables SCHEMAS describes, as they were then, and those of whom was erased (`core.ledger_forget.erased`).
+
+    Connectors by account say which object a target writes to.
+    """
     objects = {(account, target.name): target.resource for account, c in connectors.items() for target in c.targets}
     refused = [(account, objects.get((account, name), name), *rest) for account, name, *rest in refused_writes(ledger, until)]
     told = [(entity, event) for entity, event, _ in told_entities(ledger, until)]

@@ -150,6 +150,10 @@ class StageEntry(Written):
     """First day on which the stage means this."""
     valid_to: date | None = None
     """First day on which it no longer does."""
+    label: str | None = None
+    """What the vendor called the stage when this line was written; rule G-02 tells when it is called otherwise."""
+    probability: float | None = Field(default=None, ge=0, le=1)
+    """The stage's default probability at that time, 0 to 1; G-02 tells when it changes."""
     preferred: bool = False
     """When several vendor stages mean the same, the one we write."""
 

@@ -126,6 +126,7 @@ class Experiment(Record):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     variants: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()  # addresses of the pages it changes
 
 
 class Touch(Record):

@@ -21,7 +21,9 @@ Columns = dict[str, list[Any]]
 # Values are turned into Arrow while they are still in the processor's cache: twice as fast as 20,000 rows at once.
 SLICE_ROWS = 400
 _UNFIT = (pa.ArrowException, OverflowError, UnicodeEncodeError, ValueError, TypeError)
-_FILL: dict[str, Any] = {"deleted": False, "links": (), "merged_ids": (), "other_emails": (), "variants": (), "attributes": "{}"}
+_FILL: dict[str, Any] = {
+    "deleted": False, "links": (), "merged_ids": (), "other_emails": (), "variants": (), "pages": (), "attributes": "{}",
+}  # fmt: skip
 
 
 class Parsed(Protocol):

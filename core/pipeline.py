@@ -41,6 +41,7 @@ from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
+from core.stage_map import stage_map
 from core.wishes import Book, derived, fixes
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
@@ -113,6 +114,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
         resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
         known = make_facts(tables, resolution.members, line.funnel, at, compiled)
         known |= ledger_facts(line.ledger, line.connectors, compiled, at)
+        known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
         findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
         metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
         issues = with_issues(known, _for_people(findings), compiled)

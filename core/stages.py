@@ -20,6 +20,8 @@ class StageRow:
     valid_from: date | None = None
     valid_to: date | None = None
     preferred: bool = False
+    label: str | None = None  # when the line was written
+    probability: float | None = None
 
     def valid(self, day: date | None) -> bool:
         if day is None:
@@ -80,4 +82,5 @@ def _stage_row(key: str, entry: StageEntry) -> StageRow:
     code = entry.milestone or ""
     outcome = entry.outcome or _OUTCOME.get(code, "open" if code else None)
     stage = entry.stage or _PIPELINE_STAGE.get(code)
-    return StageRow(key, entry.milestone, stage, outcome, entry.valid_from, entry.valid_to, entry.preferred)
+    span = (entry.valid_from, entry.valid_to)
+    return StageRow(key, entry.milestone, stage, outcome, *span, entry.preferred, entry.label, entry.probability)

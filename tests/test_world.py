@@ -65,7 +65,7 @@ class Seen:
         for (deal, opp), path in zip(self.pairs, self.paths, strict=True):
             self._deal(deal, opp, path)
         for opp in self.opps.values():
-            if opp["HubSpot_Id__c"] is None:
+            if opp["HubSpot_Id__c"] is None and opp["Sync_To_HubSpot__c"]:
                 self.found["I-06"].add(opp["Id"])
         self._twice()
 
@@ -280,6 +280,12 @@ def test_everything_in_the_truth_exists_in_the_seeds(small: World) -> None:
     known |= {("files", "deals", row["registration"]) for row in small.seeds["files"]["deals"]}
     events = small.seeds["files"]["events"]
     known |= {("files", "ga4_events", f"{e['user_pseudo_id']}:{e['event_timestamp']}:{e['event_name']}") for e in events}
+    known |= {("hubspot", "pipelines", f"{p['id']}:{stage['id']}") for p in hub["pipelines"]["deals"] for stage in p["stages"]}
+    known |= {("hubspot", "life_cycle", f"lifecyclestage:{option['value']}") for option in hub["lifecycle"]}
+    tests = small.seeds["optimizely"]
+    known |= {("optimizely", "experiments", str(row["id"])) for row in tests["experiments"]}
+    known |= {("optimizely", "exposures", ":".join(map(str, row))) for row in tests["decisions"]}
+    known |= {("vwo", "campaigns", str(row["id"])) for row in small.seeds["vwo"]["campaigns"]}
     truth = small.truth
     named = [r for part in ("people", "companies", "deals", "planted", "decoys") for row in truth[part] for r in row["records"]]
     assert {tuple(r) for r in named} <= known
@@ -292,7 +298,7 @@ def test_everything_in_the_truth_exists_in_the_seeds(small: World) -> None:
 
 def test_seeds_have_the_shapes_the_emulators_load(small: World) -> None:
     hub, force, chimp = (small.seeds[v] for v in ("hubspot", "salesforce", "mailchimp"))
-    assert set(hub) == {"owners", "pipelines", "properties", "objects", "associations", "events"}
+    assert set(hub) == {"owners", "pipelines", "properties", "lifecycle", "objects", "associations", "events"}
     for row in (row for rows in hub["objects"].values() for row in rows):
         assert {"id", "properties", "createdAt", "updatedAt", "archived"} <= set(row)
         assert all(v is None or isinstance(v, str) for v in row["properties"].values())

@@ -142,6 +142,10 @@ class Store:
         for kind, given in seed.get("properties", {}).items():
             for p in given:
                 self.properties[kind][p["name"]] = self.own_property(kind, p)
+        for option in seed.get("lifecycle", ()):
+            for kind in ("contacts", "companies"):  # one life cycle for both
+                options = self.properties[kind]["lifecyclestage"]["options"]
+                options.append({"displayOrder": len(options), "hidden": False, **option})
         for link in seed.get("associations", ()):
             category = link.get("category", "HUBSPOT_DEFINED")
             self.link(link["from_type"], link["from_id"], link["to_type"], link["to_id"], int(link["type_id"]), category)

@@ -121,14 +121,15 @@ class Results:
             yield from (s for s in self.store.seen[visitor] if s.experiment == experiment)
 
     def _arms(self, experiment: Row, start: float) -> list[Arm]:
+        """A visitor who was reassigned counts where he was first: which of the two it is, nobody documents."""
         arms = {v["variation_id"]: Arm(v["variation_id"], v.get("name") or v["key"], [], []) for v in experiment["variations"]}
         metrics = experiment["metrics"]
         for arm in arms.values():
             arm.added = [[] for _ in metrics]
         first = int(start * 1000)
         for visitor in self.store.shown_in[experiment["id"]]:
-            for seen in self.store.seen[visitor]:
-                if seen.experiment != experiment["id"] or seen.holdback or seen.variation not in arms:
+            for seen in [s for s in self.store.seen[visitor] if s.experiment == experiment["id"]][:1]:
+                if seen.holdback or seen.variation not in arms:
                     continue
                 arm = arms[seen.variation]
                 if seen.at >= first:

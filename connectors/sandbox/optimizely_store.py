@@ -57,7 +57,7 @@ class Store:
         layers = {e["id"]: e["campaign_id"] for e in self.kinds["experiments"].values()}
         layers |= {r["layer_experiment_id"]: r["layer_id"] for r in self.kinds["rules"].values() if "layer_id" in r}
         for visitor, experiment, variation, at in seed.get("decisions", ()):
-            self.decide(visitor, Seen(experiment, variation, layers[experiment], at))
+            self.decide(visitor, Seen(experiment, variation, layers[experiment], at), reconfigured=True)
         for visitor, event, at, cents in seed.get("conversions", ()):
             self.done[visitor].append(Done(event, at, cents))
         for experiment in self.kinds["experiments"].values():
@@ -117,9 +117,13 @@ class Store:
         )
 
     # -- visitors ----------------------------------------------------------------------------------------------------------
-    def decide(self, visitor: str, seen: Seen) -> None:
-        """The first decision for an experiment stays: bucketing is sticky."""
-        if visitor not in self.shown_in[seen.experiment]:
+    def decide(self, visitor: str, seen: Seen, *, reconfigured: bool = False) -> None:
+        """The first decision for an experiment stays: bucketing is sticky, unless the running experiment was reconfigured.
+
+        Source: https://docs.developers.optimizely.com/web-experimentation/docs/how-bucketing-works, read 2026-11-25
+        """
+        before = {s.variation for s in self.seen[visitor] if s.experiment == seen.experiment}
+        if not before or (reconfigured and seen.variation not in before):
             self.shown_in[seen.experiment].add(visitor)
             self.seen[visitor].append(seen)
             self.version += 1

@@ -20,9 +20,11 @@ from connectors import sandbox
 from connectors.sandbox import (
     world_partners,
     world_people,
+    world_plants_config,
     world_plants_consent,
     world_plants_deals,
     world_plants_events,
+    world_plants_experiments,
     world_plants_identity,
     world_plants_lifecycles,
     world_plants_numbers,
@@ -43,6 +45,7 @@ CASES = (
     *world_plants_lifecycles.CASES, *world_plants_numbers.CASES, *world_plants_identity.CASES,
     *world_plants_consent.CASES,
     *world_plants_time.CASES, *world_plants_events.CASES,
+    *world_plants_config.CASES, *world_plants_experiments.CASES,
 )  # fmt: skip
 REACH = ("M10", "M20", "M30", "M35", "M40", "M50", "M60", "M70", "M80", "M95")
 

@@ -14,20 +14,23 @@ PROBABILITY = {
     "appointmentscheduled": "0.2", "qualifiedtobuy": "0.4", "presentationscheduled": "0.6", "decisionmakerboughtin": "0.8",
     "contractsent": "0.9", "closedwon": "1.0", "closedlost": "0.0",
 }  # fmt: skip
-# The label of the third stage was renamed by somebody, as happens: ids are the key, labels are not.
-LABELS = (
-    "Appointment Scheduled",
-    "Qualified To Buy",
-    "Proposal Sent",
-    "Decision Maker Bought-In",
-    "Contract Sent",
-    "Closed Won",
-    "Closed Lost",
-)
+LABELS = {
+    "appointmentscheduled": "Appointment Scheduled",
+    "qualifiedtobuy": "Qualified To Buy",
+    "presentationscheduled": "Presentation Scheduled",
+    "decisionmakerboughtin": "Decision Maker Bought-In",
+    "contractsent": "Contract Sent",
+    "closedwon": "Closed Won",
+    "closedlost": "Closed Lost",
+}
+# Somebody renamed a stage, as happens: ids are the key, labels are not. And somebody wrote another in capitals.
+RENAMED = {"presentationscheduled": "Proposal Sent", "contractsent": "CONTRACT SENT"}
 LEAD_STAGES = (
     ("new-stage-id", "New"), ("attempting-stage-id", "Attempting"), ("connected-stage-id", "Connected"),
     ("qualified-stage-id", "Qualified"), ("unqualified-stage-id", "Unqualified"),
 )  # fmt: skip
+# Stages of the life cycle that somebody added: value, label, and whether it was hidden again.
+TRIAL, FORMER = ("48203371", "Trial", False), ("48203399", "Former partner", True)
 PARTNER_PIPELINE, PARTNER_STAGE = "7712001", "7712101"
 
 
@@ -45,6 +48,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "owners": [_owner(o) for o in owners()],
         "pipelines": {"deals": _deal_pipelines(draft), "leads": [_lead_pipeline()]},
         "properties": _properties(),
+        "lifecycle": [{"value": v, "label": label, "hidden": gone} for v, label, gone in (TRIAL, FORMER) if v in draft.odd],
         "objects": {
             "contacts": contacts + [_extra(e, draft.now) for e in extras],
             "companies": [_company(c, draft.now) for c in draft.companies if c.in_hubspot],
@@ -303,8 +307,9 @@ def _owner(o: Any) -> dict[str, Any]:
 
 
 def _deal_pipelines(draft: Draft) -> list[dict[str, Any]]:
+    labels = LABELS | (RENAMED if "G-02" in draft.odd else {})
     stages = [
-        {"id": key, "label": LABELS[i], "displayOrder": i, "metadata": {"probability": p, "isClosed": flag(key.startswith("closed"))}}
+        {"id": key, "label": labels[key], "displayOrder": i, "metadata": {"probability": p, "isClosed": flag(key.startswith("closed"))}}
         for i, (key, p) in enumerate(PROBABILITY.items())
     ]
     found = [{"id": "default", "label": "Sales Pipeline", "displayOrder": 0, "stages": stages}]

@@ -254,17 +254,19 @@ class Signal:
     values: dict[str, str]
 
 
-@dataclass(slots=True)
-class Row:
-    """A vendor's row that is about nobody the world knows."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One vendor record that is no person, company or deal: a stage, an experiment."""
 
-    ref: Ref
+    vendor: str
+    resource: str
+    id: str
 
     def refs(self) -> list[Ref]:
-        return [self.ref]
+        return [[self.vendor, self.resource, self.id]]
 
 
-Thing = Company | Person | Deal | Extra | Row
+Thing = Company | Person | Deal | Extra | Shown
 
 
 @dataclass(slots=True)
@@ -297,6 +299,8 @@ class Draft:
     planted: list[Mark] = field(default_factory=list)
     decoys: list[Mark] = field(default_factory=list)
     emails: set[str] = field(default_factory=set)
+    odd: set[str] = field(default_factory=set)  # rules whose discrepancy is in how a vendor is set up, or in one of its tests
+    shown: list[tuple[str, int, int]] = field(default_factory=list)  # visitor, variant (0 or 1) and when, of the first Optimizely test
     spells: int = 0
 
     def plant(self, rule: str, note: str, *things: Thing, about: str = "") -> None:

@@ -39,7 +39,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "flags": [_flag(draft.now, 501_001, "smart_dosing", "Smart dosing"), _flag(draft.now, 501_002, "dark_mode", "Dark mode")],
         "rules": [_test(draft.now), *(_delivery(draft.now, i, key) for i, key in enumerate(("production", "development")))],
         "reports": [_report(draft.now)],
-        "decisions": [*_decisions(draft, experiments, trials), *_flag_decisions(draft)],
+        "decisions": [*_decisions(draft, experiments, trials), *_flag_decisions(draft), *map(price_decision, draft.shown)],
         "conversions": [*_conversions(draft), *_flag_conversions(draft)],
     }
 
@@ -99,6 +99,12 @@ def _others(now: int, n: int) -> list[dict[str, Any]]:
     experience = _bare(now, next(ids), "Welcome back", "campaign_paused", now - 60 * DAY, "personalization")
     old["latest"] = iso(now - 290 * DAY)
     return [waiting, fresh, old, experience | {"campaign_id": 22_900_000_001, "latest": iso(now - 55 * DAY)}]
+
+
+def price_decision(shown: tuple[str, int, int]) -> list[Any]:
+    """A decision of the first experiment, the one with the yearly price."""
+    visitor, variant, at = shown
+    return [visitor, FIRST_EXPERIMENT, FIRST_EXPERIMENT + 2 + 2 * variant, at * 1000]
 
 
 def _campaign(now: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.sandbox.world_deals import closing
-from connectors.sandbox.world_model import Deal, Draft, Person, Row, Signal
+from connectors.sandbox.world_model import Deal, Draft, Person, Shown, Signal
 from connectors.sandbox.world_names import DAY, HOUR, money
 from connectors.sandbox.world_plants_deals import one
 from connectors.sandbox.world_plants_people import someone
@@ -44,11 +44,11 @@ def e04_decoy(draft: Draft, n: int) -> None:
     draft.decoy("E-04", "rounded by half a per cent", deal)
 
 
-def _stray(draft: Draft, number: int, at: int) -> Row:
+def _stray(draft: Draft, number: int, at: int) -> Shown:
     """The form's event, as the export has it."""
     client = f"{2_100_000_000 + number}.{1_780_000_000 + number}"
     draft.strays.append((client, at))
-    return Row(["files", "ga4_events", f"{client}:{(at + 95) * 1_000_000}:generate_lead"])
+    return Shown("files", "ga4_events", f"{client}:{(at + 95) * 1_000_000}:generate_lead")
 
 
 def e02(draft: Draft, n: int) -> None:

@@ -19,7 +19,11 @@ STAGES = (
     ("Closed Won", 100, "Closed", "Closed"),
     ("Closed Lost", 0, "Omitted", "Omitted"),
 )
-CHANCE = {name: (p, category, label) for name, p, category, label in STAGES}
+# Of the default stages nobody uses, two that an administrator put back, each not as it was meant (plants of G-03 and G-04):
+PARKED = ("Perception Analysis", 0, "Omitted", "Omitted")  # now a closed stage for what is put off
+EARLY = ("Needs Analysis", 20, "Pipeline", "Pipeline")  # likelier than the stages after it
+CHANCE = {name: (p, category, label) for name, p, category, label in (*STAGES, PARKED)}
+STAGE_IDS = {name: sf_id("01J", i) for i, (name, *_) in enumerate((*STAGES, PARKED, EARLY), 1)}
 LEAD_STATUS = ("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted")
 CAMPAIGNS = (("Sensor days webinar", "Webinar"), ("Hall 7 trade show", "Trade Show"), ("Retrofit guide", "Email"))
 
@@ -38,7 +42,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "Lead": [_lead(p, draft.now) for p in leads] + [_extra_lead(e, draft.now) for e in draft.extras if e.resource == "Lead"],
         "Opportunity": [_opportunity(d, draft) for d in deals],
         "OpportunityHistory": _histories(deals),
-        "OpportunityStage": [_stage(i, draft.now) for i in range(len(STAGES))],
+        "OpportunityStage": _stages(draft),
         "LeadStatus": [_lead_status(i, draft.now) for i in range(len(LEAD_STATUS))],
         "OpportunityContactRole": _roles(deals),
         "Campaign": [_campaign(i, draft.now, members) for i in range(len(CAMPAIGNS))],
@@ -165,7 +169,7 @@ def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
         "Probability": float(chance),
         "ExpectedRevenue": None if amount is None else round(amount * chance / 100, 2),
         "CloseDate": d.close_sf,
-        "IsClosed": stage.startswith("Closed"),
+        "IsClosed": closed(stage),
         "IsWon": stage == "Closed Won",
         "ForecastCategory": category,
         "ForecastCategoryName": label,
@@ -174,8 +178,8 @@ def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
         "CampaignId": campaign_id(d.number % 3) if d.number % 4 == 0 else None,
         "ContactId": d.people[0].contact_id if d.people and d.with_people else None,
         "OwnerId": owners()[d.owner_sf].salesforce,
-        "NextStep": None if stage.startswith("Closed") else "Call about the offer",
-        "Loss_Reason__c": d.reasons[1] if stage == "Closed Lost" else None,
+        "NextStep": None if closed(stage) else "Call about the offer",
+        "Loss_Reason__c": d.reasons[1] if stage in ("Closed Lost", PARKED[0]) else None,
         "LastStageChangeDate": iso(entered),
         "Contract_End__c": iso_date(d.ends) if d.ends else None,
         "LastActivityDate": iso_date(d.touched(draft.now)),
@@ -236,11 +240,23 @@ def _history_rows(d: Deal, changes: list[tuple[int, str, Any, str]], number: int
     return rows
 
 
-def _stage(i: int, now: int) -> dict[str, Any]:
-    name, chance, category, label = STAGES[i]
+def closed(stage: str) -> bool:
+    return stage.startswith("Closed") or stage == PARKED[0]
+
+
+def _stages(draft: Draft) -> list[dict[str, Any]]:
+    """The stages in their order."""
+    rows = [*([EARLY] if "G-04" in draft.odd else []), *STAGES, *([PARKED] if "G-03" in draft.odd else [])]
+    made = [_stage(i, row, draft.now) for i, row in enumerate(rows)]
+    hidden = {"ForecastCategory": "Omitted", "ForecastCategoryName": "Omitted"} if "G-05" in draft.odd else {}
+    return [row | hidden if row["IsWon"] else row for row in made]
+
+
+def _stage(i: int, row: tuple[str, int, str, str], now: int) -> dict[str, Any]:
+    name, chance, category, label = row
     return {
-        "Id": sf_id("01J", i + 1), "MasterLabel": name, "ApiName": name, "SortOrder": i + 1, "IsActive": True,
-        "IsClosed": name.startswith("Closed"), "IsWon": name == "Closed Won", "DefaultProbability": float(chance),
+        "Id": STAGE_IDS[name], "MasterLabel": name, "ApiName": name, "SortOrder": i + 1, "IsActive": True,
+        "IsClosed": closed(name), "IsWon": name == "Closed Won", "DefaultProbability": float(chance),
         "ForecastCategory": category, "ForecastCategoryName": label, "Description": None, **stamps(now - 900 * DAY, now - 900 * DAY),
     }  # fmt: skip
 

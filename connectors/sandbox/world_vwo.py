@@ -13,6 +13,14 @@ WORKSPACE = 781_204
 FIRST = 41  # id of the first campaign
 MONTHS = 21  # of heat maps that are kept: with the tests more campaigns than a page of the list holds
 LEAD, CONTACT, SALE = 1, 2, 3
+# Tests of planted cases: name, page, planned shares, visitors of each variation, and how many days ago the first and the last came.
+ODD = {
+    "X-01": (51, "Blog: sticky menu", "/blog/uptime", (0.5, 0.5), (200, 300), 70, 50),
+    "X-01 as planned": (52, "Flow: long table", "/products/flow", (0.6, 0.4), (300, 200), 70, 50),
+    "X-01 by chance": (53, "Vibration: video", "/products/vibration", (0.5, 0.5), (270, 230), 70, 50),
+    "X-04": (54, "Contact: map", "/contact", (0.5, 0.5), (12, 11), 20, 2),
+    "X-04 later": (55, "Pricing: currency", "/pricing", (0.5, 0.5), (12, 11), 12, 2),
+}
 GOALS = (
     {"id": LEAD, "name": "Asked for an offer", "type": "formSubmit", "isPrimary": True},
     {"id": CONTACT, "name": "Came to the contact page", "type": "visitPage", "isPrimary": False},
@@ -24,6 +32,7 @@ def seed(draft: Draft) -> dict[str, Any]:
     """The VWO emulator's seed."""
     trials = [t for t in TRIALS if t.tool == "vwo"]
     tests = [_test(draft, FIRST + i, t) for i, t in enumerate(trials)]
+    tests += [_odd(draft.now, *one) for name, one in ODD.items() if name in draft.odd]
     others = [*_others(draft.now, FIRST + len(tests)), *_heat_maps(draft.now, FIRST + 20)]
     sale = [(c["id"], SALE) for c in tests]
     return {
@@ -79,6 +88,19 @@ def _test(draft: Draft, id: int, trial: Trial) -> dict[str, Any]:
         "seen": {v.vwo_id: (numbers[v.variants[trial.key][0]], v.variants[trial.key][1]) for v in shown},
         "reached": [(v.vwo_id, *hit) for v in shown for hit in _reached(v, v.variants[trial.key][1], ended)],
     }
+
+
+def _odd(
+    now: int, id: int, name: str, page: str, shares: tuple[float, ...], came: tuple[int, ...], first: int, last: int
+) -> dict[str, Any]:
+    """A stopped test; the visitors of each variation came one after the other, evenly from the first day to the last."""
+    row = _campaign(id, name, "ab", "STOPPED", now - (first + 1) * DAY, page=page)
+    seen = {
+        f"D{id:08X}{variation:08X}{i:016X}": (variation, now - first * DAY + i * (first - last) * DAY // max(1, count - 1))
+        for variation, count in enumerate(came, 1)
+        for i in range(count)
+    }
+    return row | {"variations": _variations(("control", "new"), shares), "goals": [dict(g) for g in GOALS], "seen": seen}
 
 
 def _reached(visitor: Visitor, seen: int, ended: int) -> Iterator[tuple[int, int, float]]:

@@ -7,6 +7,8 @@ from core.rules import (
     clock_dates,
     clock_sync,
     config,
+    config_labels,
+    config_stages,
     consent,
     deal,
     deal_gaps,
@@ -15,6 +17,7 @@ from core.rules import (
     events,
     events_leads,
     events_told,
+    experiments,
     identity,
     stage,
     stage_moves,
@@ -26,6 +29,6 @@ __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
     identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events,
-    events_leads, events_told, clock, clock_dates, clock_sync, config,
+    events_leads, events_told, clock, clock_dates, clock_sync, experiments, config, config_labels, config_stages,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}
