@@ -40,14 +40,16 @@ def sync(
       tundish sync hubspot --full       read everything again
       tundish sync --resource contacts
     """
-    from jobs.steps import run_sync
+    from jobs.interrupt import interruptible
+    from jobs.steps import STOP, run_sync
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
         day = since.replace(tzinfo=UTC) if since else None
-        result = run_sync(hub, accounts=accounts, full=full, since=day, resources=resources, quiet=as_json, new_lake=new_lake)
+        with interruptible(STOP) as came:
+            result = run_sync(hub, accounts=accounts, full=full, since=day, resources=resources, quiet=as_json, new_lake=new_lake)
         emit(result.to_json(), as_json, result.text())
-        return result.exit_code
+        return came.exit_code(result.exit_code)
 
 
 @click.command()

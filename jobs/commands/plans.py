@@ -112,7 +112,8 @@ def apply(
       tundish apply 3fa9 --allow-large --yes
     """
     from jobs import show
-    from jobs.steps import run_apply
+    from jobs.interrupt import interruptible
+    from jobs.steps import STOP, run_apply
     from jobs.wiring import open_hub
 
     _consented(plan_id, yes, as_json)
@@ -124,9 +125,10 @@ def apply(
             click.echo(show.plan_text(made, 20))
             chosen = [c for c in made.changes if wanted is None or wanted(c)]
             click.confirm(f"Write {len(chosen)} changes to {len({c.account for c in chosen})} accounts?", abort=True)
-        result = run_apply(hub, made, allow=allow, only=wanted, quiet=as_json)
+        with interruptible(STOP) as came:
+            result = run_apply(hub, made, allow=allow, only=wanted, quiet=as_json)
         emit(result.to_json(), as_json, result.text())
-        return result.exit_code
+        return came.exit_code(result.exit_code)
 
 
 @click.command()
@@ -145,7 +147,8 @@ def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listi
       tundish undo apply-20260630-020500-1f2e
       tundish undo apply-20260630-020500-1f2e --only salesforce
     """
-    from jobs.steps import run_undo
+    from jobs.interrupt import interruptible
+    from jobs.steps import STOP, run_undo
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
@@ -164,6 +167,7 @@ def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listi
         if not yes:
             chosen = [c for c in left if wanted is None or wanted(c)]
             click.confirm(f"Take back {len(chosen)} changes of {apply_id}?", abort=True)
-        result = run_undo(hub, apply_id, only=wanted)
+        with interruptible(STOP) as came:
+            result = run_undo(hub, apply_id, only=wanted)
         emit(result.to_json(), as_json, result.text())
-        return result.exit_code
+        return came.exit_code(result.exit_code)
