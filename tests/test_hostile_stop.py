@@ -77,9 +77,9 @@ def test_a_job_run_by_hand_and_by_the_scheduler_runs_once(tmp_path: Path) -> Non
             said = tundish("--config", sandbox.config, "run", "nightly", "--json")
             assert said.code == 6, said.out
             assert "is being run by" in said.json["error"]
-        with held(sandbox.hub.ledger, "job:nightly", sandbox.hub.clock):
-            with ledger_hooks(sandbox.hub.ledger, sandbox.hub.clock).lease("nightly") as mine:
-                assert not mine
+        hooks = ledger_hooks(sandbox.hub.ledger, sandbox.hub.clock)
+        with held(sandbox.hub.ledger, "job:nightly", sandbox.hub.clock), hooks.lease("nightly") as mine:
+            assert not mine
 
 
 def test_a_container_started_anew_is_not_the_one_that_was_killed() -> None:

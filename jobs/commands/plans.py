@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.change import Change
 from core.errors import UserError
 from jobs.cli import emit
+
+if TYPE_CHECKING:
+    from core.ledger_plans import PlanRow
 
 ALLOW = {"large": "more changes than the limits say", "shrunk": "a source lost many rows", "partial": "the last sync was incomplete"}
 
@@ -39,7 +44,8 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
     check_rules(rules)
     with open_hub(obj["config"]) as hub:
         if listing:
-            rows = hub.line.plans.plans()
+            now = hub.clock()
+            rows = [replace(r, status="expired") if _outlived(r, now) else r for r in hub.line.plans.plans()]
             text = "\n".join(f"{r.plan_id}  {r.created_at:%Y-%m-%d %H:%M}  {r.status:9} {r.changes} changes" for r in rows)
             emit({"plans": [vars(r) for r in rows]}, as_json, text or "no plan yet; make one: tundish plan")
             return 0
@@ -51,6 +57,11 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
         else:
             emit(show_events.opened(made.to_json()), as_json, "" if as_json else show.plan_text(made, limit) + _nowhere(hub))
         return 4 if made.refusals else 0
+
+
+def _outlived(row: PlanRow, now: datetime) -> bool:
+    """True for a plan that was never begun and can no longer be."""
+    return row.status in ("open", "refused") and row.expires_at is not None and row.expires_at < now
 
 
 def _nowhere(hub: Any) -> str:
