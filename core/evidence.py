@@ -20,6 +20,7 @@ _FREE_MAIL = (
     "mail.ru", "me.com", "msn.com", "outlook.com", "proton.me", "protonmail.com", "qq.com", "t-online.de", "web.de", "yahoo.com",
     "yandex.ru",
 )  # fmt: skip
+_REGISTRABLE = r"([^.]+\.(?:ac|co|com|edu|gob|gov|ltd|net|nom|org|plc)\.[a-z]{2}|[^.]+\.[^.]+)$"
 _NO_EDGES = {"l": "int64", "r": "int64", "evidence": "string", "detail": "string"}
 
 
@@ -32,7 +33,7 @@ def edges(
     """
     known = aliases(nodes)
     links = parsed_links(nodes)
-    found = [_by_links(links, known), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
+    found = [_by_links(nodes, links, known), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
     if kind == "person":
         found += [_by_conversion(nodes), _by_email(nodes, shared_mailbox), _by_web_id(nodes, links, known, shared_web_id)]
     if kind == "company":
@@ -67,8 +68,9 @@ def comparable_link(link: ibis.Value) -> ibis.Value:
 
 
 def parsed_links(nodes: ibis.Table) -> ibis.Table:
-    """(i, account, own_vendor, link, to_vendor, to_resource, nid) of every link "vendor:resource:id"."""
-    t = nodes.select("i", "account", own_vendor=nodes.vendor, link=nodes.links).unnest("link").filter(lambda x: x.link.notnull())
+    """(i, account, resource, own_vendor, link, to_vendor, to_resource, nid) of every link "vendor:resource:id"."""
+    t = nodes.select("i", "account", "resource", own_vendor=nodes.vendor, link=nodes.links).unnest("link")
+    t = t.filter(t.link.notnull())
     parts = t.link.split(":")  # an id may have colons of its own
     t = t.mutate(to_vendor=parts[0], to_resource=parts[1])
     t = t.mutate(to_id=t.link.substr(t.to_vendor.length() + t.to_resource.length() + 2))
@@ -76,7 +78,7 @@ def parsed_links(nodes: ibis.Table) -> ibis.Table:
     return t.filter(t.nid != "")
 
 
-def _by_links(links: ibis.Table, known: ibis.Table) -> ibis.Table:
+def _by_links(nodes: ibis.Table, links: ibis.Table, known: ibis.Table) -> ibis.Table:
     """Records and the record each of their links names.
 
     A link to the own vendor stays in the account. Otherwise any account of the vendor may hold the record; where several
@@ -85,8 +87,22 @@ def _by_links(links: ibis.Table, known: ibis.Table) -> ibis.Table:
     there = known.select(to_account="account", to_vendor="vendor", to_resource="resource", nid="nid", to="to")
     joined = links.inner_join(there, ["to_vendor", "to_resource", "nid"])
     joined = joined.filter((joined.to_vendor != joined.own_vendor) | (joined.to_account == joined.account))
+    joined = joined.anti_join(_contradicted(joined, nodes), ["i", "link"])
     one = joined.group_by("i", "link").agg(found=joined.count(), to=joined.to.min())
     return _edge(one.filter(one.found == 1), "i", "to", "link", one.link)
+
+
+def _contradicted(joined: ibis.Table, nodes: ibis.Table) -> ibis.Table:
+    """(i, link) of links to a record that agrees with another live record of the same place: each of them names the other.
+
+    A copied contact keeps the id of the one it was copied from; the two are not one person (rule I-09 asks).
+    """
+    live = nodes.filter(nodes.live)
+    back = joined.semi_join(live, "i").select(i="to", to="i")
+    agreed = joined.semi_join(live, "i").semi_join(back, ["i", "to"])
+    taken = agreed.select(to="i", account="to_account", resource="to_resource").distinct()
+    alone = joined.anti_join(agreed, ["i", "to"])
+    return alone.semi_join(taken, ["to", "account", "resource"]).select("i", "link").distinct()
 
 
 def _by_merges(nodes: ibis.Table, known: ibis.Table) -> list[ibis.Table]:
@@ -133,6 +149,28 @@ def email_key(email: ibis.Value) -> ibis.Value:
     gmail = domain.isin(["gmail.com", "googlemail.com"])
     bare = local.re_replace(r"\+.*$", "").replace(".", "").concat("@gmail.com")
     return ibis.ifelse(gmail, bare, clean)
+
+
+def site(domain: ibis.Value) -> ibis.Value:
+    """The registrable domain of a host: eu.acme.co.uk → acme.co.uk. Null for what has no dot.
+
+    By the usual second levels under country codes, not the public suffix list: two firms on a hosting service's own domain
+    look like one.
+    """
+    return domain.strip().lower().re_extract(_REGISTRABLE, 1).nullif("")
+
+
+def employer(email: ibis.Value, free_mail: Sequence[str]) -> ibis.Value:
+    """The registrable domain of a business address; null for free mail and for what is no address."""
+    domain = email.strip().lower().re_extract(r"@([^@]+)$", 1)
+    return ibis.ifelse(domain.isin(list(free_mail or _FREE_MAIL)), ibis.null("string"), site(domain))
+
+
+def address_digest(email: ibis.Value) -> ibis.Value:
+    """By what an erased person's address is known again; null for a role's address, which is nobody's."""
+    key = email_key(email)
+    own = key.contains("@") & key.re_extract(r"^([^@]*)@", 1).notin(_ROLE_ADDRESSES)
+    return ibis.ifelse(own, key.hexdigest("sha256"), ibis.null("string"))
 
 
 def _by_email(nodes: ibis.Table, shared_mailbox: int) -> ibis.Table:

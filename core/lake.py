@@ -21,13 +21,13 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from core.errors import UserError
-from core.lake_forget import belongs, by_account
+from core.lake_forget import address_digests, belongs, by_account
 from core.lake_identity import begin_anew, belonging
 from core.lake_scan import current_sql, only_reads, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
 from core.lake_write import KEPT, ONCE, again, fitted, spill_folder, writer
 from core.ledger import Ledger, Visible
-from core.ledger_forget import forget_records
+from core.ledger_forget import forget_records, keep_digests
 from core.model import KINDS
 from core.storage import trouble
 
@@ -349,6 +349,7 @@ class Lake:
 
         Leaves a tombstone in the ledger, so that no later pull brings them back.
         """
+        keep_digests(self.ledger, address_digests(self.engine, self.versions("person"), keys), now)
         forget_records(self.ledger, keys, now, why)
         removed = 0
         for kind in self.kinds():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
 
 from core.lake_scan import quoted
 from core.model import KINDS
@@ -14,6 +17,20 @@ def by_account(keys: Sequence[tuple[str, str, str]]) -> dict[str, list[tuple[str
     for account, resource, vendor_id in keys:
         groups.setdefault(account, []).append((resource, vendor_id))
     return groups
+
+
+def address_digests(engine: Any, people: Any, keys: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Digests of all addresses that these records ever had. people: every version of the persons."""
+    import ibis  # slow to import, and only who forgets needs it
+
+    from core.evidence import address_digest
+
+    names = ("account", "resource", "vendor_id")
+    wanted = ibis.memtable(pa.table({name: pa.array([key[i] for key in keys], pa.string()) for i, name in enumerate(names)}))
+    mine = people.semi_join(wanted, list(names))
+    every = ibis.union(mine.select(address="email"), mine.select(address="other_emails").unnest("address"))
+    digests = every.select(digest=address_digest(every.address)).distinct()
+    return [digest for digest in engine.to_pyarrow(digests)["digest"].to_pylist() if digest]
 
 
 _HANGS_ON = {"touch": ("person_id",), "stage_change": ("record_id",), "association": ("from_id", "to_id")}

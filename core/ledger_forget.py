@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import pyarrow as pa
 from sqlalchemy import delete, select, update
 
 from core import ledger_tables as t
 from core.ledger import Ledger, upsert
+
+_AT = pa.field("at", pa.timestamp("us", "UTC"))
+ERASED = {
+    "erased_address": pa.schema([pa.field("digest", pa.string()), _AT]),
+    "erased_seen": pa.schema([*(pa.field(name, pa.string()) for name in ("account", "resource", "vendor_id")), _AT]),
+}
 
 
 def forget_records(ledger: Ledger, keys: Sequence[tuple[str, str, str]], now: datetime, why: str = "") -> None:
@@ -32,3 +39,23 @@ def forget_records(ledger: Ledger, keys: Sequence[tuple[str, str, str]], now: da
             for table in (t.pushed, t.reject):
                 same = (table.c.account == account) & (table.c.resource == resource) & (table.c.vendor_id == vendor_id)
                 c.execute(delete(table).where(same))
+
+
+def keep_digests(ledger: Ledger, digests: Iterable[str], now: datetime) -> None:
+    """Digests of an erased person's addresses: a record with one of them is that person again (rule C-05)."""
+    with ledger.write() as c:
+        upsert(c, t.erased_address, [{"digest": digest, "at": now} for digest in digests])
+
+
+def note_seen(ledger: Ledger, account: str, resource: str, vendor_ids: Iterable[str], now: datetime) -> None:
+    """Records with a tombstone that the vendor lists as live; they are not taken, but told (rule C-05)."""
+    with ledger.write() as c:
+        rows = [{"account": account, "resource": resource, "vendor_id": v, "at": now} for v in sorted(vendor_ids)]
+        upsert(c, t.erased_seen, rows)
+
+
+def erased(ledger: Ledger) -> dict[str, pa.Table]:
+    """Tables for the rules by name: erased_address (digest, at) and erased_seen (account, resource, vendor_id, at)."""
+    with ledger.read() as c:
+        rows = {table.name: [dict(row) for row in c.execute(select(table)).mappings()] for table in (t.erased_address, t.erased_seen)}
+    return {name: pa.Table.from_pylist(found, schema=ERASED[name]) for name, found in rows.items()}

@@ -109,6 +109,9 @@ reject = Table(
     _text("reason", nullable=False), _time("at", nullable=False), Index("reject_run", "run_id", "account", "resource"),
 )  # fmt: skip
 tombstone = Table("tombstone", metadata, _key("account"), _key("resource"), _key("vendor_id"), _time("at", nullable=False), _text("why"))
+# By what an erased person is known again: digests of his addresses, and records with a tombstone that a vendor listed since.
+erased_address = Table("erased_address", metadata, _key("digest"), _time("at", nullable=False))
+erased_seen = Table("erased_seen", metadata, _key("account"), _key("resource"), _key("vendor_id"), _time("at", nullable=False))
 
 # -- what was decided and done ---------------------------------------------------------------------------------------
 # plan.status: open applying applied partial refused expired. `body` is compressed JSON.

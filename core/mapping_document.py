@@ -37,6 +37,7 @@ PUSH_SOURCES: dict[str, PushType] = {
     "amount": "number", "currency": "text", "close_date": "date", "probability": "number", "lost_reason": "text", "next_step": "text",
     "pipeline_id": "text", "created_at": "datetime", "last_activity_at": "datetime", "entity_id": "text", "flags": "text",
     "data_issues": "number", "worst_issue": "text", "next_action": "text", "client_id": "text", "user_id": "text",
+    "company_id": "text",
 }  # fmt: skip
 # An event carries no personal data: analytics and experiment tools must not hold any.
 PERSONAL_SOURCES = ("email", "phone", "first_name", "last_name", "name", "owner", "owner_email", "user_id", "client_id")

@@ -30,6 +30,7 @@ from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
 from core.ledger_events import told, told_entities
+from core.ledger_forget import erased
 from core.ledger_memo import recall, remember
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
@@ -113,6 +114,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
         resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
         known = make_facts(tables, resolution.members, line.funnel, at, compiled)
         known |= {"told": _told_table(line, compiled, at)}
+        known |= {name: compiled.give(f"fact.{name}", rows) for name, rows in erased(line.ledger).items()}
         findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
         metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
         issues = with_issues(known, _for_people(findings), compiled)
@@ -175,11 +177,12 @@ def make_plan(
     book = Book(line.connectors, line.mappings, _owners(found))
     fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], book)
     wishes += [w for w in fixed if w.account in hands]
+    wishes, barred = _of_the_living(wishes, rows)
     live = read_live(wishes, hands)
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
-    plan = guard(replace(plan, held=(*plan.held, *held, *late)), _sizes(found, line), sources, line.limits)
+    plan = guard(replace(plan, held=(*plan.held, *held, *late, *barred)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)
@@ -317,6 +320,17 @@ def _frozen(findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]
         if row["rule"] == "T-05":
             pairs |= {(str(vendor_id), str(row["field"])) for _, _, vendor_id in json.loads(row["records"])}
     return frozenset(pairs)
+
+
+def _of_the_living(wishes: list[Desired], findings: Sequence[Mapping[str, Any]]) -> tuple[list[Desired], list[Held]]:
+    """The wishes without those for records of erased persons, and these as held: rule C-05 stops every write to them."""
+    import json
+
+    erased_ = {(a, v) for row in findings if row["rule"] == "C-05" for a, _, v in json.loads(row["records"])}
+    barred = [w for w in wishes if (w.account, w.vendor_id) in erased_]
+    reason = "the person was erased and is there again (C-05)"
+    held = [Held(w.account, w.target, w.vendor_id, w.field, None, w.value, reason, w.rule) for w in barred]
+    return [w for w in wishes if (w.account, w.vendor_id) not in erased_], held
 
 
 def _sizes(found: Understanding, line: Line) -> dict[tuple[str, str], int]:

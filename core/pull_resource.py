@@ -20,6 +20,7 @@ from core.day_spans import joined, span
 from core.fingerprints import Marks, page_digest
 from core.lake import Lake
 from core.ledger import REJECTS_KEPT, Commit, Count, Cursor, Ledger, PageRow, RejectRow
+from core.ledger_forget import note_seen
 from core.normalise import Batch, Compiled, Rejected, fingerprint
 from core.pull_store import Store
 
@@ -241,6 +242,8 @@ class Reading:
         place, now = self.place, self.place.now()
         tables, unfit, dropped = self._batch.tables(now)
         fresh, marks, allowed = self.store.compare(tables)
+        if self.store.seen_again:
+            note_seen(place.ledger, place.account, self.resource.name, self.store.seen_again, now)
         for kind, places in dropped.items():  # so that page ends fit again
             for i in places:
                 marks[kind], allowed[kind] = _with_gap(marks[kind], i), np.insert(allowed[kind], i, False)

@@ -58,6 +58,7 @@ class Store:
         self._borrowed = ExitStack()
         self._connection = self._borrowed.enter_context(lake.borrowed(memory=ENGINE_MEMORY, threads=1))
         self._tombstones = pa.array(sorted(tombstones), pa.string())
+        self.seen_again: set[str] = set()  # ids with a tombstone that the vendor lists as live
         self._forgotten = pa.array(sorted(people), pa.string())  # of any resource of this account
         self.index = Index(Marks.joined([self._held(kind) for kind in self.kinds]))
 
@@ -138,7 +139,11 @@ class Store:
     def _allowed(self, kind: str, table: pa.Table) -> NDArray[np.bool_]:
         allowed = np.ones(table.num_rows, bool)
         if len(self._tombstones):
-            allowed &= ~pc.is_in(table["vendor_id"], self._tombstones).to_numpy()
+            erased = pc.is_in(table["vendor_id"], self._tombstones)
+            allowed &= ~erased.to_numpy()
+            if kind == "person":
+                live = pc.and_(erased, pc.invert(pc.fill_null(table["deleted"], False)))
+                self.seen_again.update(table["vendor_id"].filter(live).to_pylist())
         for name, kind_column in _HANGS_ON.get(kind, {}).items() if len(self._forgotten) else ():
             if name in table.column_names:
                 hangs = pc.is_in(table[name], self._forgotten).to_numpy()

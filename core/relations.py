@@ -70,8 +70,8 @@ def _named(rows: ibis.Table, known: ibis.Table, id_column: str, name: str, into:
     return rows.filter(rows[id_column].notnull()).inner_join(known, ["account", id_column])
 
 
-def _associated(tables: Mapping[str, ibis.Table], left: ibis.Table, right: ibis.Table) -> ibis.Table:
-    """(l, r) entity pairs of live associations, written in either direction."""
+def associated(tables: Mapping[str, ibis.Table], left: ibis.Table, right: ibis.Table) -> ibis.Table:
+    """(account, l, r): entity pairs of live associations, written in either direction. left, right: what ids name (core.tables.refs)."""
     edge = records(tables, "association")
     edge = edge.filter(~edge.deleted.fill_null(False)).select("account", "from_kind", "from_id", "to_kind", "to_id")
     turned = edge.select("account", from_kind="to_kind", from_id="to_id", to_kind="from_kind", to_id="from_id")
@@ -79,7 +79,7 @@ def _associated(tables: Mapping[str, ibis.Table], left: ibis.Table, right: ibis.
     l_end = left.select("account", from_kind="name", from_id="vendor_id", l="entity_id")
     r_end = right.select("account", to_kind="name", to_id="vendor_id", r="entity_id")
     joined = both.inner_join(l_end, ["account", "from_kind", "from_id"]).inner_join(r_end, ["account", "to_kind", "to_id"])
-    return joined.select("l", "r")
+    return joined.select("account", "l", "r")
 
 
 def deal_person(tables: Mapping[str, ibis.Table], members: ibis.Table, deal: ibis.Table, person: ibis.Table) -> ibis.Table:
@@ -87,7 +87,7 @@ def deal_person(tables: Mapping[str, ibis.Table], members: ibis.Table, deal: ibi
     deal_ref, person_ref = refs(tables, members, "deal"), refs(tables, members, "person")
     own = _named(deal.select("account", "entity_id", "person_id"), person_ref, "person_id", "person", "person")
     lead = _named(person.select("account", "entity_id", "converted_deal_id"), deal_ref, "converted_deal_id", "deal", "deal")
-    linked = _associated(tables, deal_ref, person_ref)
+    linked = associated(tables, deal_ref, person_ref)
     parts = [
         own.select(deal="entity_id", person="person"),
         lead.select(deal="deal", person="entity_id"),
@@ -101,7 +101,7 @@ def person_company(tables: Mapping[str, ibis.Table], members: ibis.Table, person
     company_ref, person_ref = refs(tables, members, "company"), refs(tables, members, "person")
     own = _named(person.select("account", "entity_id", "company_id"), company_ref, "company_id", "company", "company")
     lead = _named(person.select("account", "entity_id", "converted_company_id"), company_ref, "converted_company_id", "company", "company")
-    linked = _associated(tables, person_ref, company_ref)
+    linked = associated(tables, person_ref, company_ref)
     parts = [own.select(person="entity_id", company="company"), lead.select(person="entity_id", company="company")]
     return _alive(ibis.union(*parts, linked.select(person="l", company="r")).distinct(), person=person, company=company)
 
@@ -110,7 +110,7 @@ def deal_company(tables: Mapping[str, ibis.Table], members: ibis.Table, deal: ib
     """(deal, company): one company per deal, of the best-believed record that names one; ties by entity id."""
     company_ref, deal_ref = refs(tables, members, "company"), refs(tables, members, "deal")
     own = _named(deal.select("account", "entity_id", "company_id", "rank"), company_ref, "company_id", "company", "company")
-    linked = _associated(tables, deal_ref, company_ref).select(deal="l", company="r", rank=ibis.literal("99"))
+    linked = associated(tables, deal_ref, company_ref).select(deal="l", company="r", rank=ibis.literal("99"))
     both = ibis.union(own.select(deal="entity_id", company="company", rank="rank"), linked)
     both = _alive(both, deal=deal, company=company)
     return both.group_by("deal").agg(company=both.company.argmin(both["rank"].concat(both.company)))
@@ -130,6 +130,7 @@ def changes(tables: Mapping[str, ibis.Table], members: ibis.Table) -> ibis.Table
     """
     t = records(tables, "stage_change")
     t = t.filter(~t.deleted.fill_null(False), t.entered_at.notnull(), t.record_id.notnull())
+    t = t.filter(t.field != "probability")  # it follows the stage: a second history of the same moves
     live = members.filter(members.live)
     rank = live.group_by("kind", "account", "vendor_id").agg(
         entity_id=live.entity_id.argmin(live.resource), record_resource=live.resource.min()

@@ -4,6 +4,7 @@ import multiprocessing
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.lake import Lake
 from core.lake_links import named_touches
 from core.lake_schema import BATCH_SHIFT, record_schema
 from core.ledger import Commit, Count, Ledger
+from core.ledger_forget import erased
 from core.model import KINDS
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -226,3 +228,12 @@ def test_touches_that_name_a_forgotten_person_by_address_or_link_are_erased_and_
     assert shelf.lake.sql("SELECT vendor_id FROM touch_versions").to_pylist() == [{"vendor_id": "another's"}]
     assert shelf.lake.sql("SELECT vendor_id FROM person_versions").to_pylist() == [{"vendor_id": "2"}]
     assert shelf.ledger.tombstones("hotjar", "responses") == {"by address", "by an older address"}
+
+
+def test_of_a_forgotten_person_only_digests_of_the_addresses_stay_and_none_of_a_roles(shelf: Shelf) -> None:
+    shelf.put("person", ["1"], email="Ann@Acme.test", other_emails=["info@acme.test"])
+    shelf.put("person", ["1"], email="ann.new@acme.test ")
+    shelf.put("person", ["2"], email="bo@acme.test")
+    shelf.lake.forget([("hubspot", "contacts", "1")], NOW)
+    kept = erased(shelf.ledger)["erased_address"]["digest"].to_pylist()
+    assert set(kept) == {sha256(address).hexdigest() for address in (b"ann@acme.test", b"ann.new@acme.test")}

@@ -17,7 +17,18 @@ from random import Random
 from typing import Any
 
 from connectors import sandbox
-from connectors.sandbox import world_partners, world_people, world_plants_deals, world_plants_people, world_plants_stages, world_web
+from connectors.sandbox import (
+    world_partners,
+    world_people,
+    world_plants_consent,
+    world_plants_deals,
+    world_plants_identity,
+    world_plants_lifecycles,
+    world_plants_numbers,
+    world_plants_people,
+    world_plants_stages,
+    world_web,
+)
 from connectors.sandbox.world_bulk import contacts_only, no_collector
 from connectors.sandbox.world_model import Deal, Draft, Extra, Person
 from connectors.sandbox.world_names import epoch, iso, iso_date, money, owners
@@ -25,7 +36,11 @@ from connectors.sandbox.world_names import epoch, iso, iso_date, money, owners
 __all__ = ["NOW", "World", "build", "contacts_only"]
 
 NOW = "2026-06-30T00:00:00Z"
-CASES = (*world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES)
+CASES = (
+    *world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES,
+    *world_plants_lifecycles.CASES, *world_plants_numbers.CASES, *world_plants_identity.CASES,
+    *world_plants_consent.CASES,
+)  # fmt: skip
 REACH = ("M10", "M20", "M30", "M35", "M40", "M50", "M60", "M70", "M80", "M95")
 
 
@@ -110,6 +125,7 @@ def _person(p: Person, extras: list[Extra]) -> dict[str, Any]:
         "stage": p.rung,
         "disqualified": p.disqualified,
     }
+    row |= {"same_as": p.same_as} if p.same_as else {}
     return {**row, "gone": [ref for e in gone for ref in e.refs()]} if gone else row
 
 
@@ -125,7 +141,7 @@ def _deal(d: Deal) -> dict[str, Any]:
         "amount": money(d.cents),
         "currency": "EUR",
         "created": iso(d.created),
-        "close_date": iso_date(d.close_hs),
+        "close_date": None if d.undated else iso_date(d.close_hs),
         "owner": owners()[d.owner].email,
         "disputed": d.disputed,
     }

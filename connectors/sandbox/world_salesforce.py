@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from connectors.sandbox import world_tasks
 from connectors.sandbox.world_deals import MIRROR_DELAY, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
 from connectors.sandbox.world_names import CITY, DAY, INDUSTRY, SOURCE, iso, iso_date, owners, sf_id
@@ -33,7 +35,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "Account": [_account(c, draft.now) for c in draft.companies if c.in_salesforce],
         "Contact": [_contact(p, draft.now) for p in contacts]
         + [_extra(e, draft.now) for e in draft.extras if (e.vendor, e.resource) == ("salesforce", "Contact")],
-        "Lead": [_lead(p, draft.now) for p in leads],
+        "Lead": [_lead(p, draft.now) for p in leads] + [_extra_lead(e, draft.now) for e in draft.extras if e.resource == "Lead"],
         "Opportunity": [_opportunity(d, draft) for d in deals],
         "OpportunityHistory": _histories(deals),
         "OpportunityStage": [_stage(i, draft.now) for i in range(len(STAGES))],
@@ -41,6 +43,8 @@ def seed(draft: Draft) -> dict[str, Any]:
         "OpportunityContactRole": _roles(deals),
         "Campaign": [_campaign(i, draft.now, members) for i in range(len(CAMPAIGNS))],
         "CampaignMember": members,
+        "Task": world_tasks.tasks(deals, draft.now),
+        "Event": world_tasks.meetings(deals, draft.now),
         "User": [_user(i, draft.now) for i in range(len(owners()))],
         "OpportunityFieldHistory": [],
         "LeadHistory": _lead_history(leads),
@@ -68,7 +72,7 @@ def _account(c: Company, now: int) -> dict[str, Any]:
         "BillingCountry": country,
         "Type": "Customer" if any(d.outcome == "won" for d in c.deals) else "Prospect",
         "OwnerId": owners()[c.owner].salesforce,
-        "ParentId": None,
+        "ParentId": c.parent.sf_id if c.parent else None,
         "MasterRecordId": None,
         "HubSpot_Id__c": c.hs_id,
         **stamps(c.created, max(changed, min(now - 2 * DAY, changed + 9 * DAY))),
@@ -81,14 +85,14 @@ def _person(p: Person) -> dict[str, Any]:
         "LastName": p.last,
         "Name": f"{p.first} {p.last}",
         "Email": p.email,
-        "Phone": f"+3120{5_000_000 + p.number}",
+        "Phone": p.phone.replace(" ", "") or f"+3120{5_000_000 + p.number}",
         "Title": job_title(p),
         "LeadSource": SOURCE[p.source][1],
         "OwnerId": owners()[p.owner].salesforce,
         "HasOptedOutOfEmail": p.opted_out,
         "EmailBouncedDate": iso(p.memberships[0].changed) if p.bounced and p.memberships else None,
         "MasterRecordId": None,
-        "HubSpot_Id__c": p.hs_id if p.in_hubspot else None,
+        "HubSpot_Id__c": p.stored_hubspot or (p.hs_id if p.in_hubspot else None),
     }
 
 
@@ -99,7 +103,7 @@ def _contact(p: Person, now: int) -> dict[str, Any]:
     updated = max(last, min(now - 2 * DAY, last + (p.number % 30) * DAY))
     return {
         "Id": p.contact_id,
-        "AccountId": p.company.sf_id if p.company else None,
+        "AccountId": p.company.sf_id if p.company and p.at_company else None,
         **_person(p),
         "MailingCity": city,
         "MailingCountry": country,
@@ -138,14 +142,22 @@ def _extra(extra: Extra, now: int) -> dict[str, Any]:
     return {**_contact(extra.person, now), "Id": extra.id, **extra.values}
 
 
+def _extra_lead(extra: Extra, now: int) -> dict[str, Any]:
+    """A lead nobody has touched yet, of a person the org knows already."""
+    at = max(extra.person.converted_at, extra.person.created) + DAY
+    fresh = replace(extra.person, sf="lead", sf_status=[(LEAD_STATUS[0], at)], converted_at=0)
+    return {**_lead(fresh, now), "Id": extra.id, **extra.values}
+
+
 def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
     stage, entered = d.path_sf[-1]
     chance, category, label = CHANCE[stage]
-    updated = max([entered, *(t + MIRROR_DELAY for _, t, _ in d.amounts)])
+    chance = d.chance[0] if d.chance else chance
+    updated = max([entered, d.chance[1] if d.chance else 0, *(t + MIRROR_DELAY for _, t, _ in d.amounts)])
     amount = None if d.cents_sf is None else d.cents_sf / 100
     return {
         "Id": d.sf_id,
-        "AccountId": d.company.sf_id,
+        "AccountId": d.company.sf_id if d.with_company else None,
         "Name": d.name,
         "StageName": stage,
         "Amount": amount,
@@ -163,12 +175,14 @@ def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
         "ContactId": d.people[0].contact_id if d.people and d.with_people else None,
         "OwnerId": owners()[d.owner_sf].salesforce,
         "NextStep": None if stage.startswith("Closed") else "Call about the offer",
-        "Loss_Reason__c": "Price" if stage == "Closed Lost" else None,
+        "Loss_Reason__c": d.reasons[1] if stage == "Closed Lost" else None,
         "LastStageChangeDate": iso(entered),
-        "LastActivityDate": iso_date(updated),
+        "Contract_End__c": iso_date(d.ends) if d.ends else None,
+        "LastActivityDate": iso_date(d.touched(draft.now)),
         "HubSpot_Id__c": d.hs_id if d.in_hubspot else None,
-        "Sync_To_HubSpot__c": True,
+        "Sync_To_HubSpot__c": d.synced,
         **stamps(d.created + MIRROR_DELAY, updated),
+        "IsDeleted": d.deleted_in_salesforce,
     }
 
 
@@ -180,21 +194,26 @@ def _histories(deals: list[Deal]) -> list[dict[str, Any]]:
         if d.amounts:  # a planted drift shows in the last row only
             amounts[-1] = (amounts[-1][0], "amount", d.cents_sf, amounts[-1][3])
         changes: list[tuple[int, str, Any, str]] = [*amounts, *((t, "stage", stage, "") for stage, t in d.path_sf)]
+        changes += [(max(start, t + MIRROR_DELAY), "close", iso_date(day), "") for day, t in d.pushes]
+        changes += [(d.chance[1], "chance", d.chance[0], "")] if d.chance else []
         changes.sort(key=lambda change: change[0])
         rows += _history_rows(d, changes, len(rows))
     return rows
 
 
 def _history_rows(d: Deal, changes: list[tuple[int, str, Any, str]], number: int) -> list[dict[str, Any]]:
-    """One row per instant at which the stage or the amount changed, the creation included."""
+    """One row per instant at which the stage, the amount, the probability or the close date changed, the creation included."""
     rows: list[dict[str, Any]] = []
-    now_is: dict[str, Any] = {"stage": d.path_sf[0][0], "amount": None}
-    before = None
+    now_is: dict[str, Any] = {"stage": d.path_sf[0][0], "amount": None, "chance": None, "close": d.close_sf}
+    before, closed_before = None, None
     for i, (at, what, value, by) in enumerate(changes):
         now_is[what] = value
+        if what == "stage":
+            now_is["chance"] = None  # entering a stage sets its probability
         if i + 1 < len(changes) and changes[i + 1][0] == at:
             continue
         chance, category, _ = CHANCE[now_is["stage"]]
+        chance = chance if now_is["chance"] is None else now_is["chance"]
         amount = None if now_is["amount"] is None else now_is["amount"] / 100
         rows.append({
             "Id": sf_id("008", number + len(rows) + 1),
@@ -203,16 +222,16 @@ def _history_rows(d: Deal, changes: list[tuple[int, str, Any, str]], number: int
             "Amount": amount,
             "Probability": float(chance),
             "ExpectedRevenue": None if amount is None else round(amount * chance / 100, 2),
-            "CloseDate": d.close_sf,
+            "CloseDate": now_is["close"],
             "ForecastCategory": category,
             "PrevAmount": before,
-            "PrevCloseDate": d.close_sf if rows else None,
+            "PrevCloseDate": closed_before,
             "CreatedDate": iso(at),
             "CreatedById": owners()[1 if by == SYNC else d.owner_sf].salesforce,
             "SystemModstamp": iso(at),
             "IsDeleted": False,
         })  # fmt: skip
-        before = amount
+        before, closed_before = amount, now_is["close"]
     return rows
 
 
@@ -305,4 +324,5 @@ def _fields() -> dict[str, Any]:
     link = text("HubSpot_Id__c", "HubSpot Id", external=True)
     more = [text("Loss_Reason__c", "Loss Reason"), text("CurrencyIsoCode", "Currency", kind="picklist")]
     sync = text("Sync_To_HubSpot__c", "Sync to HubSpot", kind="boolean")
-    return {"Account": [link], "Contact": [link], "Lead": [link], "Opportunity": [link, *more, sync]}
+    end = text("Contract_End__c", "Contract End", kind="date")
+    return {"Account": [link], "Contact": [link], "Lead": [link], "Opportunity": [link, *more, sync, end]}
