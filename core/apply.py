@@ -52,15 +52,25 @@ def check(plan: Plan, now: datetime, *, allow: frozenset[str] = frozenset()) -> 
 
 
 def apply(
-    changes: Sequence[Change], hands: Mapping[str, Hand], book: Book, *, on_progress: Callable[[str, int], None] = lambda where, n: None
+    changes: Sequence[Change],
+    hands: Mapping[str, Hand],
+    book: Book,
+    *,
+    on_progress: Callable[[str, int], None] = lambda where, n: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> list[Outcome]:
-    """Write the changes that have no outcome yet. Per account and target, in batches; one account's trouble stops only itself."""
+    """Write the changes that have no outcome yet. Per account and target, in batches; one account's trouble stops only itself.
+
+    stopped: asked before each batch; what was not reached then has no outcome.
+    """
     done = book.settled()
     outcomes: list[Outcome] = []
     for (account, name), group in _groups(changes, done).items():
         hand = hands[account]
         try:
             for batch in _batches(group, hand.targets[name].batch_size):
+                if stopped():
+                    return outcomes
                 got, trouble = _carry_out(hand.session, hand.targets[name], batch, book)
                 book.record(got)
                 outcomes += [o for _, o in got]
@@ -78,7 +88,9 @@ def _unreached(group: Sequence[Change], outcomes: Sequence[Outcome], problem: Tu
     return [Outcome(c.change_id, "failed", problem.message) for c in group if c.change_id not in known]
 
 
-def undo(changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand], book: Book) -> list[Outcome]:
+def undo(
+    changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand], book: Book, *, stopped: Callable[[], bool] = lambda: False
+) -> list[Outcome]:
     """Put before-images back where the live value is still what we wrote; leave alone what anybody changed since, events, and consent:
     an opt-out is never taken back on our word. One account's trouble stops only itself.
     """
@@ -92,6 +104,8 @@ def undo(changes: Sequence[tuple[Change, str | None]], hands: Mapping[str, Hand]
         hand = hands[account]
         try:
             for batch in _batches(group, hand.targets[name].batch_size):
+                if stopped():
+                    return outcomes
                 got = [(c, _undone(o)) for c, o in _write_batch(hand.session, hand.targets[name], batch, book)]
                 book.record(got)
                 outcomes += [o for _, o in got]

@@ -41,7 +41,20 @@ def _step(text: str) -> str:
     return text
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", text):
+        near = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_0123456789") or "hubspot_eu"
+        raise ValueError(f"a name is made of small letters, digits, - and _, and begins with a letter, such as {near}")
+    return text
+
+
+def _some(names: list[str]) -> list[str]:
+    if not names:
+        raise ValueError("an empty list reads nothing; leave `resources` out to read all, or take the account out")
+    return names
+
+
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_-]*$"})]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -69,7 +82,7 @@ class AccountDocument(Written):
     """Mapping file, relative to this file. Default: mappings/<vendor>.yaml beside this file, else the one that comes with Tundish."""
     settings: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """What the connector needs. Secrets only as ${NAME}, file:path or keyring:service/name."""
-    resources: list[str] | None = None
+    resources: Annotated[list[str], AfterValidator(_some), Field(json_schema_extra={"minItems": 1})] | None = None
     """Read only these resources. Default: all that the mapping names."""
     push: bool = True
     """false: never write to this account, whatever a plan says."""
@@ -90,7 +103,7 @@ class LimitsDocument(Written):
     """Guards: what a plan may do without a person saying yes."""
 
     max_changes: Annotated[int, Field(ge=0)] = 500
-    """More changes than this in one plan need `tundish apply --max-changes`."""
+    """More changes than this in one plan need `tundish apply --allow-large`."""
     max_share: Share = 0.05
     """Largest share of a target's records that one plan may change."""
     share_floor: Annotated[int, Field(ge=0)] = 25

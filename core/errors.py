@@ -5,6 +5,7 @@ TundishError
 ├── UnsafePlan           a guard refused; says which one    exit 4
 ├── CredentialsError     a key is wrong, expired, too weak  exit 5
 ├── VendorUnavailable    try again later                    exit 6
+├── Busy                 another run has it; wait           exit 6
 └── VendorError          they refused, or made no sense     exit 3 (the run is partial)
 """
 
@@ -47,6 +48,12 @@ class CredentialsError(TundishError):
 
 class VendorUnavailable(TundishError):
     """The vendor did not answer well after all retries, or the day's allowance is used up."""
+
+    exit_code = 6
+
+
+class Busy(TundishError):
+    """Another process has in hand what was asked for. Nothing needs mending: the same command works later."""
 
     exit_code = 6
 

@@ -128,7 +128,7 @@ class Lake:
             told = trouble(problem)
             if told is None:
                 raise
-            raise UserError(told.message, where=self._path(kind), next_step=told.next_step) from problem
+            raise type(told)(told.message, where=self._path(kind), next_step=told.next_step) from problem
 
     def _fresh(self, kind: str) -> DeltaTable | None:
         """The table as it is now, with what other processes appended."""
@@ -253,7 +253,8 @@ class Lake:
             for kind in [*KINDS, *(k for k in self.kinds() if k not in KINDS)]:
                 self._view(connection, kind, visible, as_of)
             if self.local:
-                connection.execute(f"SET allowed_directories = ['{quoted(self.root)}']; SET enable_external_access = false")
+                connection.execute(f"SET allowed_directories = ['{quoted(self.root)}']")
+            connection.execute("SET enable_external_access = false")  # a lake elsewhere is read through Arrow
             connection.execute("SET lock_configuration = true")
             only_reads(connection, query)
             return connection.execute(query).to_arrow_table()

@@ -24,7 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from core import ledger_tables as t
-from core.errors import UserError
+from core.errors import Busy, UserError
 
 BUSY_TIMEOUT_S = 60
 REJECTS_KEPT = 1000  # per run and resource; the rest is counted only
@@ -204,7 +204,7 @@ class Ledger:
     def commit_batch(self, batch_id: int | None, commit: Commit, now: datetime) -> None:
         """Makes the batch visible, together with its cursor, pages, counts and rejects. No number: only the rest.
 
-        Raises: UserError when the batch was taken away (another run swept it after this one lost its lease).
+        Raises: Busy when the batch was taken away (another run swept it after this one lost its lease).
         """
         with self.write() as c:
             if batch_id is not None:
@@ -350,7 +350,7 @@ class Ledger:
 def _finish_batch(c: Connection, batch_id: int, rows: int, now: datetime) -> None:
     query = update(t.batch).where(t.batch.c.id == batch_id, t.batch.c.status == "open")
     if c.execute(query.values(status="committed", rows=rows, committed_at=now)).rowcount != 1:
-        raise UserError(
+        raise Busy(
             f"batch {batch_id} was given up by another run while this one was stopped or asleep",
             next_step="run the command again; nothing was lost, the rows are read once more",
         )

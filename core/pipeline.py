@@ -356,8 +356,9 @@ def apply_plan(
     allow: frozenset[str] = frozenset(),
     only: Callable[[Change], bool] | None = None,
     on_progress: Callable[[str, int], None] = lambda where, n: None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[str, list[Outcome]]:
-    """(apply run id, outcomes). Called again after a kill it goes on with the same run.
+    """(apply run id, outcomes). Called again after a kill, or after `stopped` said so between two batches, it goes on with the same run.
 
     Raises: UnsafePlan (expired, refused, or config and mappings say otherwise by now).
     """
@@ -368,7 +369,7 @@ def apply_plan(
     apply_id = line.plans.open_apply(plan.plan_id) or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now))
     _ensure(changes, line, hands)
     book = line.plans.book(apply_id, now)
-    tried = apply(changes, hands, book, on_progress=on_progress)
+    tried = apply(changes, hands, book, on_progress=on_progress, stopped=stopped)
     outcomes = _with_unreached(line.plans.outcomes(apply_id), tried)
     status = "done" if not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(changes) else "partial"
     line.plans.end_apply(apply_id, status, now)
@@ -388,7 +389,13 @@ def _ensure(changes: Sequence[Change], line: Line, hands: Mapping[str, Hand]) ->
 
 
 def undo_run(
-    line: Line, apply_id: str, hands: Mapping[str, Hand], now: datetime, *, only: Callable[[Change], bool] | None = None
+    line: Line,
+    apply_id: str,
+    hands: Mapping[str, Hand],
+    now: datetime,
+    *,
+    only: Callable[[Change], bool] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[str, list[Outcome]]:
     """(undo run id, outcomes): before-images put back where nobody wrote since. What an undo has put back before is let be:
     if it stands there again, somebody wants it so.
@@ -401,9 +408,10 @@ def undo_run(
         line.plans.plan_of(apply_id), "undo", now, _id("undo", now), of=apply_id
     )
     book = line.plans.book(undo_id, now)
-    tried = undo(applied, hands, book)
+    tried = undo(applied, hands, book, stopped=stopped)
     outcomes = _with_unreached(line.plans.outcomes(undo_id), tried)
-    line.plans.end_apply(undo_id, "partial" if any(o.status == "failed" for o in outcomes) else "done", now)
+    whole = not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(applied)
+    line.plans.end_apply(undo_id, "done" if whole else "partial", now)
     return undo_id, outcomes
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +21,8 @@ from typing import Any, TypeVar
 
 from core.collector import long_lived
 from core.connector import Ask, Connector, Page, Resource
-from core.errors import CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
+from core.errors import Busy, CredentialsError, TundishError, UserError, VendorError, VendorUnavailable
+from core.holders import dead, holder
 from core.lake import Lake
 from core.lake_links import linked_ids
 from core.ledger import Count, Ledger
@@ -110,7 +109,7 @@ def pull_account(
 
     now: the run's start; commits are stamped with it plus the time that has passed since, by `elapsed`.
     stop: set it to end after the page in hand; what came is committed, and the next run goes on from there.
-    Raises: CredentialsError; VendorUnavailable when nothing could be read at all; UserError when another run has the lease.
+    Raises: CredentialsError; VendorUnavailable when nothing could be read at all; Busy when another run has the lease.
     """
     began = elapsed()
     place = Place(
@@ -170,7 +169,7 @@ class _AccountRun:
         reading = Reading(self.place, resource, self.mapping.resources[resource.name], full=self.ask.full)
         try:
             self.counts[resource.name] = self._read(resource, reading)
-        except UserError:
+        except (UserError, Busy):
             raise  # the lease or the batch was lost: another run goes on with this account
         except CredentialsError as problem:
             reading.stop("failed", problem.message)
@@ -252,43 +251,30 @@ def _known_ids(lake: Lake, mapping: Any, account: str) -> Callable[[str], Iterat
 
 @contextmanager
 def _lease(place: Place) -> Iterator[Callable[[], None]]:
-    """Hold "pull:<account>"; yields what renews it. Raises: UserError when another live process has it."""
-    name, holder = f"pull:{place.account}", f"{socket.gethostname()}/{os.getpid()}/{place.run_id}"
-    _take(place, name, holder)
+    """Hold "pull:<account>"; yields what renews it. Raises: Busy when another live process has it."""
+    name, me = f"pull:{place.account}", holder(place.run_id)
+    _take(place, name, me)
     renewed = place.now()
 
     def keep() -> None:
         nonlocal renewed
         if place.now() - renewed > timedelta(seconds=RENEW_S):
             renewed = place.now()
-            if not place.ledger.renew_lease(name, holder, renewed, LEASE_S):
-                raise UserError(f"another run has taken over {place.account}", next_step="see `tundish runs`")
+            if not place.ledger.renew_lease(name, me, renewed, LEASE_S):
+                raise Busy(f"another run has taken over {place.account}", next_step="see `tundish runs`")
 
     try:
         yield keep
     finally:
-        place.ledger.release_lease(name, holder)
+        place.ledger.release_lease(name, me)
 
 
-def _take(place: Place, name: str, holder: str) -> None:
+def _take(place: Place, name: str, me: str) -> None:
     for _ in range(2):
-        if place.ledger.take_lease(name, holder, place.now(), LEASE_S):
+        if place.ledger.take_lease(name, me, place.now(), LEASE_S):
             return
         other = place.ledger.lease_holder(name, place.now()) or ""
-        if not _dead(other):
-            raise UserError(f"{place.account} is being pulled by {other}", next_step="wait for that run; see `tundish runs`")
+        if not dead(other):
+            raise Busy(f"{place.account} is being pulled by {other}", next_step="wait for that run; see `tundish runs`")
         place.ledger.release_lease(name, other)
-    raise UserError(f"{place.account} is being pulled by another run", next_step="wait for that run; see `tundish runs`")
-
-
-def _dead(holder: str) -> bool:
-    """True when the holder was a process of this machine that no longer runs."""
-    host, _, rest = holder.partition("/")
-    pid = rest.partition("/")[0]
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except OSError as e:
-        return isinstance(e, ProcessLookupError)
-    return False
+    raise Busy(f"{place.account} is being pulled by another run", next_step="wait for that run; see `tundish runs`")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from core.errors import UserError
+from core.errors import CredentialsError, TundishError, UserError, VendorUnavailable
 from core.redaction import redact
 
 # What the libraries say → what to do. First match wins.
@@ -27,8 +27,38 @@ _LEDGER_STEP = "check that the database answers, then run the command again"
 _LAKE_STEP = "restore the lake's folder from a backup; or empty it and read everything again: tundish sync --new-lake"
 
 
-def trouble(problem: BaseException) -> UserError | None:
+# What an object store says → whose turn it is, and what to do. First match wins.
+_STORE = re.compile(r"Generic (S3|GCS|MicrosoftAzure) error|error performing (GET|PUT|HEAD|POST|DELETE) https?://", re.IGNORECASE)
+_STORE_STEPS: tuple[tuple[str, type[TundishError], str], ...] = (
+    (r"NoSuchBucket|ContainerNotFound|bucket does not exist", UserError, "create the bucket, or correct `lake:`"),
+    (
+        r"169\.254\.|metadata|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|\b40[13]\b|credential",
+        CredentialsError,
+        "export the store's keys, e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and see that they may read, write and list there",
+    ),
+    (r"region", UserError, "export AWS_REGION"),
+)
+_STORE_DOWN = "see whether the store answers (AWS_ENDPOINT_URL for one that is not Amazon's), then run the command again"
+
+
+def _store_trouble(problem: BaseException) -> TundishError | None:
+    """The same, where the lake lies in an object store. Its library tells everything in one exception of a few lines."""
+    said = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(problem)).split())
+    if not isinstance(problem, OSError) and not _from(problem, "_internal", "DeltaError"):
+        return None
+    if not _STORE.search(said):
+        return None
+    told = redact(said[_STORE.search(said).start() :])[:300]  # type: ignore[union-attr]
+    for pattern, kind, step in _STORE_STEPS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return kind(f"the lake's object store refuses: {told}", next_step=step)
+    return VendorUnavailable(f"the lake's object store does not answer: {told}", next_step=_STORE_DOWN)
+
+
+def trouble(problem: BaseException) -> TundishError | None:
     """What the user must be told about an exception of the ledger's database, the lake's files or the disk; None: it is none of these."""
+    if told := _store_trouble(problem):
+        return told
     said = _first_line(problem)
     if _from(problem, "sqlalchemy", "OperationalError", "DatabaseError", "InterfaceError"):
         return UserError(f"the ledger cannot be used: {said}", next_step=_step(said, _LEDGER_STEP))

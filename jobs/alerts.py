@@ -85,7 +85,7 @@ def history_of(runs: Iterable[Any]) -> list[Seen]:
 
 def _state(run: Any) -> str:
     code = (run.detail or {}).get("exit")
-    return state_of(code) if code is not None else str(run.status)
+    return state_of(code) if code is not None else {"lost": "failed"}.get(run.status, str(run.status))
 
 
 # -- sending ------------------------------------------------------------------------------------------------------------

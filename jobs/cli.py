@@ -42,7 +42,7 @@ Examples:
   tundish sync                      pull what changed
   tundish plan && tundish apply PLAN
 
-Exit codes: 0 done, 1 bug, 2 fix a file, 3 partial, 4 refused as unsafe, 5 credentials, 6 vendor unavailable.
+Exit codes: 0 done, 1 bug, 2 fix a file, 3 partial, 4 refused as unsafe, 5 credentials, 6 vendor unavailable or busy: later.
 """
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.connector import Live
-from core.errors import TundishError
+from core.errors import CredentialsError, TundishError
 from core.fit import definitions, unfit
 from core.yaml_positions import did_you_mean
 from jobs.wiring import Hub
@@ -42,7 +42,26 @@ def _warnings(hub: Hub, name: str) -> list[Check]:
     """What the connector sees coming, such as credentials that end soon."""
     connector = hub.connectors[name]
     found = connector.warnings(hub.config.settings(name, connector, os.environ), hub.clock().date()) if connector.warnings else ()
-    return [Check(name, "credentials", "warning", text, step) for text, step in found]
+    return [Check(name, "credentials", "warning", text, step) for text, step in found] + _twins(hub, name)
+
+
+def _twins(hub: Hub, name: str) -> list[Check]:
+    """Accounts with the very same settings are one account under two names: every count doubles, every write comes twice."""
+    mine, settings = hub.config.account(name), hub.config.settings(name, hub.connectors[name], os.environ)
+    checks = []
+    for other, account in hub.config.accounts.items():
+        if other == name or account.vendor != mine.vendor:
+            continue
+        try:
+            same = hub.config.settings(other, hub.connectors[other], os.environ) == settings
+        except CredentialsError:  # it is told where that account is checked
+            continue
+        if same:
+            text = f"has the same settings as {other}: its records are read, counted and written twice"
+            checks.append(
+                Check(name, "credentials", "warning", text, f"take one of them out of {hub.config.path.name}, or give it its own key")
+            )
+    return checks
 
 
 def _fields(hub: Hub, name: str, live: Live) -> list[Check]:

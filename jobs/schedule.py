@@ -7,15 +7,15 @@ two schedulers run a job once, a missed run is caught up once, and daylight savi
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jobs.cron import due, next_due, parse
+from jobs.interrupt import interruptible
 
 if TYPE_CHECKING:
     from core.ledger import Ledger
@@ -43,15 +43,15 @@ class Hooks:
 
 def ledger_hooks(ledger: Ledger, clock: Callable[[], datetime]) -> Hooks:
     """Hooks kept in the ledger, so that every scheduler on the same ledger shares them."""
-    from core.errors import UserError
+    from core.errors import Busy
     from jobs.leases import held
 
     @contextmanager
     def lease(job: str) -> Iterator[bool]:
         with ExitStack() as stack:
             try:
-                stack.enter_context(held(ledger, f"schedule:{job}", clock))
-            except UserError:
+                stack.enter_context(held(ledger, f"job:{job}", clock))
+            except Busy:
                 yield False
                 return
             yield True
@@ -81,7 +81,7 @@ def serve(
     for line in crons.values():
         parse(line)
     service = _Service(crons, run, timezone, hooks, stop, on_result, misfire_grace_s, clock)
-    with _signals(stop, signals):
+    with interruptible(stop) if signals else nullcontext():
         service.serve()
 
 
@@ -104,6 +104,7 @@ class _Service:
         from apscheduler.schedulers.blocking import BlockingScheduler
 
         # One thread for each job, so that a long night never delays the hour.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # "maximum number of running instances reached" is as it should be
         pool = ThreadPoolExecutor(2 * len(self.crons) + 1)
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}  # how late is too late: see _too_late
         self.scheduler = BlockingScheduler(timezone=UTC, executors={"default": pool}, job_defaults=defaults)
@@ -194,25 +195,3 @@ def _trigger(line: str, tz: str) -> Any:
             return next_due(line, tz, now)  # from now, not from the previous: many missed instants are one run
 
     return Due()
-
-
-@contextmanager
-def _signals(stop: threading.Event, wanted: bool) -> Iterator[None]:
-    """SIGTERM and SIGINT set `stop`; a second one ends the process at once. Only possible in the main thread."""
-    if not wanted or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def ask(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        stop.set()
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

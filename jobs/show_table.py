@@ -14,7 +14,7 @@ from typing import Any
 WIDEST = 60  # a plain cell longer than this is cut, except in the last column
 _STYLES = {
     "S1": "bold red", "S2": "yellow", "S3": "cyan", "S4": "dim",
-    "done": "green", "partial": "bold yellow", "failed": "bold red", "rejected": "red", "running": "cyan",
+    "done": "green", "partial": "bold yellow", "failed": "bold red", "rejected": "red", "running": "cyan", "lost": "bold red",
     "applied": "green", "already": "green", "undone": "green", "drifted": "yellow", "kept": "yellow", "gone": "yellow",
     "uncertain": "bold yellow", "late": "yellow",
 }  # fmt: skip

@@ -19,6 +19,7 @@ from core.plan import SourceSize
 from core.pull import AccountResult, in_waves, pull_account
 from core.retention import retain
 from jobs import show
+from jobs.leases import held, running
 from jobs.show_table import tame
 from jobs.wiring import Hub
 
@@ -80,7 +81,13 @@ def run_sync(
     if new_lake:
         hub.lake.begin_anew()
     hub.lake.kinds()
-    run_id = hub.ledger.start_run("sync", hub.clock(), {"accounts": names, "full": full})
+    with running(hub.ledger, "sync", hub.clock, {"accounts": names, "full": full}) as run_id:
+        return _sync(hub, run_id, names, full, since, resources, quiet)
+
+
+def _sync(
+    hub: Hub, run_id: str, names: Sequence[str], full: bool, since: datetime | None, resources: Sequence[str], quiet: bool
+) -> SyncResult:
     problems: dict[str, TundishError] = {}
 
     def one(name: str, on_progress: Callable[..., None]) -> None:
@@ -144,13 +151,13 @@ def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
         raise UserError(
             f"--as-of {as_of:%Y-%m-%d %H:%M} UTC lies in the future", next_step="give an instant that is over, or leave it out for now"
         )
-    run_id = hub.ledger.start_run("reconcile", now, {"as_of": (as_of or now).isoformat()})
-    try:
-        found = understand(hub.line, run_id, now, as_of=as_of)
-    except BaseException:
-        hub.ledger.end_run(run_id, "failed", hub.clock())
-        raise
-    hub.ledger.end_run(run_id, "done", hub.clock(), {"findings": found.findings.num_rows})
+    with running(hub.ledger, "reconcile", hub.clock, {"as_of": (as_of or now).isoformat()}) as run_id:
+        try:
+            found = understand(hub.line, run_id, now, as_of=as_of)
+        except BaseException:
+            hub.ledger.end_run(run_id, "failed", hub.clock())
+            raise
+        hub.ledger.end_run(run_id, "done", hub.clock(), {"findings": found.findings.num_rows})
     return found
 
 
@@ -219,7 +226,14 @@ def run_apply(
     names = sorted({c.account for c in plan.changes})
     with _lease(hub, "apply"), hub.hands(writes=True, names=names) as hands, show.Progress("apply", quiet=quiet) as progress:
         run_id, outcomes = apply_plan(
-            hub.line, plan, hands, hub.clock(), allow=allow, only=only, on_progress=lambda where, n: progress.step(where, "", n, None)
+            hub.line,
+            plan,
+            hands,
+            hub.clock(),
+            allow=allow,
+            only=only,
+            on_progress=lambda where, n: progress.step(where, "", n, None),
+            stopped=STOP.is_set,
         )
     return Done(run_id, plan.plan_id, tuple(outcomes), sum(1 for c in plan.changes if only is None or only(c)))
 
@@ -228,7 +242,7 @@ def run_undo(hub: Hub, apply_id: str, *, only: Callable[[Change], bool] | None =
     """Put before-images back. Raises: UserError for an unknown run."""
     changes = [c for c, _ in hub.line.plans.left_to_undo(apply_id) if only is None or only(c)]
     with _lease(hub, "apply"), hub.hands(writes=True, names=sorted({c.account for c in changes})) as hands:
-        run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only)
+        run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only, stopped=STOP.is_set)
     return Done(run_id, hub.line.plans.plan_of(apply_id), tuple(outcomes), len(changes))
 
 
@@ -247,6 +261,4 @@ def compact_text(done: Mapping[str, Any]) -> str:
 
 
 def _lease(hub: Hub, name: str) -> Any:
-    from jobs.leases import held
-
     return held(hub.ledger, name, hub.clock)

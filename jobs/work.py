@@ -10,12 +10,14 @@ from typing import Any
 import click
 
 from core.change import Plan
+from core.config_document import JobDocument
 from core.errors import TundishError, UserError
 from core.pipeline import Understanding
 from core.storage import trouble
 from jobs import steps
 from jobs.alerts import alert, history_of, message, should_alert
-from jobs.leases import held
+from jobs.interrupt import interruptible
+from jobs.leases import held, running
 from jobs.schedule import ledger_hooks, serve
 from jobs.wiring import Hub
 
@@ -42,10 +44,12 @@ class JobResult:
 
 
 def run_job(hub: Hub, name: str, *, quiet: bool = True) -> JobResult:
-    """Run one job of the config under its lease. Raises: UserError when another process runs it."""
+    """Run one job of the config under its lease. Raises: Busy when another process runs it."""
     hub.config.job(name)
-    with held(hub.ledger, f"job:{name}", hub.clock):
-        return do_job(hub, name, quiet=quiet)
+    with held(hub.ledger, f"job:{name}", hub.clock), interruptible(steps.STOP) as came:
+        result = do_job(hub, name, quiet=quiet)
+    result.exit_code = came.exit_code(result.exit_code)
+    return result
 
 
 def do_job(hub: Hub, name: str, *, quiet: bool = True) -> JobResult:
@@ -55,7 +59,12 @@ def do_job(hub: Hub, name: str, *, quiet: bool = True) -> JobResult:
     """
     job = hub.config.job(name)
     result = JobResult(name)
-    run_id = hub.ledger.start_run(name, hub.clock(), {"steps": list(job.steps)})
+    with running(hub.ledger, name, hub.clock, {"steps": list(job.steps)}) as run_id:
+        return _do(hub, job, run_id, result, quiet)
+
+
+def _do(hub: Hub, job: JobDocument, run_id: str, result: JobResult, quiet: bool) -> JobResult:
+    name = result.job
     state: dict[str, Any] = {}
     bug: Exception | None = None
     for step in job.steps:

@@ -28,7 +28,7 @@ def test_two_syncs_at_once_leave_one_complete_lake(tmp_path: Path) -> None:
             process.join(120)
         codes = sorted(process.exitcode or 0 for process in both)
         assert codes[0] == 0
-        assert codes[1] in (0, 2, 3)
+        assert codes[1] in (0, 3, 6)
         before = contents(sandbox.hub)
         rows = sandbox.hub.lake.versions("person").count().execute()
         assert tundish("--config", sandbox.config, "sync", "--json").code == 0

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from core import ledger_tables as t
-from core.errors import UserError
+from core.errors import Busy, UserError
 from core.ledger import Commit, Count, Cursor, Ledger, PageRow, RejectRow, upsert
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
@@ -105,7 +105,7 @@ def test_batch_cursor_pages_counts_and_rejects_are_committed_together(ledger: Le
 def test_nothing_of_a_commit_stays_when_its_batch_was_given_up(ledger: Ledger) -> None:
     batch = ledger.open_batch("r", "hubspot", "contacts", NOW)
     assert ledger.abandon_batches("hubspot") == [batch]
-    with pytest.raises(UserError, match="given up by another run"):
+    with pytest.raises(Busy, match="given up by another run"):
         ledger.commit_batch(batch, Commit(2, count(), Cursor({"v": 1}, "m", None, NOW)), NOW)
     assert ledger.cursor("hubspot", "contacts") is None
     assert ledger.counts("r") == []

@@ -17,7 +17,7 @@ from pulled import MAPPING, NOW, Place, Toy, connector, mapping, person
 
 from core.collector import long_lived
 from core.connector import Ask, Page
-from core.errors import CredentialsError, UserError, VendorError, VendorUnavailable
+from core.errors import Busy, CredentialsError, VendorError, VendorUnavailable
 from core.fingerprints import Index, Marks, marks_of
 from core.ledger import Ledger
 from core.normalise import Batch
@@ -320,7 +320,7 @@ def test_forgotten_people_do_not_come_back(place: Place) -> None:
 
 def test_two_runs_of_one_account_do_not_go_at_once(place: Place) -> None:
     place.ledger.take_lease("pull:toy", f"elsewhere/{os.getpid()}/x", NOW, 60)
-    with pytest.raises(UserError, match="is being pulled by elsewhere"):
+    with pytest.raises(Busy, match="is being pulled by elsewhere"):
         place.pull()
 
 
@@ -332,7 +332,7 @@ def test_a_run_whose_batch_was_given_up_by_another_cannot_commit_it(place: Place
         Ledger(place.folder / "ledger.db").abandon_batches("toy")
 
     monkeypatch.setattr(place.lake, "append", stall)
-    with pytest.raises(UserError, match="given up by another run"):
+    with pytest.raises(Busy, match="given up by another run"):
         place.pull()
     assert place.people() == {}
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from jobs.cli import emit
+from jobs.instants import Instant
 
 
 def json_option(f: Any) -> Any:
@@ -40,18 +41,20 @@ def sync(
       tundish sync hubspot --full       read everything again
       tundish sync --resource contacts
     """
-    from jobs.steps import run_sync
+    from jobs.interrupt import interruptible
+    from jobs.steps import STOP, run_sync
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
         day = since.replace(tzinfo=UTC) if since else None
-        result = run_sync(hub, accounts=accounts, full=full, since=day, resources=resources, quiet=as_json, new_lake=new_lake)
+        with interruptible(STOP) as came:
+            result = run_sync(hub, accounts=accounts, full=full, since=day, resources=resources, quiet=as_json, new_lake=new_lake)
         emit(result.to_json(), as_json, result.text())
-        return result.exit_code
+        return came.exit_code(result.exit_code)
 
 
 @click.command()
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="What was known then (UTC); nothing is stored.")
+@click.option("--as-of", type=Instant(), help="What was known then (UTC); nothing is stored.")
 @click.option("--rule", "rules", multiple=True, help="Only these rules, e.g. --rule D-01 (repeatable).")
 @click.option("--severity", type=click.Choice(["S1", "S2", "S3", "S4"]), help="Only this severity and worse.")
 @click.option("--max", "limit", default=50, show_default=True, help="At most so many findings in the table.")
@@ -71,7 +74,7 @@ def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...
 
     steps.check_rules(rules)
     with open_hub(obj["config"]) as hub:
-        found = steps.run_reconcile(hub, as_of=as_of.replace(tzinfo=UTC) if as_of else None)
+        found = steps.run_reconcile(hub, as_of=as_of)
         rows = [r for r in found.open_findings() if (not rules or r["rule"] in rules) and (not severity or r["severity"] <= severity)]
         data: dict[str, Any] = {
             "run": found.run_id,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from core.change import Change
 from core.errors import UserError
 from jobs.cli import emit
+
+if TYPE_CHECKING:
+    from core.ledger_plans import PlanRow
 
 ALLOW = {"large": "more changes than the limits say", "shrunk": "a source lost many rows", "partial": "the last sync was incomplete"}
 
@@ -39,7 +44,8 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
     check_rules(rules)
     with open_hub(obj["config"]) as hub:
         if listing:
-            rows = hub.line.plans.plans()
+            now = hub.clock()
+            rows = [replace(r, status="expired") if _outlived(r, now) else r for r in hub.line.plans.plans()]
             text = "\n".join(f"{r.plan_id}  {r.created_at:%Y-%m-%d %H:%M}  {r.status:9} {r.changes} changes" for r in rows)
             emit({"plans": [vars(r) for r in rows]}, as_json, text or "no plan yet; make one: tundish plan")
             return 0
@@ -51,6 +57,11 @@ def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: st
         else:
             emit(show_events.opened(made.to_json()), as_json, "" if as_json else show.plan_text(made, limit) + _nowhere(hub))
         return 4 if made.refusals else 0
+
+
+def _outlived(row: PlanRow, now: datetime) -> bool:
+    """True for a plan that was never begun and can no longer be."""
+    return row.status in ("open", "refused") and row.expires_at is not None and row.expires_at < now
 
 
 def _nowhere(hub: Any) -> str:
@@ -112,7 +123,8 @@ def apply(
       tundish apply 3fa9 --allow-large --yes
     """
     from jobs import show
-    from jobs.steps import run_apply
+    from jobs.interrupt import interruptible
+    from jobs.steps import STOP, run_apply
     from jobs.wiring import open_hub
 
     _consented(plan_id, yes, as_json)
@@ -124,9 +136,10 @@ def apply(
             click.echo(show.plan_text(made, 20))
             chosen = [c for c in made.changes if wanted is None or wanted(c)]
             click.confirm(f"Write {len(chosen)} changes to {len({c.account for c in chosen})} accounts?", abort=True)
-        result = run_apply(hub, made, allow=allow, only=wanted, quiet=as_json)
+        with interruptible(STOP) as came:
+            result = run_apply(hub, made, allow=allow, only=wanted, quiet=as_json)
         emit(result.to_json(), as_json, result.text())
-        return result.exit_code
+        return came.exit_code(result.exit_code)
 
 
 @click.command()
@@ -145,7 +158,8 @@ def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listi
       tundish undo apply-20260630-020500-1f2e
       tundish undo apply-20260630-020500-1f2e --only salesforce
     """
-    from jobs.steps import run_undo
+    from jobs.interrupt import interruptible
+    from jobs.steps import STOP, run_undo
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
@@ -164,6 +178,7 @@ def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listi
         if not yes:
             chosen = [c for c in left if wanted is None or wanted(c)]
             click.confirm(f"Take back {len(chosen)} changes of {apply_id}?", abort=True)
-        result = run_undo(hub, apply_id, only=wanted)
+        with interruptible(STOP) as came:
+            result = run_undo(hub, apply_id, only=wanted)
         emit(result.to_json(), as_json, result.text())
-        return result.exit_code
+        return came.exit_code(result.exit_code)

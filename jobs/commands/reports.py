@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from jobs.cli import emit
+from jobs.instants import Instant
 
 NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "quality", "findings", "records", "plan", "restatements")
 
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES), default="all")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="What was known then (UTC).")
+@click.option("--as-of", type=Instant(), help="What was known then (UTC).")
 @click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
@@ -36,12 +37,11 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
     from jobs.steps import run_reconcile
     from jobs.wiring import open_hub
 
-    at = as_of.replace(tzinfo=UTC) if as_of else None
     with open_hub(obj["config"]) as hub:
         if name == "restatements":
-            text = _restatements(hub, at, "json" if as_json else format_)
+            text = _restatements(hub, as_of, "json" if as_json else format_)
         else:
-            data = report_data(hub, run_reconcile(hub, as_of=at), at)
+            data = report_data(hub, run_reconcile(hub, as_of=as_of), as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")

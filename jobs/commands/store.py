@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 
 from jobs.cli import emit
+from jobs.instants import Instant
 
 
 @click.command()
 @click.argument("query")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="What was known then (UTC).")
+@click.option("--as-of", type=Instant(), help="What was known then (UTC).")
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
@@ -39,7 +40,7 @@ def sql(obj: dict[str, Any], query: str, as_of: datetime | None, format_: str, a
 
     with open_hub(obj["config"]) as hub:
         try:
-            table = hub.lake.sql(query, as_of.replace(tzinfo=UTC) if as_of else None)
+            table = hub.lake.sql(query, as_of)
         except duckdb.Error as problem:
             raise UserError(str(problem), next_step="`tundish sql 'show tables'` lists what there is") from problem
         rows = [{k: _json_number(v) for k, v in row.items()} for row in table.to_pylist()]

@@ -63,6 +63,7 @@ def runs(obj: dict[str, Any], run_id: str | None, limit: int, as_json: bool) -> 
     from dataclasses import asdict
 
     from core.errors import UserError
+    from core.ledger_lost import lost_applies, lost_runs
     from jobs import show
     from jobs.wiring import open_hub
 
@@ -84,10 +85,13 @@ def runs(obj: dict[str, Any], run_id: str | None, limit: int, as_json: bool) -> 
             {"job": r["kind"], "detail": {"plan": r["plan_id"]}} | {name: r[name] for name in ("id", "started_at", "ended_at", "status")}
             for r in hub.line.plans.applies(limit)
         ]
-        every = [*(asdict(r) for r in hub.ledger.runs(limit)), *applied]
+        lost = lost_runs(hub.ledger, hub.clock()) | lost_applies(hub.ledger, hub.clock())
+        every = [r | ({"status": "lost"} if r["id"] in lost else {}) for r in (*(asdict(r) for r in hub.ledger.runs(limit)), *applied)]
         rows = sorted(every, key=lambda r: r["started_at"], reverse=True)[:limit]
         lines = [[r["id"], r["job"], r["status"], f"{r['started_at']:%Y-%m-%d %H:%M:%S}", _length(r)] for r in rows]
-        emit({"runs": rows}, as_json, show.table_text(["run", "job", "status", "started (UTC)", "took"], lines))
+        note = "\nlost: its process was killed; what it had done holds, and the same command goes on from there"
+        text = show.table_text(["run", "job", "status", "started (UTC)", "took"], lines)
+        emit({"runs": rows}, as_json, text + (note if any(r["status"] == "lost" for r in rows) else ""))
         return 0
 
 
