@@ -18,7 +18,8 @@ from connectors.files_sample import Sample, sample
 from connectors.files_sheet import Unreadable
 from connectors.files_words import folded
 
-LISTED = 200  # so many files are looked into, the newest ones
+LOOKED_INTO = 5  # files of each name without digits, the newest ones
+_FEW = 5
 _SUFFIXES = re.compile(r"((?:\.(?:csv|tsv|tab|txt|jsonl?|ndjson|xlsx?|xlsm|parquet|zip))?(?:\.gz)?)$", re.IGNORECASE)
 _PLAIN = re.compile(r"[^\W\d_][\w /-]*(?<! )")
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # texts that YAML takes for something else
@@ -37,7 +38,7 @@ class Table:
     name: str
     patterns: list[str]
     files: list[Seen]
-    first: Sample  # of its newest file
+    first: Sample  # of its newest file that says enough
 
 
 def draft(folder: Path, patterns: Sequence[str]) -> str:
@@ -62,31 +63,36 @@ def draft(folder: Path, patterns: Sequence[str]) -> str:
 
 
 # -- which files make a table ----------------------------------------------------------------------------------------------
-def _samples(folder: Path, patterns: Sequence[str]) -> list[Sample]:
-    """Newest first."""
-    found = []
-    for file in sorted(look(folder, patterns)[0], key=lambda seen: seen.modified_ns, reverse=True)[:LISTED]:
-        try:
-            one = sample(file)
-        except (Unreadable, OSError):
-            continue  # a sync says what is wrong with it
-        if one is not None and one.rows:
-            found.append(one)
-    return found
+def _samples(folder: Path, patterns: Sequence[str]) -> Iterator[tuple[Sample, list[Seen]]]:
+    """The newest files of each name without digits, and all files so named."""
+    shapes: dict[str, list[Seen]] = {}
+    for file in sorted(look(folder, patterns)[0], key=lambda seen: seen.modified_ns, reverse=True):
+        shapes.setdefault(_pattern(file.name), []).append(file)
+    for files in shapes.values():
+        for file in files[:LOOKED_INTO]:
+            try:
+                one = sample(file)
+            except (Unreadable, OSError):
+                continue  # a sync says what is wrong with it
+            if one is not None and one.rows:
+                yield one, files
 
 
-def _tables(samples: Iterable[Sample]) -> list[Table]:
+def _tables(samples: Iterable[tuple[Sample, list[Seen]]]) -> list[Table]:
     """Files of one folder whose names differ in digits only, or whose headers are the same, are of one table."""
     tables: dict[tuple[str, object], Table] = {}  # by (folder, name without digits) and by (folder, columns)
-    for one in samples:
+    for one, files in samples:
         where, pattern = one.file.name.rpartition("/")[0], _pattern(one.file.name)
         shapes: tuple[object, object] = (pattern.lower().removesuffix(".gz"), frozenset(one.columns))
         table = next((tables[where, shape] for shape in shapes if (where, shape) in tables), None) or Table("", [], [], one)
-        table.files.append(one.file)
-        table.patterns += [pattern] if pattern not in table.patterns else []
+        if pattern not in table.patterns:
+            table.patterns.append(pattern)
+            table.files += files
+        if table.first.rows < _FEW < one.rows and one.columns.keys() == table.first.columns.keys():
+            table.first = one  # the newest file may be nearly empty
         tables |= {(where, shape): table for shape in shapes}
     made = sorted({id(table): table for table in tables.values()}.values(), key=lambda table: table.patterns[0])
-    names: set[str] = set()
+    names = {"table"}  # the template's own name
     for table in made:
         _apart(table, made)
         table.name = _name(table, names)
@@ -100,7 +106,7 @@ def _pattern(name: str) -> str:
     suffix = _SUFFIXES.search(last)
     end = suffix[1] if suffix else ""
     stem = re.sub(r"\d+(?:[-_. T]?\d+)*|\*", "*", last[: len(last) - len(end)])
-    return re.sub(r'[:\\]|^~', "?", where + slash + re.sub(r"\*+", "*", stem) + end)
+    return re.sub(r"[:\\]|^~", "?", where + slash + re.sub(r"\*+", "*", stem) + end)
 
 
 def _apart(table: Table, others: Sequence[Table]) -> None:
@@ -111,7 +117,7 @@ def _apart(table: Table, others: Sequence[Table]) -> None:
         table.patterns = sorted({f"{where}/*{found[1]}" for p in table.patterns if (found := _SUFFIXES.search(p))})
     foreign = [f.name for other in others if other is not table for f in other.files]
     if any(_fits(pattern, name) for pattern in table.patterns for name in foreign):
-        table.patterns = sorted(re.sub(r'[:\\]|^~', "?", f.name) for f in table.files)
+        table.patterns = sorted(re.sub(r"[:\\]|^~", "?", f.name) for f in table.files)
 
 
 def _fits(pattern: str, name: str) -> bool:
@@ -121,9 +127,9 @@ def _fits(pattern: str, name: str) -> bool:
 def _name(table: Table, taken: set[str]) -> str:
     where, _, last = table.patterns[0].rpartition("/")
     stem = _SUFFIXES.sub("", last)
-    text = where.rpartition("/")[2] if folded(stem.replace("*", "")) == "" or len(table.patterns) > 1 and where else stem
+    text = where.rpartition("/")[2] if folded(stem.replace("*", "")) == "" or (len(table.patterns) > 1 and where) else stem
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z]+", "_", plain).strip("_") or "table"
+    name = re.sub(r"[^a-z]+", "_", plain).strip("_") or "export"
     return next(n for n in (name, *(f"{name}_{i}" for i in range(2, 1000))) if n not in taken)
 
 
@@ -177,6 +183,8 @@ def _tally(table: Table, found: Guess) -> Iterator[str]:
 
 
 def _left(found: Guess) -> Iterator[str]:
+    if found.note:
+        yield f"    # {found.note}"
     for name, why in found.left:
         if why:
             yield f"    # left out: {_printable(name)}: {why}"
@@ -195,7 +203,8 @@ def _stages(found: Guess) -> Iterator[str]:
 def _unknown(tables: Iterable[Table]) -> Iterator[str]:
     for table in tables:
         columns = [_printable(name) for name in table.first.columns]
-        yield f"# Not recognised: {', '.join(map(_printable, table.patterns[:3]))}, with {', '.join(columns[:30])}{' …' if columns[30:] else ''}"
+        shown = ", ".join([*columns[:30], *(["…"] if columns[30:] else [])])
+        yield f"# Not recognised: {', '.join(map(_printable, table.patterns[:3]))}, with {shown}"
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ Kind = Literal["person", "company", "deal", "tally"]
 Decimal = Literal[".", ","]
 MOST_STAGES = 25
 _ENOUGH = 0.9  # of a column's cells must be what it is taken for; the rest is dirt
+_REPEATED = 0.25  # of a tally's rows may say an earlier one's numbers anew
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", ", %H:%M", " %I:%M %p")
 _DAYS = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y", "%Y%m%d")
 FORMATS = tuple(day + clock for day in _DAYS for clock in _CLOCKS)
@@ -38,6 +39,7 @@ class Guess:
     formats: list[str] = field(default_factory=list)
     decimal: Decimal | None = None
     left: list[tuple[str, str]] = field(default_factory=list)
+    note: str = ""
 
 
 def guess(sample: Sample, title: str) -> Guess | None:
@@ -52,7 +54,7 @@ def guess(sample: Sample, title: str) -> Guess | None:
 
 
 def _named(sample: Sample, words: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    columns = {folded(name): name for name in reversed(sample.columns) if name.partition(".")[0] not in ("context", "^")}
+    columns = {folded(name): name for name in reversed(list(sample.columns)) if name.partition(".")[0] not in ("context", "^")}
     found: dict[str, str] = {}
     for unified, known in words.items():
         name = next((columns[word] for word in known if word in columns and columns[word] not in found.values()), None)
@@ -97,7 +99,7 @@ def _records(kind: Literal["person", "company", "deal"], sample: Sample, named: 
 
 
 def _milestone(value: str, words: Iterable[tuple[str, re.Pattern[str]]]) -> str:
-    """"" where no word tells."""
+    """ "" where no word tells."""
     return next((milestone for milestone, pattern in words if pattern.search(value.casefold())), "")
 
 
@@ -133,7 +135,9 @@ def _tally(sample: Sample) -> Guess | None:
             measure = next((known for known, pattern in MEASURES if pattern.search(folded(name))), folded(name))
             found.measures[folded(name) if measure in found.measures else measure] = name
     keys = [row for row in zip(*(sample.columns[name] for name in (day, *found.dimensions)), strict=True) if row[0]]
-    return found if found.fields and found.measures and len(set(keys)) == len(keys) else None
+    again = len(keys) - len(set(keys))
+    found.note = f"{again} of {len(keys)} rows repeat an earlier one's id: the later one counts" if again else ""
+    return found if found.fields and found.measures and again <= _REPEATED * len(keys) else None
 
 
 # -- how cells are written -------------------------------------------------------------------------------------------------

@@ -35,15 +35,15 @@ _DEAL = {
 }
 _TIMES = {
     "created_at": "createdate createddate created createdat createdon datecreated creationdate erstellt erstelltam angelegt angelegtam"
-    " dealcreated registeredon addtime",
+    " dealcreated registeredon addtime gescanntam scannedat signupdate optintime",
     "updated_at": "lastmodifieddate lastmodified updated updatedat modified modifiedon changed changedat geändertam geaendertam updatetime",
 }
 FIELDS = {kind: {name: words.split() for name, words in (own | _TIMES).items()} for kind, own in
           {"person": _PERSON, "company": _COMPANY, "deal": _DEAL}.items()}  # fmt: skip
 IDS = {
-    "person": "recordid contactid id personid leadid kontaktid kundennummer kundennr".split(),
-    "company": "recordid companyid accountid id organizationid firmenid kundennummer kundennr".split(),
-    "deal": "recordid dealid opportunityid id auftragsnummer auftragsnr angebotsnummer angebotsnr".split(),
+    "person": ("recordid", "contactid", "id", "personid", "leadid", "kontaktid", "kundennummer", "kundennr"),
+    "company": ("recordid", "companyid", "accountid", "id", "organizationid", "firmenid", "kundennummer", "kundennr"),
+    "deal": ("recordid", "dealid", "opportunityid", "id", "auftragsnummer", "auftragsnr", "angebotsnummer", "angebotsnr"),
 }
 ID_END = re.compile(r"(?:id|nr|nummer|number|no|key|code|badge|registration)$")
 TITLES = (
@@ -51,7 +51,7 @@ TITLES = (
     ("person", re.compile(r"contact|lead|people|person|kontakt|member|subscriber|teilnehmer")),
     ("company", re.compile(r"compan|account|firmen|unternehmen|organi[sz]ation")),
 )
-DAYS = "date day datum tag monat month woche week reportingstarts".split()
+DAYS = ("date", "day", "datum", "tag", "monat", "month", "woche", "week", "reportingstarts")
 MEASURES = (
     ("cost", re.compile(r"cost|kosten|spend|spent|ausgaben|budget|coût|coste")),
     ("clicks", re.compile(r"clicks?$|klicks?$")),
