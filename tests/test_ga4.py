@@ -299,6 +299,12 @@ def test_the_streams_id_is_found_by_its_measurement_id(ga4: Property) -> None:
         CONNECTOR.probe(session)
 
 
+@pytest.mark.parametrize(("setting", "value"), [("measurement_id", "G-OTHER"), ("stream_id", "1")])
+def test_events_for_another_stream_than_the_secrets_are_found_by_the_check(ga4: Property, setting: str, value: str) -> None:
+    with ga4.session(**{setting: value}) as session, pytest.raises(CredentialsError, match=setting):
+        CONNECTOR.probe(session)
+
+
 def test_discovery_names_fields_streams_key_events_and_properties(ga4: Property) -> None:
     with ga4.session() as session:
         assert CONNECTOR.discover is not None
