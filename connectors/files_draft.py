@@ -178,8 +178,12 @@ def _tally(table: Table, found: Guess) -> Iterator[str]:
         yield f"      id: [{parts}]"
         yield f"      fields: {{day: {day}, measure: {{const: {quoted(measure)}}}, value: {quoted(column)}}}"
         if found.dimensions:
-            yield f"      attributes: {{{', '.join(f'{quoted(folded(name))}: {quoted(name)}' for name in found.dimensions)}}}"
+            yield f"      attributes: {{{', '.join(f'{quoted(key)}: {quoted(name)}' for key, name in _keys(found.dimensions).items())}}}"
     yield from _left(found)
+
+
+def _keys(names: Sequence[str]) -> dict[str, str]:
+    return {folded(name) or f"column_{i}": name for i, name in enumerate(names, 1)}
 
 
 def _left(found: Guess) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from connectors.files_sample import Sample
@@ -23,6 +23,7 @@ _CLOCKS = ("", " %H:%M", " %H:%M:%S", ", %H:%M", " %I:%M %p")
 _DAYS = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y", "%Y%m%d")
 FORMATS = tuple(day + clock for day in _DAYS for clock in _CLOCKS)
 _DATES = ("created_at", "updated_at", "close_date")
+_PATH = re.compile(r"(?!\^|context(?:\.|$))[^.]+(?:\.[^.]+)*\.*")  # what a mapping can name
 _THOUSANDS = re.compile(r"[^\d]*\d{1,3}(?:\.\d{3})+[^\d]*")
 
 
@@ -44,9 +45,13 @@ class Guess:
 
 def guess(sample: Sample, title: str) -> Guess | None:
     """None where it cannot be told. title: what the files are called, in small letters."""
+    spelled = {name: cells for name, cells in sample.columns.items() if _PATH.fullmatch(name)}
+    sample = replace(sample, columns=spelled)
     named = {kind: _named(sample, words) for kind, words in FIELDS.items()}
     kind = _kind(named, title)
     found = _records(kind, sample, named[kind]) if kind else _tally(sample)
+    if found and not found.fields.keys() - {"stage", "currency"}:
+        return None  # nothing of it can be read
     if found:
         used = {*found.fields.values(), *found.dimensions, *found.measures.values(), found.key, *(name for name, _ in found.left)}
         found.left += [(name, "") for name in sample.columns if name not in used]
@@ -54,7 +59,7 @@ def guess(sample: Sample, title: str) -> Guess | None:
 
 
 def _named(sample: Sample, words: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    columns = {folded(name): name for name in reversed(list(sample.columns)) if name.partition(".")[0] not in ("context", "^")}
+    columns = {folded(name): name for name in reversed(list(sample.columns))}
     found: dict[str, str] = {}
     for unified, known in words.items():
         name = next((columns[word] for word in known if word in columns and columns[word] not in found.values()), None)
@@ -90,7 +95,7 @@ def _records(kind: Literal["person", "company", "deal"], sample: Sample, named: 
     _read_numbers(found, sample, [named[name] for name in ("amount", "employees") if name in named])
     if "stage" in named:
         values = sorted(set(sample.values(named["stage"])))
-        if kind == "company" or len(values) > MOST_STAGES:
+        if not values or kind == "company" or len(values) > MOST_STAGES:
             found.left.append((named.pop("stage"), f"{len(values)} different values are no stages"))
         else:
             words = DEAL_STAGES if kind == "deal" else PERSON_STAGES
@@ -133,7 +138,7 @@ def _tally(sample: Sample) -> Guess | None:
     for name in sample.columns:
         if name in numbers:
             measure = next((known for known, pattern in MEASURES if pattern.search(folded(name))), folded(name))
-            found.measures[folded(name) if measure in found.measures else measure] = name
+            found.measures[name if not measure or measure in found.measures else measure] = name
     keys = [row for row in zip(*(sample.columns[name] for name in (day, *found.dimensions)), strict=True) if row[0]]
     again = len(keys) - len(set(keys))
     found.note = f"{again} of {len(keys)} rows repeat an earlier one's id: the later one counts" if again else ""

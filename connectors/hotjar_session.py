@@ -116,7 +116,7 @@ def fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     if status == 403:
         return Fault("forbidden", "403", "Hotjar refuses: the plan has no survey export, or the credential has no scope for it")
     if status == 404:
-        return Fault("missing", "404", "Hotjar knows no such site or survey; check the setting site_id (the number in insights.hotjar.com/sites/…)")
+        return Fault("missing", "404", "Hotjar knows no such site or survey; check the setting site_id")
     if status == 429:
         return Fault("throttled", "429", "Hotjar is asked too often: 3000 requests a minute", seconds)
     if status >= 500:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import xlsxwriter
+from hypothesis import given, settings
+from hypothesis.strategies import DataObject, data, lists, sampled_from
 from ruamel.yaml import YAML
 from sandbox_hub import tundish
 
 from connectors.files import CONNECTOR, Session, drafted
+from connectors.files_folder import look
 from connectors.sandbox.files import FilesEmulator
 from connectors.sandbox.kit import Clock
 from connectors.sandbox.world import NOW, build
@@ -145,6 +150,49 @@ def test_several_rows_an_address_are_no_people(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"Email\n", b"PK\x03\x04broken", b"<html>", "x\n".encode("utf-16")])
 def test_what_is_no_table_is_passed_over(tmp_path: Path, content: bytes) -> None:
     assert written(tmp_path, contacts__csv=content) is None
+
+
+NAMES = [
+    "Id", "Email", "E-Mail", "First Name", "Last Name", "Amount", "Stage", "Status", "Close Date", "Date", "Kosten", "Klicks", "Name", "",
+    "a: b", "#x", "- y", "{z}", "[l]", "context", "context.x", "^", "^.a", "..", "a..b", ".a", "Tel.", "2026", "null", "Yes", "a b", "a_b",
+    "a,b", "a\\b", "*", "&r", "!t", "@u", "`v", "|", "a #b", "\x07", "Ü.Ö", "e\u0301",
+]  # fmt: skip
+CELLS = [
+    "",
+    "a@b.example",
+    "1",
+    "1.234",
+    "1,234.5",
+    "01.02.2026",
+    "02/03/2026",
+    "2026-01-01",
+    "Won: #1",
+    "No",
+    "~",
+    "{x}",
+    "\x1b[2J",
+    "n/a",
+    "'",
+]
+FILES = ["contacts", "deals 1", "table", "1", "ä ö", "a*b", "x?y", "#h", "it's", "~t", "a:b", "null", "yes.csv", "sub/1", "sub/deals"]
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(data())
+def test_whatever_the_headers_are_the_mapping_compiles(drawn: DataObject) -> None:
+    with TemporaryDirectory() as place:
+        for name in drawn.draw(lists(sampled_from(FILES), min_size=1, max_size=3, unique=True)):
+            header = drawn.draw(lists(sampled_from(NAMES), min_size=1, max_size=8, unique=True))
+            rows = drawn.draw(lists(lists(sampled_from(CELLS), min_size=len(header), max_size=len(header)), max_size=4))
+            path = Path(place) / f"{name}.csv"
+            path.parent.mkdir(exist_ok=True)
+            with path.open("w", newline="", encoding="utf-8") as stream:
+                csv.writer(stream, delimiter=";").writerows([header, *rows])
+        text = drafted(Session(Path(place)))
+        assert not text or compile_mapping(text, CONNECTOR, name="files.yaml", timezone="UTC")
+        for read in YAML(typ="safe").load(text)["reads"].values() if text else ():
+            patterns = read["files"] if isinstance(read["files"], list) else [read["files"]]
+            assert look(Path(place), patterns)[0], patterns
 
 
 def test_where_nothing_is_recognised_the_shipped_example_is_written(tmp_path: Path) -> None:
