@@ -27,7 +27,7 @@ def parse_path(text: str, exploded: bool) -> Path:
     first, *steps = bare.split(".")
     parts: list[str | int] = [first, *(int(step) if step.isdecimal() else step for step in steps)]
     if bare and bare != text:
-        parts[-1] = f"{parts[-1]}{text[len(bare):]}"
+        parts[-1] = f"{parts[-1]}{text[len(bare) :]}"
     scope: Scope = "item" if exploded else "row"
     if parts[0] == "^":
         if not exploded:
