@@ -29,7 +29,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-generated: $(READY)  ## write the JSON Schemas and docs/connectors.md anew
+generated: $(READY)  ## write the JSON Schemas, docs/connectors.md and docs/rules.md anew
 	$(BIN)/python -m jobs.generate
 
 bench: $(READY)  ## speed against peers (they install into an environment of their own)

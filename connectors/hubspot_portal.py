@@ -17,6 +17,7 @@ from connectors.hubspot_session import TYPES, Session, data, raw
 from core.connector import Ask, Live, LiveField, LiveStage, Page, State
 from core.errors import VendorError
 
+OPTIONAL = ("leads", "line_items")  # not in every plan, and read with scopes of their own
 LINKS_MAX = 1_000  # records per batch read of associations, since 2025-02-10
 PAGE = 100
 # What every record has beside its properties.
@@ -157,14 +158,14 @@ def probe(session: Session) -> str:
 
 
 def discover(session: Session) -> Live:
-    """All properties of all types, and the stages of pipelines and life cycle. A portal without leads has none of theirs."""
+    """All properties of all types, and the stages of pipelines and life cycle. A portal without leads or line items has none of theirs."""
     fields: list[LiveField] = [LiveField("owners", path, label, kind, (), writable) for path, label, kind, writable in OWNER_FIELDS]
     stages: list[LiveStage] = []
     for kind in TYPES:
         try:
             rows = data(session.properties.get_all, kind)["results"]
         except VendorError as no:
-            if kind == "leads" and no.status in (400, 403, 404):
+            if kind in OPTIONAL and no.status in (400, 403, 404):
                 continue
             raise
         fields += [LiveField(kind, path, label, of, (), writable) for path, label, of, writable in ROW_FIELDS]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.http import Response, Transport
 
 PRODUCTION = "https://api.hubapi.com"
-TYPES = ("contacts", "companies", "deals", "leads")
+TYPES = ("contacts", "companies", "deals", "leads", "line_items")
 BATCH_MAX = 100
 EMAIL = re.compile(r"[^\s@\"'<>:]+@[^\s@\"'<>]+")
 # Source: https://developers.hubspot.com/docs/guides/apps/api-usage/usage-details, read 2026-11-23

@@ -58,6 +58,10 @@ RESOURCES = (
     _resource("OpportunityContactRole", after=("Opportunity", "Contact")),
     _resource("CampaignMember", after=("Campaign",)),
     _resource(
+        "Task", after=("Opportunity",), traps=("a task does not move its opportunity's SystemModstamp", "archived a year after it was due")
+    ),
+    _resource("Event", after=("Opportunity",), traps=("an all-day event has a date and no time",)),
+    _resource(
         "LeadHistory",
         cursor="CreatedDate",
         bulk=False,

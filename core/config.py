@@ -117,7 +117,7 @@ def load_setup(path: Path | str, connectors: Mapping[str, Connector]) -> Setup:
             with _collected(lines):
                 mappings[name] = load_account_mapping(config, account, connectors[account.vendor])
     with _collected(lines):
-        funnel = load_funnel(config.funnel_path)
+        funnel = load_funnel(config.funnel_path, config.accounts)
     if lines:
         raise UserError("\n".join(lines))
     return Setup(config, mappings, funnel)

@@ -22,7 +22,9 @@ Flags = NDArray[np.uint8]
 Passes = NDArray[np.uint16]
 LIVE, MERGED, LISTED = np.uint8(1), np.uint8(2), np.uint8(4)
 # Kinds of things that are gone when the vendor's whole list lacks them. Events and counts are never gone: they happened.
-LISTED_KINDS = frozenset({"person", "company", "deal", "campaign", "experiment", "owner", "stage_definition", "association"})
+LISTED_KINDS = frozenset(
+    {"person", "company", "deal", "campaign", "experiment", "owner", "stage_definition", "association", "task", "line_item"}
+)
 # What says who and when we looked, not what the vendor holds.
 _UNHASHED = frozenset({"account", "vendor", "resource", "vendor_id", "observed_at", "version", "content_hash", "batch_id", "run_id"})
 _EMPTY = {"deleted": "NOT {0}", "attributes": "{0} = '{{}}'"}

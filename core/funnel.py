@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,11 +64,15 @@ class Retention(Written):
 
 
 class RuleSwitch(Written):
-    """One rule of the catalogue: on or off, and how bad its findings are."""
+    """One rule of the catalogue: on or off, how bad its findings are, and where it looks."""
 
     enabled: bool = True
     severity: Severity | None = None
     """S1 legal or revenue, S2 wrong numbers, S3 hygiene, S4 a note. Default: the catalogue's."""
+    accounts: list[str] = Field(default_factory=list)
+    """Only findings with a record of one of these accounts. Default: all accounts."""
+    pipelines: list[str] = Field(default_factory=list)
+    """Only findings with a deal in one of these pipelines (ids, as `tundish discover ACCOUNT --stages` shows them). Default: all."""
 
 
 def _threshold(default: Any) -> Any:
@@ -77,7 +82,7 @@ def _threshold(default: Any) -> Any:
     if isinstance(default, bool):
         return (bool, default)
     if isinstance(default, tuple):
-        return (tuple[int, ...] if isinstance(default[0], int) else tuple[str, ...], default)
+        return (tuple[int, ...] if default and isinstance(default[0], int) else tuple[str, ...], default)
     return (float | int if isinstance(default, int | float) else type(default), default)
 
 
@@ -122,12 +127,16 @@ class Funnel(Written):
         return own or any(fnmatch.fnmatchcase(email, pattern.lower()) for pattern in self.exclude.emails)
 
 
-def load_funnel(path: Path | str) -> Funnel:
-    """The funnel in the file. Raises: UserError with one line per mistake, each with file:line:column."""
+def load_funnel(path: Path | str, accounts: Collection[str] | None = None) -> Funnel:
+    """The funnel in the file; `accounts` are those of the config, where it is known.
+
+    Raises: UserError with one line per mistake, each with file:line:column.
+    """
     document = read_yaml(path)
     funnel = check(document, Funnel)
     if funnel is not None:
         _check(document, funnel)
+        _check_scopes(document, funnel, accounts)
     raise_mistakes([document])
     assert funnel is not None  # no mistakes, so there is a funnel
     return funnel
@@ -151,3 +160,10 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, step in enumerate(threshold(funnel, "funnel_steps")):
         if step not in codes:
             document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+
+
+def _check_scopes(document: Document, funnel: Funnel, accounts: Collection[str] | None) -> None:
+    for rule, switch in funnel.rules.items():
+        for i, name in enumerate(switch.accounts):
+            if accounts is not None and name not in accounts:
+                document.wrong(("rules", rule, "accounts", i), f"no account {name!r} in the config{did_you_mean(name, accounts)}")

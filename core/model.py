@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 Kind = Literal[
     "person", "company", "deal", "campaign", "touch", "stage_change", "tally",
-    "owner", "stage_definition", "association", "experiment",
+    "owner", "stage_definition", "association", "experiment", "task", "line_item",
 ]  # fmt: skip
 Outcome = Literal["open", "won", "lost"]
 # The ladder of milestones; M85 (lost) and MX (off the ladder) are outcomes, not rungs.
@@ -73,6 +73,7 @@ class Person(Record):
 class Company(Record):
     name: str | None = None
     domain: str | None = None
+    lead_status: str | None = None
     parent_id: str | None = None
     owner_id: str | None = None
     industry: str | None = None
@@ -102,6 +103,8 @@ class Deal(Record):
     next_step: str | None = None
     stage_entered_at: datetime | None = None
     last_activity_at: datetime | None = None
+    next_activity_at: datetime | None = None  # the next one planned, where the vendor keeps it on the deal
+    end_date: date | None = None  # the day what was sold ends, unless it is renewed
 
 
 class Campaign(Record):
@@ -142,7 +145,7 @@ class Touch(Record):
 
 
 class StageChange(Record):
-    """One field of one record took a value at an instant. `field` is stage, lifecycle, amount, close_date or status."""
+    """One field of one record took a value at an instant. `field` is stage, lifecycle, amount, close_date, probability or status."""
 
     record_kind: str | None = None
     record_id: str | None = None
@@ -190,6 +193,23 @@ class Association(Record):
     label: str | None = None
 
 
+class Task(Record):
+    """A piece of sales work on a deal: a task, a call or a meeting, planned or done. Not a touch: it is in nobody's journey."""
+
+    deal_id: str | None = None
+    due_at: datetime | None = None
+    done: bool | None = None  # None: a meeting, which is over when its time is
+
+
+class LineItem(Record):
+    """A part of what a deal sells. Which deal it belongs to is said here or by an association."""
+
+    deal_id: str | None = None
+    amount: Decimal | None = None  # net, quantity and discount counted
+    currency: str | None = None
+    billing_period: str | None = None  # of what is paid again and again
+
+
 KINDS: dict[str, type[Record]] = {
     "person": Person,
     "company": Company,
@@ -202,4 +222,6 @@ KINDS: dict[str, type[Record]] = {
     "owner": Owner,
     "stage_definition": StageDefinition,
     "association": Association,
+    "task": Task,
+    "line_item": LineItem,
 }

@@ -22,7 +22,7 @@ from core.compiled import as_of as moment
 from core.model import KINDS
 from core.rules import RULES, Context, Rule
 from core.rules.rule import SIDES
-from core.thresholds import enabled, severity
+from core.thresholds import enabled, scope, severity
 
 _MOMENT = pa.timestamp("us", "UTC")
 FINDINGS = pa.schema(
@@ -47,7 +47,8 @@ FINDINGS = pa.schema(
     ]
 )
 _SIDES = ibis.schema(SIDES).to_pyarrow()
-_ORDER = ("entity_kind", "entity_id", "field", "part", "account", "resource", "vendor_id")
+_IDENTITY = ["entity_kind", "entity_id", "field", "part"]
+_ORDER = (*_IDENTITY, "account", "resource", "vendor_id")
 _STICKY = ("accepted", "muted")  # what a person decided about a finding stays
 
 
@@ -83,11 +84,27 @@ def findings_of(rule: Rule, ctx: Context, compiled: Compiled) -> list[dict[str, 
     """The findings of one rule, without their history."""
 
     def query() -> ibis.Table:
-        return rule.detect(ctx).distinct().order_by(*_ORDER)
+        return _scoped(rule, ctx).distinct().order_by(*_ORDER)
 
     sides = compiled.rows(f"rule.{rule.id}", query, _SIDES, ctx.as_of).to_pylist()
     groups = groupby(sides, key=lambda s: (s["entity_kind"], s["entity_id"], s["field"], s["part"]))
     return [_finding(rule, ctx, key, list(group)) for key, group in groups]
+
+
+def _scoped(rule: Rule, ctx: Context) -> ibis.Table:
+    """What the rule finds where the funnel lets it look: a finding stays whole when one of its records lies there."""
+    found = rule.detect(ctx)
+    where = scope(ctx.funnel, rule.id)
+    if not where:
+        return found
+    inside = found
+    if "accounts" in where:
+        inside = inside.filter(inside.account.isin(where["accounts"]))
+    if "pipelines" in where:
+        deals = ctx.facts["deals"]
+        there = deals.filter(deals.pipeline_id.isin(where["pipelines"])).select("account", "resource", "vendor_id")
+        inside = inside.semi_join(there, ["account", "resource", "vendor_id"])
+    return found.semi_join(inside.select(*_IDENTITY).distinct(), _IDENTITY)
 
 
 def finding_id(rule: str, entity_id: str, field: str, part: str = "") -> str:
@@ -103,7 +120,7 @@ def _finding(rule: Rule, ctx: Context, key: tuple[str, str, str, str], sides: li
     times = [s["at"] for s in sides if s["at"] is not None]
     return {
         "finding_id": finding_id(rule.id, entity_id, field, part), "rule": rule.id, "title": rule.title,
-        "severity": severity(ctx.funnel, rule.id, rule.severity),
+        "severity": severity(ctx.funnel, rule.id, min((s["severity"] for s in sides if s["severity"]), default=rule.severity)),
         "entity_kind": kind, "entity_id": entity_id, "field": field,
         "systems": list(dict.fromkeys(s["account"] for s in sides)),
         "records": _json(_distinct([s["account"], s["resource"], s["vendor_id"]] for s in sides)),

@@ -130,6 +130,7 @@ def changes(tables: Mapping[str, ibis.Table], members: ibis.Table) -> ibis.Table
     """
     t = records(tables, "stage_change")
     t = t.filter(~t.deleted.fill_null(False), t.entered_at.notnull(), t.record_id.notnull())
+    t = t.filter(t.field != "probability")  # it follows the stage: a second history of the same moves
     live = members.filter(members.live)
     rank = live.group_by("kind", "account", "vendor_id").agg(
         entity_id=live.entity_id.argmin(live.resource), record_resource=live.resource.min()

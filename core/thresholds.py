@@ -25,6 +25,20 @@ DEFAULTS: dict[str, Any] = {
     "stalled_days": 30,
     "stalled_quantile": 0.9,
     "stalled_min_won": 30,
+    "close_date_pushes": 3,  # D-07
+    "probability_points": 0.15,  # D-10
+    "activity_days": 21,  # D-12
+    "activity_days_closing": 14,
+    "outlier_factor": 20,  # D-16
+    "outlier_min_won": 5,
+    "outlier_digits": 7,  # a whole number with so many digits may be an id or a phone number
+    "line_items_share": 0.01,  # D-17
+    "recycle_days": 30,  # S-04: so long after the last lost deal
+    "recycled_statuses": ("recycled", "BAD_TIMING", "Nurture", "Nurturing"),
+    "disqualified_days": 30,  # S-12: older disqualifications are history
+    "churn_grace_days": 0,  # S-13: time a renewal may take
+    "customer_campaigns": (),  # S-13: names of campaigns for customers; where there are any, only who is in one counts
+    "lifecycle_rungs": 2,  # S-15
     "conversion_hours": 72,
     "conversion_max_days": 365,  # E-01: older sales are history
     "conversion_events": ("close_convert_lead", "purchase"),
@@ -87,6 +101,12 @@ def enabled(funnel: Any, rule: str) -> bool:
 
 def severity(funnel: Any, rule: str, default: str) -> str:
     return str(_get(_rule(funnel, rule), "severity") or default)
+
+
+def scope(funnel: Any, rule: str) -> dict[str, list[str]]:
+    """{"accounts": […], "pipelines": […]}: where the rule looks, without what is not limited."""
+    said = {name: [str(one) for one in _get(_rule(funnel, rule), name) or ()] for name in ("accounts", "pipelines")}
+    return {name: wanted for name, wanted in said.items() if wanted}
 
 
 def excluded_patterns(funnel: Any) -> list[str]:

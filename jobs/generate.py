@@ -1,4 +1,4 @@
-"""Files made from code: the JSON Schemas and docs/connectors.md. `python -m jobs.generate [--check]`."""
+"""Files made from code: the JSON Schemas, docs/connectors.md and docs/rules.md. `python -m jobs.generate [--check]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from connectors.sandbox.kit import Emulator
 from core import schemas
 from core.connector import Connector, Resource, Target
+from jobs import rule_pages
 from jobs.contract import LEVELS, exemptions
 from jobs.play import emulator_classes
 from jobs.wiring import all_connectors
@@ -108,18 +109,20 @@ def generated() -> dict[Path, str]:
     """Every generated file and its text."""
     files = {schemas.FOLDER / f"{name}.schema.json": schemas.text(name) for name in schemas.MODELS}
     files[ROOT / "docs" / "connectors.md"] = matrix(dict(all_connectors()), emulator_classes())
+    files[ROOT / "docs" / "rules.md"] = rule_pages.text()
     return files
 
 
 def main() -> int:
-    stale = [path for path, text in generated().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    files = generated()
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"stale: {path.relative_to(ROOT)} (run `make generated`)")
         return 1 if stale else 0
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(generated()[path], encoding="utf-8")
+        path.write_text(files[path], encoding="utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
     return 0
 

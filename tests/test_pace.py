@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sandbox_hub import Standing
-from test_ledger import postgres, url  # noqa: F401
 
 from core.budget import Budget
 from core.connector import Bucket
@@ -19,7 +18,7 @@ from jobs.wiring import open_hub
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 
 
-def test_turns_are_a_window_apart_whoever_takes_them(url: str) -> None:  # noqa: F811
+def test_turns_are_a_window_apart_whoever_takes_them(url: str) -> None:
     one, other = Ledger(url), Ledger(url)
     waits = [take_turn(ledger, "vwo", "token", 1.1, NOW) for ledger in (one, other, one)]
     assert waits == pytest.approx([0, 1.1, 2.2])
@@ -31,7 +30,7 @@ def test_turns_are_a_window_apart_whoever_takes_them(url: str) -> None:  # noqa:
     other.close()
 
 
-def test_turns_taken_at_once_are_all_different(url: str) -> None:  # noqa: F811
+def test_turns_taken_at_once_are_all_different(url: str) -> None:
     ledgers = [Ledger(url) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         waits = list(pool.map(lambda i: take_turn(ledgers[i % 4], "vwo", "token", 1.0, NOW), range(40)))

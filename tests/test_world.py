@@ -97,8 +97,8 @@ class Seen:
         converted = {r["Id"] for r in self.sf["Lead"] if r["IsConverted"]}
         won, opened, lost = self._linked()
         for key, c in self.contacts.items():
-            level = LIFECYCLE.index(c["lifecyclestage"])
-            if level >= 5 and key in lost and key not in won:
+            level = LIFECYCLE.index(c["lifecyclestage"]) if c["lifecyclestage"] else 99  # none: another rule's matter
+            if 99 > level >= 5 and key in lost and key not in won:
                 self.found["S-01"].add(key)
             if key in won and level < 5:
                 self.found["S-02"].add(key)
@@ -141,7 +141,7 @@ class Seen:
         mine, entered = p["dealstage"], paths[0][-1][1]
         is_open = STAGE.get(mine, 0) < 4
         amount = float(p["amount"]) if p["amount"] else None
-        close = at(p["closedate"])
+        close = at(p["closedate"] or f"{opp['CloseDate'] if opp else '9999-12-31'}T12:00:00Z")
         old = self.now - entered > timedelta(days=1)
         if is_open and not self.people_of[key]:
             found["I-04"].add(key)
@@ -160,7 +160,7 @@ class Seen:
             self._history(key, path)
         self._ping_pong(key, deal["history"])
         if opp is None:
-            if self.now - at(p["createdate"]) > timedelta(days=1):
+            if p["sync_to_salesforce"] == "true" and self.now - at(p["createdate"]) > timedelta(days=1):
                 found["I-06"].add(key)
             return
         theirs = opp["StageName"]
@@ -179,11 +179,12 @@ class Seen:
 
     def _history(self, key: str, path: list[tuple[str, datetime]]) -> None:
         done: set[str] = set()
-        for i, (stage, _) in enumerate(path):
+        for i, (stage, entered) in enumerate(path):
             order = HS if stage in HS else SF if stage in SF else [stage]
             k = order.index(stage)
             back = i and k < order.index(path[i - 1][0]) and STAGE[path[i - 1][0]] < 4
-            if back:
+            slip = i > 1 and stage == path[i - 2][0] and entered - path[i - 1][1] < timedelta(days=1)
+            if back and not slip:
                 self.found["S-07"].add(key)
             if k and STAGE[stage] < 5 and order[k - 1] not in done:
                 self.found["S-09"].add(key)
@@ -254,7 +255,7 @@ def test_every_planted_discrepancy_is_there_and_nothing_else(size: int, seed: in
 
 
 def test_every_rule_has_a_near_miss(small: World) -> None:
-    assert {row["rule"] for row in small.truth["decoys"]} == set(RULES)
+    assert {row["rule"] for row in small.truth["decoys"]} >= set(RULES)
     assert all(row["records"] and row["note"] for row in small.truth["planted"] + small.truth["decoys"])
 
 

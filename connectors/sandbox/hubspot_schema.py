@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TYPES = ("contacts", "companies", "deals", "leads")
-SINGULAR = {"contacts": "contact", "companies": "company", "deals": "deal", "leads": "lead"}
+TYPES = ("contacts", "companies", "deals", "leads", "line_items")
+SINGULAR = {"contacts": "contact", "companies": "company", "deals": "deal", "leads": "lead", "line_items": "line_item"}
 PLURAL = {
     **{one: many for many, one in SINGULAR.items()},
-    "0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-136": "leads",
+    "0-1": "contacts", "0-2": "companies", "0-3": "deals", "0-136": "leads", "0-8": "line_items",
 }  # fmt: skip
 MODIFIED = {kind: "lastmodifieddate" if kind == "contacts" else "hs_lastmodifieddate" for kind in TYPES}
 STAGE = {"contacts": "lifecyclestage", "companies": "lifecyclestage", "deals": "dealstage", "leads": "hs_pipeline_stage"}
@@ -25,6 +25,7 @@ DEFAULTS = {
     "companies": ("createdate", "domain", "hs_lastmodifieddate", "hs_object_id", "name"),
     "deals": ("amount", "closedate", "createdate", "dealname", "dealstage", "hs_lastmodifieddate", "hs_object_id", "pipeline"),
     "leads": ("hs_createdate", "hs_lastmodifieddate", "hs_object_id", "hs_lead_name", "hs_pipeline_stage"),
+    "line_items": ("createdate", "hs_lastmodifieddate", "hs_object_id", "hs_product_id", "quantity"),
 }
 LIFECYCLE = ("subscriber", "lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity", "customer", "evangelist", "other")
 LEAD_STATUS = ("NEW", "OPEN", "IN_PROGRESS", "OPEN_DEAL", "UNQUALIFIED", "ATTEMPTED_TO_CONTACT", "CONNECTED", "BAD_TIMING")
@@ -49,6 +50,7 @@ _OWN: Mapping[str, Mapping[str, str]] = {
     "companies": {
         "name": "string", "domain": "string", "website": "string", "industry": "string", "numberofemployees": "number",
         "country": "string", "city": "string", "lifecyclestage": "enumeration", "hs_parent_company_id": "number",
+        "hs_lead_status": "enumeration",
         "hs_additional_domains": "enumeration!", "annualrevenue": "number", "salesforceaccountid": "string",
         "notes_last_updated": "datetime!",
     },
@@ -57,11 +59,18 @@ _OWN: Mapping[str, Mapping[str, str]] = {
         "dealstage": "enumeration", "dealtype": "enumeration", "closed_lost_reason": "string", "closed_won_reason": "string",
         "hs_is_closed": "bool!", "hs_is_closed_won": "bool!", "hs_deal_stage_probability": "number!", "hs_next_step": "string",
         "hs_forecast_amount": "number!", "hs_manual_forecast_category": "enumeration", "hs_analytics_source": "enumeration!",
-        "notes_last_updated": "datetime!", "hs_salesforceopportunityid": "string", "salesforceopportunityid": "string",
+        "notes_last_updated": "datetime!", "notes_next_activity_date": "datetime!", "hs_salesforceopportunityid": "string",
+        "salesforceopportunityid": "string",
     },
     "leads": {
         "hs_lead_name": "string", "hs_pipeline": "enumeration", "hs_pipeline_stage": "enumeration", "hs_lead_type": "enumeration",
         "hs_lead_label": "enumeration", "hs_lead_source": "string", "hs_primary_contact_id": "number!",
+    },
+    # Source: https://developers.hubspot.com/docs/guides/api/crm/objects/line-items, read 2026-11-25
+    "line_items": {
+        "name": "string", "quantity": "number", "price": "number", "amount": "number!", "discount": "number", "hs_product_id": "number",
+        "hs_line_item_currency_code": "enumeration", "recurringbillingfrequency": "enumeration", "hs_recurring_billing_period": "string",
+        "hs_sku": "string",
     },
 }  # fmt: skip
 _FIELD_TYPE = {"bool": "booleancheckbox", "datetime": "date", "date": "date", "enumeration": "select", "number": "number", "string": "text"}
@@ -133,7 +142,7 @@ def pipelines() -> dict[str, list[dict[str, Any]]]:
 PLAIN = {
     ("contacts", "companies"): 279, ("companies", "contacts"): 280, ("contacts", "deals"): 4, ("deals", "contacts"): 3,
     ("deals", "companies"): 341, ("companies", "deals"): 342, ("leads", "contacts"): 608, ("contacts", "leads"): 609,
-    ("leads", "companies"): 611, ("companies", "leads"): 610,
+    ("leads", "companies"): 611, ("companies", "leads"): 610, ("deals", "line_items"): 19, ("line_items", "deals"): 20,
 }  # fmt: skip
 PRIMARY = {
     ("contacts", "companies"): 1, ("companies", "contacts"): 2, ("deals", "companies"): 5, ("companies", "deals"): 6,

@@ -75,6 +75,18 @@ OBJECTS: dict[str, tuple[str, str]] = {
         """CampaignId >Campaign* LeadId >Lead ContactId >Contact Status picklist HasResponded boolean! FirstRespondedDate date!
         Name string! Email email! CompanyOrAccount string!""",
     ),
+    "Task": (
+        "00T",
+        """WhoId >Contact,Lead WhatId >Opportunity,Account Subject string ActivityDate date Status picklist Priority picklist
+        IsHighPriority boolean! OwnerId >User Description textarea IsClosed boolean! AccountId >Account! IsArchived boolean!
+        TaskSubtype picklist CompletedDateTime datetime!""",
+    ),
+    "Event": (
+        "00U",
+        """WhoId >Contact,Lead WhatId >Opportunity,Account Subject string Location string IsAllDayEvent boolean ActivityDateTime datetime
+        ActivityDate date DurationInMinutes int StartDateTime datetime EndDateTime datetime Description textarea AccountId >Account!
+        OwnerId >User IsPrivate boolean ShowAs picklist IsChild boolean! IsArchived boolean! EventSubtype picklist""",
+    ),
     "User": (
         "005",
         "Username string Name string! FirstName string LastName string* Email email IsActive boolean UserType picklist! Title string",

@@ -17,7 +17,16 @@ from random import Random
 from typing import Any
 
 from connectors import sandbox
-from connectors.sandbox import world_partners, world_people, world_plants_deals, world_plants_people, world_plants_stages, world_web
+from connectors.sandbox import (
+    world_partners,
+    world_people,
+    world_plants_deals,
+    world_plants_lifecycles,
+    world_plants_numbers,
+    world_plants_people,
+    world_plants_stages,
+    world_web,
+)
 from connectors.sandbox.world_bulk import contacts_only, no_collector
 from connectors.sandbox.world_model import Deal, Draft, Extra, Person
 from connectors.sandbox.world_names import epoch, iso, iso_date, money, owners
@@ -25,7 +34,10 @@ from connectors.sandbox.world_names import epoch, iso, iso_date, money, owners
 __all__ = ["NOW", "World", "build", "contacts_only"]
 
 NOW = "2026-06-30T00:00:00Z"
-CASES = (*world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES)
+CASES = (
+    *world_plants_people.CASES, *world_plants_deals.CASES, *world_plants_stages.CASES, *world_partners.CASES,
+    *world_plants_lifecycles.CASES, *world_plants_numbers.CASES,
+)  # fmt: skip
 REACH = ("M10", "M20", "M30", "M35", "M40", "M50", "M60", "M70", "M80", "M95")
 
 
@@ -125,7 +137,7 @@ def _deal(d: Deal) -> dict[str, Any]:
         "amount": money(d.cents),
         "currency": "EUR",
         "created": iso(d.created),
-        "close_date": iso_date(d.close_hs),
+        "close_date": None if d.undated else iso_date(d.close_hs),
         "owner": owners()[d.owner].email,
         "disputed": d.disputed,
     }

@@ -6,7 +6,8 @@ from typing import Any
 
 from connectors.sandbox.world_deals import REP, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
-from connectors.sandbox.world_names import CITY, DAY, HOUR, INDUSTRY, SOURCE, iso, money, owners
+from connectors.sandbox.world_names import CITY, DAY, HOUR, INDUSTRY, PRODUCT, SOURCE, iso, iso_date, money, owners
+from connectors.sandbox.world_people import LIFECYCLE_RUNG
 from connectors.sandbox.world_web import web_ids
 
 PROBABILITY = {
@@ -47,8 +48,9 @@ def seed(draft: Draft) -> dict[str, Any]:
         "objects": {
             "contacts": contacts + [_extra(e, draft.now) for e in extras],
             "companies": [_company(c, draft.now) for c in draft.companies if c.in_hubspot],
-            "deals": [_deal(d) for d in deals],
+            "deals": [_deal(d, draft.now) for d in deals],
             "leads": [_lead(p, draft.now) for p in people if p.hs_lead_stage],
+            "line_items": [_line_item(d, i, cents) for d in deals for i, cents in enumerate(d.line_items())],
         },
         "associations": _associations(people, deals),
         "events": _events(draft, people),
@@ -65,6 +67,7 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
     updated = max(last, min(now - 2 * DAY, last + (p.number % 40) * DAY))
     city, country = CITY[p.number % len(CITY)]
     others = [e.values["email"] for e in merged or []] + ([p.alt_email] if p.alt_email else [])
+    status = "BAD_TIMING" if p.over and not p.forgotten else p.lead_status
     optimizely, vwo = web_ids(p.client_id) if p.client_id else (None, None)
     properties = {
         "email": p.email,
@@ -77,8 +80,8 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
         "country": country,
         "website": f"https://www.{p.company.domain}" if p.company else None,
         "industry": INDUSTRY[p.company.number % len(INDUSTRY)] if p.company else None,
-        "lifecyclestage": p.lifecycle[-1][0] if p.lifecycle else None,
-        "hs_lead_status": p.lead_status,
+        "lifecyclestage": p.lifecycle[-1][0] if p.lifecycle and not p.blank else None,
+        "hs_lead_status": status,
         "hubspot_owner_id": owners()[p.owner].hubspot,
         "hs_analytics_source": SOURCE[p.source][0],
         "hs_email_optout": flag(p.opted_out),
@@ -100,9 +103,10 @@ def contact(p: Person, now: int, merged: list[Extra] | None = None) -> dict[str,
         "lastmodifieddate": iso(updated),
         "hs_object_id": p.hs_id,
     }
-    history = {"lifecyclestage": _history([(v, t, "WORKFLOWS" if v != "customer" else SYNC) for v, t in p.lifecycle])}
-    if p.lead_status:
-        history["hs_lead_status"] = _history([(p.lead_status, p.lifecycle[-1][1] if p.lifecycle else p.created, REP)])
+    steps = [] if p.blank else p.lifecycle
+    history = {"lifecyclestage": _history([(v, t, "WORKFLOWS" if v != "customer" else SYNC) for v, t in steps])}
+    if status:
+        history["hs_lead_status"] = _history([(status, p.lifecycle[-1][1] if p.lifecycle else p.created, REP)])
     return _object(p.hs_id, properties, p.created, updated, history)
 
 
@@ -127,8 +131,6 @@ def _company(c: Company, now: int) -> dict[str, Any]:
     city, country = CITY[c.number % len(CITY)]
     changed = max([c.created, *(d.path_hs[-1][1] for d in c.deals)])
     updated = max(changed, min(now - 2 * DAY, changed + 9 * DAY))
-    outcomes = {d.outcome for d in c.deals}
-    reached = "customer" if "won" in outcomes else "opportunity" if outcomes else "lead"
     properties = {
         "name": c.name,
         "domain": c.domain,
@@ -138,7 +140,8 @@ def _company(c: Company, now: int) -> dict[str, Any]:
         "country": country,
         "numberofemployees": str(40 + c.number * 37 % 900),
         "annualrevenue": str(2_000_000 + c.number * 710_000 % 90_000_000),
-        "lifecyclestage": reached,
+        "lifecyclestage": c.lifecycle or _reached(c),
+        "hs_lead_status": "BAD_TIMING" if c.deals and not c.going else None,
         "hubspot_owner_id": owners()[c.owner].hubspot,
         "salesforceaccountid": c.sf_id if c.in_salesforce else None,
         "createdate": iso(c.created),
@@ -148,21 +151,32 @@ def _company(c: Company, now: int) -> dict[str, Any]:
     return _object(c.hs_id, properties, c.created, updated, {})
 
 
+def _reached(c: Company) -> str:
+    """What the deals say; without deals the furthest of its contacts, a lead at least."""
+    outcomes = {d.outcome for d in c.deals}
+    if outcomes:
+        return "customer" if "won" in outcomes else "opportunity"
+    order = list(LIFECYCLE_RUNG)
+    known = [order.index(p.lifecycle[-1][0]) for p in c.people if p.in_hubspot and p.lifecycle and not p.blank]
+    return order[max([order.index("lead"), *known])]
+
+
 def stage_history(d: Deal) -> list[dict[str, str]]:
     """HubSpot's history of the deal's stage; a few writers take turns if the deal was planted so."""
     writers = d.writers or (REP,)
     return _history([(stage, t, writers[i % len(writers)]) for i, (stage, t) in enumerate(d.path_hs)])
 
 
-def _deal(d: Deal) -> dict[str, Any]:
+def _deal(d: Deal, now: int) -> dict[str, Any]:
     stage, entered = d.path_hs[-1]
-    updated = max([entered, *(t for _, t, _ in d.amounts)])
+    updated = max([entered, d.touched(now), *(t for _, t, _ in d.amounts)])
+    upcoming = d.planned(now)[0]
     closed = stage in ("closedwon", "closedlost")
     properties = {
         "dealname": d.name,
         "amount": money(d.cents),
-        "deal_currency_code": "EUR",
-        "closedate": iso(d.close_hs),
+        "deal_currency_code": d.currency,
+        "closedate": None if d.undated else iso(d.close_hs),
         "pipeline": d.pipeline,
         "dealstage": stage,
         "hs_deal_stage_probability": PROBABILITY.get(stage, "0.1"),
@@ -172,24 +186,46 @@ def _deal(d: Deal) -> dict[str, Any]:
         "dealtype": d.kind,
         "hs_manual_forecast_category": "CLOSED" if closed else "PIPELINE",
         "hs_next_step": None if closed else "Call about the offer",
-        "closed_lost_reason": "Price" if stage == "closedlost" else None,
+        "closed_lost_reason": d.reasons[0] if stage == "closedlost" else None,
         "hs_analytics_source": SOURCE[d.source][0],
-        "notes_last_updated": iso(updated),
+        "notes_last_updated": iso(d.touched(now)),
+        "notes_next_activity_date": iso(upcoming) if upcoming else None,
+        "contract_end_date": iso_date(d.ends) if d.ends else None,
         "hs_v2_date_entered_current_stage": iso(entered),
         "salesforceopportunityid": d.sf_id if d.in_salesforce else None,
-        "sync_to_salesforce": "true",
+        "sync_to_salesforce": flag(d.synced),
         "createdate": iso(d.created),
         "hs_lastmodifieddate": iso(updated),
         "hs_object_id": d.hs_id,
     }
     amounts = d.amounts or [(d.cents, d.created, REP)]
-    closes = [(iso(t), at, REP) for t, at in ((d.first_close, d.created), (d.close_hs, d.path_hs[-1][1])) if t]
+    dates = d.pushes or [(t, at) for t, at in ((d.first_close, d.created), (d.close_hs, d.path_hs[-1][1])) if t]
+    closes = [] if d.undated else [(iso(t), at, REP) for t, at in dates]
     history = {
         "dealstage": stage_history(d),
         "amount": _history([(money(c) or "", t, by) for c, t, by in amounts if c is not None]),
         "closedate": _history(closes),
     }
     return _object(d.hs_id, properties, d.created, updated, history)
+
+
+def _item_id(d: Deal, i: int) -> str:
+    return str(6_000_000_001 + 10 * d.number + i)
+
+
+def _line_item(d: Deal, i: int, cents: int) -> dict[str, Any]:
+    properties = {
+        "name": PRODUCT[(d.number + i) % len(PRODUCT)],
+        "quantity": "1",
+        "price": money(cents),
+        "amount": money(cents),
+        "hs_line_item_currency_code": d.currency,
+        "recurringbillingfrequency": "monthly" if d.monthly else None,
+        "createdate": iso(d.created),
+        "hs_lastmodifieddate": iso(d.created),
+        "hs_object_id": _item_id(d, i),
+    }
+    return _object(_item_id(d, i), properties, d.created, d.created, {})
 
 
 def _lead(p: Person, now: int) -> dict[str, Any]:
@@ -228,6 +264,8 @@ def _associations(people: list[Person], deals: list[Deal]) -> list[dict[str, Any
         edge("deals", d.hs_id, "companies", d.company.hs_id, 5, 341)
         for p in d.people if d.with_people else ():
             edge("deals", d.hs_id, "contacts", p.hs_id, 3)
+        for i in range(len(d.line_items())):
+            edge("deals", d.hs_id, "line_items", _item_id(d, i), 19)
     return edges
 
 
@@ -296,6 +334,10 @@ def _properties() -> dict[str, Any]:
             text("vwo_uuid", "VWO visitor id"),
         ],
         "companies": [text("salesforceaccountid", "Salesforce Account ID")],
-        "deals": [text("salesforceopportunityid", "Salesforce Opportunity ID"), yes_no("sync_to_salesforce", "Sync to Salesforce")],
+        "deals": [
+            text("salesforceopportunityid", "Salesforce Opportunity ID"),
+            yes_no("sync_to_salesforce", "Sync to Salesforce"),
+            {**text("contract_end_date", "Contract end"), "type": "date", "fieldType": "date"},
+        ],
         "leads": [],
     }

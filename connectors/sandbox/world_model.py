@@ -32,6 +32,12 @@ class Company:
     in_salesforce: bool = False  # has an Account: somebody there is a Contact, or a deal exists
     in_hubspot: bool = True
     in_activecampaign: bool = False
+    lifecycle: str = ""  # HubSpot's, where it is not what deals and contacts say
+
+    @property
+    def going(self) -> bool:
+        """Something was sold or may be."""
+        return any(d.outcome != "lost" for d in self.deals)
 
     @property
     def ac_id(self) -> str:
@@ -68,6 +74,8 @@ class Person:
     in_hubspot: bool = True
     lifecycle: list[tuple[str, int]] = field(default_factory=list)  # HubSpot's, oldest first
     lead_status: str | None = None
+    forgotten: bool = False  # nobody noted that his lost deals are over
+    blank: bool = False  # HubSpot shows no lifecycle
     hs_lead_stage: str | None = None  # stage of the HubSpot lead object, if there is one
     sf: str = ""  # "" lead contact converted
     sf_status: list[tuple[str, int]] = field(default_factory=list)  # of the Salesforce Lead, oldest first
@@ -87,6 +95,11 @@ class Person:
     in_activecampaign: bool = False
     ac_listed: bool = True  # on a list there, or just a contact
     ac_status: int = 1  # on the lists there: 1 active, 2 unsubscribed, 3 bounced
+
+    @property
+    def over(self) -> bool:
+        """He came as far as a deal, and none is open or won."""
+        return bool(self.lifecycle) and self.lifecycle[-1][0] == "opportunity" and not any(d.outcome != "lost" for d in self.deals)
 
     @property
     def ac_id(self) -> str:
@@ -155,11 +168,40 @@ class Deal:
     event: bool = False  # the web conversion event of a won deal exists
     disputed: bool = False  # planted so that no system alone has the truth
     registration: str = ""  # the partner's number of it, in his report
+    currency: str = "EUR"  # HubSpot's
+    undated: bool = False  # HubSpot has no close date
+    pushes: list[tuple[int, int]] = field(default_factory=list)  # close dates and when they were set, oldest first, the present one last
+    synced: bool = True  # flagged to sync
+    active: int | None = None  # the last activity, if it is not a few days ago
+    reasons: tuple[str | None, str | None] = ("Price", "Price")  # why it was lost: HubSpot's, Salesforce's
+    chance: tuple[int, int] | None = None  # Salesforce: a probability other than its stage's, and when it was set
+    plans: tuple[int | None, int | None] | None = None  # the next activity: HubSpot's, Salesforce's; if not in a few days
+    monthly: bool = False  # the line items are paid every month
+    items: tuple[int, ...] = ()  # HubSpot's line items, in cents; won deals have some that add up
+    ends: int | None = None  # when what was sold ends
     path_ac: list[tuple[str, int]] = field(default_factory=list)  # stages entered in ActiveCampaign; "won" or "lost" ends it
 
     @property
     def ac_id(self) -> str:
         return str(900_001 + self.number)
+
+    def touched(self, now: int) -> int:
+        """The last activity: of open deals a few days ago, of closed ones when they were closed."""
+        moved = max([self.path_hs[-1][1], *(t for _, t, _ in self.amounts)])
+        usual = moved if self.outcome != "open" else max(moved, now - (2 + self.number % 5) * 86_400)
+        return usual if self.active is None else self.active
+
+    def line_items(self) -> tuple[int, ...]:
+        if self.items or self.outcome != "won" or not self.cents or self.number % 4:
+            return self.items
+        return self.cents * 2 // 3, self.cents - self.cents * 2 // 3
+
+    def planned(self, now: int) -> tuple[int | None, int | None]:
+        """The next activity in HubSpot and in Salesforce: where the deal is open there is one in the days to come."""
+        soon = now + (1 + self.number % 9) * 86_400
+        done = [path[-1][0].lower().startswith("closed") for path in (self.path_hs, self.path_sf) if path]
+        usual = [None if closed else soon for closed in [*done, True, True][:2]]
+        return (usual[0], usual[1]) if self.plans is None else self.plans
 
     def refs(self) -> list[Ref]:
         found: list[Ref] = []

@@ -28,7 +28,7 @@ def _rise(deal: Deal, at: int) -> None:
         settle(person)
 
 
-def _walk(deal: Deal, path: list[tuple[str, int]], stage: str, outcome: str = "open") -> None:
+def walk_to(deal: Deal, path: list[tuple[str, int]], stage: str, outcome: str = "open") -> None:
     """Give the deal another path, in both systems."""
     deal.path_hs, deal.path_sf = path, mirrored(path)
     deal.stage, deal.outcome = stage, outcome
@@ -70,6 +70,7 @@ def s03(draft: Draft, n: int) -> None:
         person.sf, person.sf_status, person.converted_at, person.hs_lead_stage = "contact", [], 0, None
     _stay(deal, "lead")
     draft.plant("S-03", "open deal, still lead in HubSpot", *deal.people, deal)
+    draft.plant("S-15", "the company is an opportunity, its only contact a lead", *deal.people, deal.company)
 
 
 def s03_decoy(draft: Draft, n: int) -> None:
@@ -118,20 +119,21 @@ def s06_decoy(draft: Draft, n: int) -> None:
 
 def s07(draft: Draft, n: int) -> None:
     deal = one(draft, opening(at=2, age_days=12))
-    _walk(deal, [*deal.path_hs, ("qualifiedtobuy", draft.now - 4 * DAY)], "Qualifying")
+    walk_to(deal, [*deal.path_hs, ("qualifiedtobuy", draft.now - 4 * DAY)], "Qualifying")
     draft.plant("S-07", "back from proposing to qualifying", deal)
 
 
 def s07_decoy(draft: Draft, n: int) -> None:
     deal = one(draft, opening(at=1, age_days=25))
     path = [*deal.path_hs, ("closedlost", draft.now - 15 * DAY), ("presentationscheduled", draft.now - 4 * DAY)]
-    _walk(deal, path, "Proposing")
-    draft.decoy("S-07", "lost, then opened again: no regression", deal, may_fire=("S-08",))
+    walk_to(deal, path, "Proposing")
+    draft.decoy("S-07", "lost, then opened again: no regression", deal)
+    draft.plant("S-08", "lost and opened again within a quarter", deal)
 
 
 def s09(draft: Draft, n: int) -> None:
     deal = one(draft, opening(at=2, age_days=5))
-    _walk(deal, [deal.path_hs[0], deal.path_hs[2]], "Proposing")
+    walk_to(deal, [deal.path_hs[0], deal.path_hs[2]], "Proposing")
     if deal.amounts:
         fix_amount(deal, deal.cents or 0, deal.cents or 0)
     draft.plant("S-09", "from prospecting straight to proposing", deal)
@@ -142,7 +144,7 @@ def s09_decoy(draft: Draft, n: int) -> None:
     draft.decoy("S-09", "lost out of qualifying: losing skips nothing", deal)
     fast = one(draft, opening(at=2, age_days=5))
     entered = fast.path_hs[2][1]
-    _walk(fast, [fast.path_hs[0], ("qualifiedtobuy", entered - 2 * HOUR), fast.path_hs[2]], "Proposing")
+    walk_to(fast, [fast.path_hs[0], ("qualifiedtobuy", entered - 2 * HOUR), fast.path_hs[2]], "Proposing")
     draft.decoy("S-09", "two stages in one day, none skipped", fast)
 
 

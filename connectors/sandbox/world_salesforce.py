@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from connectors.sandbox import world_tasks
 from connectors.sandbox.world_deals import MIRROR_DELAY, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
 from connectors.sandbox.world_names import CITY, DAY, INDUSTRY, SOURCE, iso, iso_date, owners, sf_id
@@ -41,6 +42,8 @@ def seed(draft: Draft) -> dict[str, Any]:
         "OpportunityContactRole": _roles(deals),
         "Campaign": [_campaign(i, draft.now, members) for i in range(len(CAMPAIGNS))],
         "CampaignMember": members,
+        "Task": world_tasks.tasks(deals, draft.now),
+        "Event": world_tasks.meetings(deals, draft.now),
         "User": [_user(i, draft.now) for i in range(len(owners()))],
         "OpportunityFieldHistory": [],
         "LeadHistory": _lead_history(leads),
@@ -141,7 +144,8 @@ def _extra(extra: Extra, now: int) -> dict[str, Any]:
 def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
     stage, entered = d.path_sf[-1]
     chance, category, label = CHANCE[stage]
-    updated = max([entered, *(t + MIRROR_DELAY for _, t, _ in d.amounts)])
+    chance = d.chance[0] if d.chance else chance
+    updated = max([entered, d.chance[1] if d.chance else 0, *(t + MIRROR_DELAY for _, t, _ in d.amounts)])
     amount = None if d.cents_sf is None else d.cents_sf / 100
     return {
         "Id": d.sf_id,
@@ -163,11 +167,12 @@ def _opportunity(d: Deal, draft: Draft) -> dict[str, Any]:
         "ContactId": d.people[0].contact_id if d.people and d.with_people else None,
         "OwnerId": owners()[d.owner_sf].salesforce,
         "NextStep": None if stage.startswith("Closed") else "Call about the offer",
-        "Loss_Reason__c": "Price" if stage == "Closed Lost" else None,
+        "Loss_Reason__c": d.reasons[1] if stage == "Closed Lost" else None,
         "LastStageChangeDate": iso(entered),
-        "LastActivityDate": iso_date(updated),
+        "Contract_End__c": iso_date(d.ends) if d.ends else None,
+        "LastActivityDate": iso_date(d.touched(draft.now)),
         "HubSpot_Id__c": d.hs_id if d.in_hubspot else None,
-        "Sync_To_HubSpot__c": True,
+        "Sync_To_HubSpot__c": d.synced,
         **stamps(d.created + MIRROR_DELAY, updated),
     }
 
@@ -180,21 +185,26 @@ def _histories(deals: list[Deal]) -> list[dict[str, Any]]:
         if d.amounts:  # a planted drift shows in the last row only
             amounts[-1] = (amounts[-1][0], "amount", d.cents_sf, amounts[-1][3])
         changes: list[tuple[int, str, Any, str]] = [*amounts, *((t, "stage", stage, "") for stage, t in d.path_sf)]
+        changes += [(max(start, t + MIRROR_DELAY), "close", iso_date(day), "") for day, t in d.pushes]
+        changes += [(d.chance[1], "chance", d.chance[0], "")] if d.chance else []
         changes.sort(key=lambda change: change[0])
         rows += _history_rows(d, changes, len(rows))
     return rows
 
 
 def _history_rows(d: Deal, changes: list[tuple[int, str, Any, str]], number: int) -> list[dict[str, Any]]:
-    """One row per instant at which the stage or the amount changed, the creation included."""
+    """One row per instant at which the stage, the amount, the probability or the close date changed, the creation included."""
     rows: list[dict[str, Any]] = []
-    now_is: dict[str, Any] = {"stage": d.path_sf[0][0], "amount": None}
-    before = None
+    now_is: dict[str, Any] = {"stage": d.path_sf[0][0], "amount": None, "chance": None, "close": d.close_sf}
+    before, closed_before = None, None
     for i, (at, what, value, by) in enumerate(changes):
         now_is[what] = value
+        if what == "stage":
+            now_is["chance"] = None  # entering a stage sets its probability
         if i + 1 < len(changes) and changes[i + 1][0] == at:
             continue
         chance, category, _ = CHANCE[now_is["stage"]]
+        chance = chance if now_is["chance"] is None else now_is["chance"]
         amount = None if now_is["amount"] is None else now_is["amount"] / 100
         rows.append({
             "Id": sf_id("008", number + len(rows) + 1),
@@ -203,16 +213,16 @@ def _history_rows(d: Deal, changes: list[tuple[int, str, Any, str]], number: int
             "Amount": amount,
             "Probability": float(chance),
             "ExpectedRevenue": None if amount is None else round(amount * chance / 100, 2),
-            "CloseDate": d.close_sf,
+            "CloseDate": now_is["close"],
             "ForecastCategory": category,
             "PrevAmount": before,
-            "PrevCloseDate": d.close_sf if rows else None,
+            "PrevCloseDate": closed_before,
             "CreatedDate": iso(at),
             "CreatedById": owners()[1 if by == SYNC else d.owner_sf].salesforce,
             "SystemModstamp": iso(at),
             "IsDeleted": False,
         })  # fmt: skip
-        before = amount
+        before, closed_before = amount, now_is["close"]
     return rows
 
 
@@ -305,4 +315,5 @@ def _fields() -> dict[str, Any]:
     link = text("HubSpot_Id__c", "HubSpot Id", external=True)
     more = [text("Loss_Reason__c", "Loss Reason"), text("CurrencyIsoCode", "Currency", kind="picklist")]
     sync = text("Sync_To_HubSpot__c", "Sync to HubSpot", kind="boolean")
-    return {"Account": [link], "Contact": [link], "Lead": [link], "Opportunity": [link, *more, sync]}
+    end = text("Contract_End__c", "Contract End", kind="date")
+    return {"Account": [link], "Contact": [link], "Lead": [link], "Opportunity": [link, *more, sync, end]}

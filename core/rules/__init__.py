@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from core.rules import clock, config, consent, deal, events, identity, stage
+from core.rules import clock, config, consent, deal, deal_gaps, deal_moves, deal_numbers, events, identity, stage, stage_moves, stage_people
 from core.rules.rule import Context, Rule
 
 __all__ = ["RULES", "Context", "Rule"]
 
-RULES: dict[str, Rule] = {rule.id: rule for family in (identity, stage, deal, consent, events, clock, config) for rule in family.RULES}
+_FAMILIES = (
+    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, clock, config,
+)  # fmt: skip
+RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}

@@ -40,5 +40,7 @@ RULES = (
     Rule(
         "T-05", "Ping-pong", "S1", "Two integrations overwrite each other; whatever we write will not stand.", _ping_pong,
         question="Which integration owns this field? Switch the other one off for it.", flag="frozen",
+        exact="A field went to and fro between two values `ping_pong_times` in a row within `ping_pong_days`, each time by the other of "
+        "two writers.",
     ),
 )  # fmt: skip

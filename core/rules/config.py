@@ -53,5 +53,6 @@ RULES = (
     Rule(
         "G-01", "Stage unmapped", "S2", "Records in a stage nobody mapped are in no stage metric.", _unmapped,
         question="Which milestone does this stage mean? Add it to the mapping's stage table.",
+        exact="Records stand in a stage, or an account defines an active one, that the mapping's stage table does not have.",
     ),
 )  # fmt: skip

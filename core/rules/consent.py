@@ -53,9 +53,11 @@ RULES = (
     Rule(
         "C-01", "Unsubscribed here, marketable there", "S1", "Who unsubscribed must not be mailed by another system.",
         _unsubscribed_but_marketable, fix="opt out there too", fix_field="marketable", policy="strictest",
+        exact="A person unsubscribed in one of `opt_out_vendors`, and another account may still mail him.",
     ),
     Rule(
         "C-03", "Dead address still mailed", "S2", "An address that bounced for good costs deliverability in every system that mails it.",
         _bounced_but_mailed, fix="suppress there too", question="Is there a new address?", fix_field="marketable", policy="strictest",
+        exact="An address bounced for good or was cleaned in one account, and another one may still mail the same address.",
     ),
 )  # fmt: skip

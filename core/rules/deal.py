@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ibis
 
-from core.rules.mirrors import mirrors, pair_sides, settled
+from core.rules.mirrors import mirrors, money, pair_sides, settled
 from core.rules.rule import Context, Rule, side, sides
 from core.tables import MOMENT, further
 
@@ -15,12 +15,7 @@ def _amounts_apart(ctx: Context, outcome: str) -> ibis.Table:
     larger = ibis.greatest(p.a_amount.abs(), p.b_amount.abs()).cast("float64")
     tolerance = ibis.greatest(larger * float(ctx.limit("amount_share")), float(ctx.limit("amount_units")))
     p = p.filter((p.a_amount - p.b_amount).abs().cast("float64") > tolerance)
-    return settled(p, ctx.quiet).mutate(a_text=_money(p.a_amount), b_text=_money(p.b_amount))
-
-
-def _money(amount: ibis.Value) -> ibis.Value:
-    """1250.500000 → "1250.5": a number's one spelling."""
-    return amount.cast("string").re_replace(r"(\.[0-9]*[1-9])0+$|\.0*$", r"\1")
+    return settled(p, ctx.quiet).mutate(a_text=money(p.a_amount), b_text=money(p.b_amount))
 
 
 def _amount_drift(ctx: Context) -> ibis.Table:
@@ -39,7 +34,7 @@ def _amount_missing(ctx: Context) -> ibis.Table:
     late = further(d.stage) >= "M60"
     bare = d.filter(d.outcome == "open", late, d.amount.isnull() | (d.amount <= 0)).select("entity_id")
     t = ctx.facts["deals"].semi_join(bare, "entity_id")
-    return side(t, "deal", "amount", value=_money(t.amount), at=ibis.coalesce(t.stage_entered_at, t.updated_at))
+    return side(t, "deal", "amount", value=money(t.amount), at=ibis.coalesce(t.stage_entered_at, t.updated_at))
 
 
 def _close_date_drift(ctx: Context) -> ibis.Table:
@@ -132,35 +127,46 @@ RULES = (
         "D-01", "Amount drift", "S2", "The same open deal has two amounts, so the pipeline has two totals.", _amount_drift,
         fix="take the amount of the source of truth, where the funnel names one", question="Which amount is right?", fix_field="amount",
         policy="source_of_truth",
+        exact="Both mirrors are open, in one currency, and their amounts differ by more than `amount_share` and more than `amount_units`.",
     ),
     Rule(
         "D-02", "Amount drift on a won deal", "S1", "Booked revenue differs between systems.", _won_amount_drift,
         question="Which amount was booked? Finance decides.",
+        exact="The same between mirrors that are both won.",
     ),
     Rule(
         "D-03", "Amount missing", "S2", "From Proposing on a deal without amount hides pipeline.", _amount_missing,
         question="What is this deal worth?", flag="no amount",
+        exact="An open deal from Proposing on has no amount, or none above zero, in any system.",
     ),
     Rule(
         "D-05", "Close-date drift", "S2", "The same deal closes on two days.", _close_date_drift,
         fix="take the close date of the source of truth within one forecast period",
         question="Which close date is right? They lie in different forecast periods.", fix_field="close_date", policy="source_of_truth",
+        exact="Close dates of mirrors with the same outcome lie `close_date_days` or more apart (`close_date_days_timestamp` where a "
+        "system keeps a time of day).",
     ),
     Rule(
         "D-06", "Open past its close date", "S2", "The forecast counts a deal on a day that is over.", _past_close_date,
         question="Reschedule or close it?", flag="past due",
+        exact="An open deal's close date is before today.",
     ),
     Rule(
         "D-09", "Owner drift", "S3", "Two people own the same deal.", _owner_drift, fix="take the owner of the source of truth",
         question="Who owns this deal?", fix_field="owner", policy="source_of_truth",
+        exact="The owners of two mirrors have different e-mail addresses.",
     ),
     Rule(
         "D-11", "Stalled deal", "S3", "Longer in its stage than nine of ten won deals ever were.", _stalled,
         question="What is the next step?", flag="stalled",
+        exact="An open deal has been in its stage longer than `stalled_quantile` of the won deals were, or than `stalled_days` where "
+        "fewer than `stalled_min_won` were won.",
     ),
     Rule(
         "D-15", "Negative duration", "S2",
         "A deal that closed before it was created, or left a stage before it entered it, spoils every duration.", _negative_duration,
         question="Which of the two dates is wrong?", flag="bad dates",
+        exact="A deal's close date lies `negative_duration_days` or more before it was created, or before it entered the stage it was "
+        "closed from.",
     ),
 )  # fmt: skip

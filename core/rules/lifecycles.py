@@ -8,7 +8,7 @@ from core.model import LADDER
 from core.rules.rule import Context, record_key
 from core.tables import stack
 
-_COLUMNS = dict.fromkeys(("entity_kind", "entity_id", "account", "resource", "vendor_id", "stage", "raw_stage"), "string")
+_COLUMNS = dict.fromkeys(("entity_kind", "entity_id", "account", "resource", "vendor_id", "stage", "raw_stage", "lead_status"), "string")
 
 
 def lifecycles(ctx: Context) -> ibis.Table:
@@ -26,6 +26,12 @@ def _of_kind(ctx: Context, kind: str, live: ibis.Table) -> ibis.Table:
     vendors, resources = list(ctx.limit("lifecycle_vendors")), list(ctx.limit("lifecycle_resources"))
     t = live.filter(live.vendor.isin(vendors), live.resource.isin(resources), live.stage.isin(LADDER))
     return t.mutate(entity_kind=ibis.literal(kind))
+
+
+def asked(ctx: Context) -> ibis.Table:
+    """(entity_id, goal): the rung a person's own deals ask for, customer for a won and opportunity for an open one, else none."""
+    p = ctx.facts["person"]
+    return p.select("entity_id", goal=ibis.cases((p.won_deals > 0, "M80"), (p.open_deals > 0, "M50")).cast("string"))
 
 
 def linked_deals(ctx: Context, *, through_company: bool = False) -> ibis.Table:

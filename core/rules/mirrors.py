@@ -49,3 +49,8 @@ def pair_sides(pairs: ibis.Table, field: str, column: str, *, fix: ibis.Value | 
 def settled(pairs: ibis.Table, since: ibis.Value) -> ibis.Table:
     """Pairs that neither side touched after the instant."""
     return pairs.filter(pairs.a_changed_at <= since, pairs.b_changed_at <= since)
+
+
+def money(amount: ibis.Value) -> ibis.Value:
+    """1250.500000 → "1250.5": a number's one spelling."""
+    return amount.cast("string").re_replace(r"(\.[0-9]*[1-9])0+$|\.0*$", r"\1")

@@ -17,11 +17,12 @@ from core.thresholds import policy, threshold
 
 Severity = Literal["S1", "S2", "S3", "S4"]
 # A finding is (entity_kind, entity_id, field, part). `value` is what this record says and `at` since when; `fix_value` is
-# what should be written into this record (at most one record of a finding has one); `note` is evidence for a person.
+# what should be written into this record (at most one record of a finding has one); `note` is evidence for a person. `severity`
+# grades this finding otherwise than its rule; the most severe side counts.
 SIDES: dict[str, str] = {
     **dict.fromkeys(("entity_kind", "entity_id", "field", "part", "account", "resource", "vendor_id", "value"), "string"),
     "at": MOMENT,
-    **dict.fromkeys(("fix_value", "fix_before", "fix_pipeline", "note"), "string"),
+    **dict.fromkeys(("fix_value", "fix_before", "fix_pipeline", "note", "severity"), "string"),
 }
 
 
@@ -72,6 +73,7 @@ class Rule:
     """One row of the catalogue. `fix` says in words what is safe to do; `question` is what a person decides otherwise.
 
     `fix_field` and `policy` complete the fix of a side with a fix_value. `flag` marks the entity in the work list.
+    `exact` says in a sentence when it fires; what it asks of the thresholds is found out (docs/rules.md).
     """
 
     id: str
@@ -84,6 +86,7 @@ class Rule:
     fix_field: str = ""
     policy: str = ""
     flag: str = ""
+    exact: str = ""
 
 
 def side(t: ibis.Table, kind: str, field: str | ibis.Value, **columns: Any) -> ibis.Table:
