@@ -282,7 +282,7 @@ def test_a_measurement_id_is_no_property(ga4: Property) -> None:
 
 
 def test_a_foreign_property_and_an_api_that_is_off_are_told_in_words(ga4: Property) -> None:
-    with ga4.session(property_id="1", api_secret="") as session, pytest.raises(VendorError, match="add the service account"):
+    with ga4.session(property_id="1", api_secret="") as session, pytest.raises(VendorError, match="check property_id; the service account"):
         CONNECTOR.probe(session)
     ga4.emulator.knob("admin_enabled", False)
     with ga4.session() as session:
