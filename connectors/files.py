@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from connectors.files_draft import draft
 from connectors.files_folder import look
 from connectors.files_options import Table
 from connectors.files_read import columns, read
@@ -55,6 +56,10 @@ def discover(session: Session) -> Live:
     return Live(tuple(fields))
 
 
+def drafted(session: Session) -> str:
+    return draft(session.folder, EVERYTHING)
+
+
 def fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     return Fault("refused", str(status), "a folder answers no requests")  # nothing is ever sent
 
@@ -70,6 +75,7 @@ CONNECTOR = Connector(
     probe=probe,
     fault=fault,
     discover=discover,
+    draft=drafted,
     resources=(
         Resource(
             "table",

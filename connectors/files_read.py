@@ -208,7 +208,7 @@ def _table(part: Part, options: Table, wanted: Wanted, start: int) -> Iterator[P
 
 
 def _rows(part: Part, header: Header, pages: Iterator[Rows], *, growth: bool) -> Iterator[Piece]:
-    notes = (f"{part.name} has no column {', '.join(map(repr, header.missing))}",) if header.missing else ()
+    notes = (f"{part.name} has no column {header.misses()}",) if header.missing else ()
     for page in pages:
         totals = (f"{part.name}: its last row only adds up and was left out",) if page.totals else ()
         quotes = any("quote" in reason for _, reason in page.problems)

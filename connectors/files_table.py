@@ -62,6 +62,13 @@ def identity(values: Sequence[Any]) -> str | None:
     return blake2b(text.lower().encode(), digest_size=16).hexdigest() if "@" in text else text
 
 
+def _near(name: str, names: Sequence[str]) -> str:
+    """The one of the names that is spelled nearly so; "" for none."""
+    spelled = {other.lower(): other for other in names}
+    near = get_close_matches(name.lower(), spelled, 1)
+    return spelled[near[0]] if near else ""
+
+
 class Header:
     """The column names of one file and where what is wanted lies. Raises: Unreadable when a key column is not there."""
 
@@ -71,15 +78,23 @@ class Header:
         self.width = len(self.names)
         self.missing = [name for name in wanted.fields if name not in self.names]
         if lost := [name for name in options.key_columns if name not in self.names]:
-            spelled = {name.lower(): name for name in self.names}
-            near = get_close_matches(lost[0].lower(), spelled, 1)
-            guess = f"; did you mean {spelled[near[0]]!r}?" if near else ""
+            near = _near(lost[0], self.names)
+            guess = f"; did you mean {near!r}?" if near else ""
             raise Unreadable(f"no column {lost[0]!r}{guess or ';'} it has {', '.join(map(repr, self.names[:20]))}")
         self.fields = [name for name in wanted.fields if name in self.names]
         self.places = [self.names.index(name) for name in self.fields]
         self.key = [self.names.index(name) for name in options.key_columns]
         self.converts = [(i, name, wanted.converts[name]) for i, name in enumerate(self.fields) if name in wanted.converts]
         self._pick: Any = itemgetter(*self.places) if len(self.places) > 1 else lambda cells: tuple(cells[i] for i in self.places)
+
+    def misses(self) -> str:
+        """The mapped columns that are not there, each with one that may be it under a new name; "" when all are."""
+        spare = [name for name in self.names if name not in self.fields]
+        said = []
+        for name in self.missing:
+            near = _near(name, spare)
+            said.append(f"{name!r} (renamed? The mapping may name both: [{name}, {near}])" if near else repr(name))
+        return ", ".join(said)
 
     def row(self, line: int, cells: list[str], strip: bool, unread: list[Unread]) -> list[str | None]:
         """The row as it is handed on; what cannot be read is left empty and noted. Raises: BadRow."""

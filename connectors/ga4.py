@@ -34,7 +34,7 @@ def probe(session: Session) -> str:
 
 def _secret_known(session: Session) -> str:
     """Raises: CredentialsError when the stream has no such secret."""
-    stream = session.settings.get("stream_id") or _stream_id(session)
+    stream = _stream_id(session)
     path = f"properties/{session.property_id}/dataStreams/{stream}/measurementProtocolSecrets"
     if session.settings["api_secret"] not in {row.get("secretValue") for row in session.admin_rows(path, "measurementProtocolSecrets")}:
         raise CredentialsError(
@@ -46,11 +46,20 @@ def _secret_known(session: Session) -> str:
 
 
 def _stream_id(session: Session) -> str:
-    """Raises: CredentialsError when no web stream of the property has the measurement id."""
-    wanted = session.settings["measurement_id"]
+    """The number of the stream events go to. Raises: CredentialsError when no web stream of the property has the measurement id,
+    or another one than `stream_id` says has it: the collecting server takes events for any stream and answers 204.
+    """
+    wanted, said = session.settings["measurement_id"], session.settings.get("stream_id")
     for row in session.admin_rows(f"properties/{session.property_id}/dataStreams", "dataStreams"):
         if (row.get("webStreamData") or {}).get("measurementId") == wanted:
-            return str(row["name"]).rpartition("/")[2]
+            number = str(row["name"]).rpartition("/")[2]
+            if said and said != number:
+                raise CredentialsError(
+                    f"the settings `measurement_id` and `stream_id` are of two streams: {wanted} is stream {number}, not {said}",
+                    where=session.transport.account,
+                    next_step="correct the wrong one, or leave stream_id out",
+                )
+            return number
     raise CredentialsError(
         f"the setting `measurement_id` ({wanted}) is no web stream of property {session.property_id}, so `api_secret` fits nothing",
         where=session.transport.account,
@@ -105,7 +114,7 @@ CONNECTOR = Connector(
         Setting("refresh_token", "OAuth: refresh token with the scope analytics.readonly", secret=True, required=False),
         Setting("measurement_id", "To send events: measurement id of the web stream (G-…)", required=False),
         Setting("api_secret", "To send events: a Measurement Protocol API secret of that stream", secret=True, required=False),
-        Setting("stream_id", "Number of that stream (saves a request when the secret is checked)", required=False),
+        Setting("stream_id", "Number of that stream; if given, `check` compares it with the measurement id", required=False),
         Setting("collect_url", "Where events go; in the EU: https://region1.google-analytics.com", required=False, default=COLLECT_URL),
         Setting("datamanager", "on: events may go through the Data Manager API (target ingest)", required=False),
         Setting("data_url", "Address of the Data API", required=False, default=DATA_URL),

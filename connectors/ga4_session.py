@@ -163,7 +163,7 @@ def _forbidden(code: str, reasons: list[str], words: str) -> Fault:
     if "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in reasons or "insufficient authentication scopes" in words:
         return Fault("forbidden", "SCOPE", "the access token lacks a scope; give the OAuth grant analytics.readonly (datamanager to send)")
     if "permission" in words.lower():
-        return Fault("forbidden", code, "no access to the property: add the service account (or user) to it as a Viewer")
+        return Fault("forbidden", code, "no access to the property: check property_id; the service account (or user) must be its Viewer")
     return Fault("forbidden", code, f"Google Analytics forbids this: {words}")
 
 

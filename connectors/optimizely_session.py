@@ -125,7 +125,7 @@ def fault(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """
     problem = _problem(body)
     code = str(problem.get("code") or problem.get("title") or f"status {status}")
-    said = str(problem.get("message") or problem.get("detail") or code)
+    said = str(problem.get("message") or problem.get("detail") or problem.get("title") or f"status {status} without an explanation")
     more = problem.get("messages")
     if isinstance(more, dict) and more:
         said += f" ({'; '.join(f'{name}: {text}' for name, text in more.items())})"

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import orjson
 
-from connectors.vwo_read import FEEDS_OVERLAP_S, campaigns, feeds, labels, results, users
+from connectors.vwo_read import FEEDS_OVERLAP_S, campaigns, feeds, labels, listed, results, users
 from connectors.vwo_session import Session, fault, open_session, thing
 from connectors.vwo_write import tell
-from core.connector import Bucket, Connector, Resource, Setting, Target
+from core.connector import Bucket, Connector, Live, LiveField, Resource, Setting, Target
 
 
 def probe(session: Session) -> str:
     workspace = thing(orjson.loads(session.get("")), "the workspace")
     return f"VWO workspace {workspace['id']} ({workspace.get('name') or 'without a name'})"
+
+
+def discover(session: Session) -> Live:
+    """What there is to compare, by the ids that results and experiments name: VWO describes no fields. A call for 25 of them."""
+    found, _ = listed(session, None)
+    return Live(tuple(
+        LiveField("tests", str(row["id"]), str(row.get("name") or ""), f"{row.get('type')}, {row.get('status')}".lower(), writable=False)
+        for row in found
+        if not row.get("isDeleted")
+    ))  # fmt: skip
 
 
 CONNECTOR = Connector(
@@ -40,6 +50,7 @@ CONNECTOR = Connector(
     open=open_session,
     probe=probe,
     fault=fault,
+    discover=discover,
     resources=(
         Resource(
             "feeds",

@@ -77,7 +77,7 @@ def _digest(item: Row) -> str:
     return xxhash.xxh3_64_hexdigest(orjson.dumps(item, option=orjson.OPT_SORT_KEYS))
 
 
-def listed(session: Session, now: datetime) -> tuple[list[Row], int]:
+def listed(session: Session, now: datetime | None) -> tuple[list[Row], int]:
     """All campaigns, the deleted too, and the vendor's count. Paged by that count: a short page says nothing."""
     found: dict[int, Row] = {}
     offset, total = 0, None

@@ -293,6 +293,7 @@ class Connector:
     resources: tuple[Resource, ...]
     targets: tuple[Target, ...] = ()
     discover: Callable[[Any], Live] | None = None
+    draft: Callable[[Any], str] | None = None  # a mapping made for what the account holds, where no shipped one fits; "": none can be
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix

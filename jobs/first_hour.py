@@ -45,13 +45,13 @@ def guess(stage: LiveStage) -> str:
     return "M70" if p >= 0.8 else "M60" if p >= 0.5 else "M50"
 
 
-def live_mappings(answers: Answers, connectors: Mapping[str, Connector], folder: Path) -> tuple[dict[str, Live], dict[str, str]]:
-    """(the live fields and stages of every account that can be looked at, why the others cannot); those get the shipped mapping."""
+def live_mappings(answers: Answers, connectors: Mapping[str, Connector], folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """(a mapping for every account that can be looked at, why the others cannot); those get the shipped mapping."""
     import tempfile
 
     from jobs.wiring import Hub
 
-    found: dict[str, Live] = {}
+    found: dict[str, str] = {}
     unseen: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as temp:
         path = Path(temp) / "config.yaml"
@@ -63,12 +63,21 @@ def live_mappings(answers: Answers, connectors: Mapping[str, Connector], folder:
         for name in answers.settings:
             try:
                 with hub.account(name) as opened:
-                    if opened.connector.discover:
-                        found[name] = opened.connector.discover(opened.session)
+                    found[name] = _live_mapping(name, opened.connector, opened.session)
             except TundishError as problem:
                 unseen[name] = str(problem)
         hub.close()
     return found, unseen
+
+
+def _live_mapping(name: str, connector: Connector, session: Any) -> str:
+    drafted = connector.draft(session) if connector.draft else ""
+    live = connector.discover(session) if connector.discover and not drafted else None
+    return drafted or mapping_text(shipped(name), live)
+
+
+def shipped(name: str) -> str:
+    return (SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def config_text(answers: Answers, absolute: Path | None = None) -> str:
@@ -117,14 +126,14 @@ def _schemas() -> dict[str, str]:
 
 
 def write_files(
-    answers: Answers, connectors: Mapping[str, Connector], folder: Path, live: Mapping[str, Live], keep: frozenset[Path]
+    answers: Answers, connectors: Mapping[str, Connector], folder: Path, live: Mapping[str, str], keep: frozenset[Path]
 ) -> list[Path]:
     """Write what is not in `keep`; returns the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "mappings" / "schema").mkdir(parents=True, exist_ok=True)
     texts = {"config.yaml": config_text(answers)} | _schemas()
     for name in answers.settings:
-        texts[f"{name}.yaml"] = mapping_text((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8"), live.get(name))
+        texts[f"{name}.yaml"] = live[name] if name in live else shipped(name)
     written = [path for path in places(answers.settings, folder) if path not in keep]
     for path in written:
         part = path.with_suffix(".part")

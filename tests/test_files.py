@@ -319,6 +319,29 @@ def test_a_missing_mapped_column_is_said(exports: Exports) -> None:
     assert (count.status, count.reason) == ("done", "in/a.csv has no column 'E-Mail', 'Points', 'Met'")
 
 
+def test_a_column_with_a_new_name_is_told_with_the_way_to_read_both(exports: Exports) -> None:
+    exports.write("in/a.csv", "Id,Name,E-Mail,Points,Met\n1,Ann,a@a.example,,\n", at=NOW.timestamp() - 90)
+    exports.write("in/b.csv", "Id,Name,Email,Points,Met\n2,Bo,b@b.example,,\n", at=NOW.timestamp() - 80)
+    assert exports.pull().reason == "in/b.csv has no column 'E-Mail' (renamed? The mapping may name both: [E-Mail, Email])"
+    both = mapping(fields="first_name: Name, email: {path: [E-Mail, Email], read: email}")
+    exports.pull(both, full=True)
+    rows = exports.place.lake.sql("SELECT vendor_id, email FROM person ORDER BY vendor_id").to_pylist()
+    assert [tuple(row.values()) for row in rows] == [("1", "a@a.example"), ("2", "b@b.example")]
+
+
+@pytest.mark.parametrize("name", ["Tel.", "Kunden-Nr.", "Budget (est. EUR)", "2026", "2026.", "A..."])
+def test_a_column_may_be_called_as_people_call_them(exports: Exports, name: str) -> None:
+    exports.write("in/a.csv", f"Id,{name}\n1,Ann\n")
+    count = exports.pull(mapping(fields=f'first_name: "{name}"'))
+    assert (count.status, count.reason, exports.people()) == ("done", "", {"1": "Ann"})
+
+
+@pytest.mark.parametrize("path", [".", ".a", "a..b", "context"])
+def test_what_no_column_is_called_is_no_path(path: str) -> None:
+    with pytest.raises(UserError, match=r"files.yaml:\d+:\d+"):
+        mapping(fields=f'first_name: "{path}"')
+
+
 def test_files_without_a_header_are_named_by_the_mapping(exports: Exports) -> None:
     exports.write("in/a.csv", "1,Ann,,5,\n2,Bo,,6,\n")
     exports.pull(mapping("key: Id, columns: [Id, Name, E-Mail, Points, Met]"))

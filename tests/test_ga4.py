@@ -282,7 +282,7 @@ def test_a_measurement_id_is_no_property(ga4: Property) -> None:
 
 
 def test_a_foreign_property_and_an_api_that_is_off_are_told_in_words(ga4: Property) -> None:
-    with ga4.session(property_id="1", api_secret="") as session, pytest.raises(VendorError, match="add the service account"):
+    with ga4.session(property_id="1", api_secret="") as session, pytest.raises(VendorError, match="check property_id; the service account"):
         CONNECTOR.probe(session)
     ga4.emulator.knob("admin_enabled", False)
     with ga4.session() as session:
@@ -296,6 +296,12 @@ def test_the_streams_id_is_found_by_its_measurement_id(ga4: Property) -> None:
     with ga4.session(stream_id="") as session:
         assert "secret for events is one" in CONNECTOR.probe(session)
     with ga4.session(stream_id="", measurement_id="G-OTHER") as session, pytest.raises(CredentialsError, match="measurement_id"):
+        CONNECTOR.probe(session)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("measurement_id", "G-OTHER"), ("stream_id", "1")])
+def test_events_for_another_stream_than_the_secrets_are_found_by_the_check(ga4: Property, setting: str, value: str) -> None:
+    with ga4.session(**{setting: value}) as session, pytest.raises(CredentialsError, match=setting):
         CONNECTOR.probe(session)
 
 

@@ -239,6 +239,14 @@ def test_a_line_about_the_workspace_is_about_no_campaign() -> None:
         assert rows(place.read("feeds", state={"v": 1, "since": NOW - 60})) == [line]
 
 
+def test_discover_lists_every_campaign_by_the_id_that_results_name() -> None:
+    with workspace(seed(*(campaign(i) for i in range(1, 28)))) as place, place.open() as session:
+        assert CONNECTOR.discover is not None
+        found = CONNECTOR.discover(session).fields
+        assert sorted(int(f.path) for f in found) == list(range(1, 28))
+        assert all(f.resource == "tests" and f.label and f.type for f in found)
+
+
 def test_no_labels_and_no_users_are_empty_whole_lists() -> None:
     with workspace(seed()) as place:
         for name in ("labels", "users"):

@@ -66,7 +66,7 @@ def discover(obj: dict[str, Any], account: str, stages: bool, resources: tuple[s
         [name] = hub.accounts([account])
         with hub.account(name) as opened:
             if opened.connector.discover is None:
-                raise UserError(f"{opened.connector.title} cannot list its fields")
+                raise UserError(f"{opened.connector.title} cannot list its fields", next_step=f"see {opened.connector.docs_url}")
             live = opened.connector.discover(opened.session)
         mapping = hub.setup.mappings[name]
         asked = {r: set(c.fields_asked) for r, c in mapping.resources.items()}
