@@ -2,56 +2,70 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
 import signal
 import socket
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import pytest
-from sandbox_hub import live_records, standing, true_records, tundish
+from sandbox_hub import NOW, live_records, standing, true_records, tundish, tundish_process
 
 from core.holders import dead, holder
 from core.ledger_lost import run_lease
-from jobs import show, steps
+from jobs import show, steps, wiring
 from jobs.leases import held, running
 from jobs.schedule import ledger_hooks
 
 
-def stopping(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """The signal comes when the first page was stored, or the first batch written."""
-    real = show.Progress.step
+def stopped_process(words: Sequence[str], said: str, number: int) -> None:
+    """A command, in a process of its own, that gets the signal when its first page was stored, or its first batch written."""
+    once = threading.Lock()  # resources are read side by side, and a second signal would end the process at once
 
     def step(self: Any, *args: Any) -> None:
-        monkeypatch.setattr(show.Progress, "step", real)
-        os.kill(os.getpid(), number)
+        if once.acquire(blocking=False):
+            os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(show.Progress, "step", step)
+    show.Progress.step = step  # type: ignore[method-assign]
+    wiring.datetime = SimpleNamespace(now=lambda zone: NOW)  # type: ignore[attr-defined]
+    tundish_process(words, said)
 
 
-def test_sigterm_ends_a_sync_after_the_page_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def stopped(config: Path, number: int, *words: str) -> tuple[int, dict[str, Any], str]:
+    """Its exit code, what it printed as JSON, and all it said."""
+    said = config.parent / "said.txt"
+    line = ["--config", str(config), *words]
+    process = multiprocessing.get_context("spawn").Process(target=stopped_process, args=(line, str(said), number))
+    process.start()
+    process.join(120)
+    text = said.read_text()
+    return process.exitcode or 0, json.loads(text[text.index("{") : text.rindex("}") + 1]), text
+
+
+def test_sigterm_ends_a_sync_after_the_page_in_hand(tmp_path: Path) -> None:
     with standing(tmp_path, size=8, vendors=["hubspot"]) as sandbox:
-        stopping(monkeypatch, signal.SIGTERM)
-        said = tundish("--config", sandbox.config, "sync", "--json")
-        assert said.code == 143, said.err
-        assert said.json["status"] == "partial"
-        assert "stopping after what is in hand" in said.err
+        code, told, said = stopped(sandbox.config, signal.SIGTERM, "sync", "--json")
+        assert (code, told["status"]) == (143, "partial"), said
+        assert "stopping after what is in hand" in said
         assert tundish("--config", sandbox.config, "sync", "--json").code == 0
         assert live_records(sandbox.hub) == true_records(sandbox.truth, ["hubspot"])
 
 
-def test_ctrl_c_ends_an_apply_after_the_batch_in_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_an_apply_after_the_batch_in_hand(tmp_path: Path) -> None:
     with standing(tmp_path, size=8, vendors=["hubspot", "salesforce"]) as sandbox:
         steps.run_sync(sandbox.hub, quiet=True)
         plan = steps.run_plan(sandbox.hub)
-        stopping(monkeypatch, signal.SIGINT)
-        first = tundish("--config", sandbox.config, "apply", plan.plan_id, "--yes", "--json")
-        assert first.code == 130, first.err
-        assert 0 < len(first.json["details"]) < len(plan.changes)
+        code, first, said = stopped(sandbox.config, signal.SIGINT, "apply", plan.plan_id, "--yes", "--json")
+        assert code == 130, said
+        assert 0 < len(first["details"]) < len(plan.changes)
         writes = len(sandbox.writes())
         second = tundish("--config", sandbox.config, "apply", plan.plan_id, "--yes", "--json")
         assert second.code == 0, second.out
-        assert second.json["run"] == first.json["run"]
+        assert second.json["run"] == first["run"]
         assert len(second.json["details"]) == len(plan.changes)
         assert writes < len(sandbox.writes())
 
