@@ -113,7 +113,7 @@ class Lake:
 
     def _table(self, kind: str) -> DeltaTable | None:
         if kind not in self._tables:
-            table = belonging(self.ledger, kind, self._open(kind), self.root)
+            table = belonging(self.ledger, kind, self._open, self.root)
             if table is None:
                 return None
             self._tables[kind] = table

@@ -6,6 +6,8 @@ The ledger remembers the id Delta gives every table when it is made.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from deltalake import DeltaTable
 from sqlalchemy import delete, select
 
@@ -14,12 +16,18 @@ from core.errors import UserError
 from core.ledger import Ledger
 
 
-def belonging(ledger: Ledger, kind: str, table: DeltaTable | None, root: str) -> DeltaTable | None:
-    """The table, when it is the one this ledger knows. A new one, still empty, becomes known.
+def belonging(ledger: Ledger, kind: str, look: Callable[[str], DeltaTable | None], root: str) -> DeltaTable | None:
+    """The table `look` finds, when it is the one this ledger knows. A new one, still empty, becomes known.
+
+    Another process may make the table meanwhile; it makes it, lets the ledger know it, then writes. So the ledger is asked
+    before the folder whether the table was ever there, and after it which one it is.
 
     Raises: UserError when the ledger's table is gone, or this one was written under another ledger.
     """
     known = _known(ledger, kind)
+    table = look(kind)
+    if table is not None and known is None:
+        known = _known(ledger, kind)
     if table is None and known is None:
         return None
     if table is None:

@@ -36,4 +36,4 @@ def refused_writes(ledger: Ledger, until: datetime) -> list[tuple[str, str, str,
     )
     query = query.where(o.status == "rejected", o.at <= until, ch.detail["type"].as_string() != EVENT, ~later)
     with ledger.read() as connection:
-        return [tuple(row) for row in connection.execute(query.distinct())]
+        return list(dict.fromkeys(tuple(row) for row in connection.execute(query)))  # not DISTINCT: PostgreSQL cannot compare JSON

@@ -106,7 +106,8 @@ def _stages(hub: Hub, name: str, live: Live) -> list[Check]:
     for stage in live.stages:
         if not any(table.find(stage.pipeline_id or None, stage.stage_id) for table in tables.values()):
             key = f"{stage.pipeline_id}/{stage.stage_id}" if stage.pipeline_id else stage.stage_id
-            text = f"stage {key} ({stage.pipeline_label}: {stage.label}) is in no stage table"
+            called = ": ".join(filter(None, (stage.pipeline_label, stage.label)))
+            text = f"stage {key} ({called}) is in no stage table"
             checks.append(Check(name, "stages", "warning", text, f'add a line to `stages:` such as  "{key}": M50'))
     return checks or [Check(name, "stages", "ok", f"all {len(live.stages)} live stages are mapped")]
 

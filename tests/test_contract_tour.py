@@ -124,7 +124,7 @@ def test_the_probe_is_one_cheap_sentence_about_the_account(vendor: str, toured: 
         before = sandbox.requests()
         sentence = opened.connector.probe(opened.session)
     assert len(sentence) > 10
-    assert sandbox.requests() - before <= 2
+    assert sandbox.requests() - before <= 3  # one may look up what a setting names, such as a stream
 
 
 def test_a_wrong_credential_is_told_by_its_setting_and_never_shown(wired: str, stand: Stand) -> None:

@@ -237,3 +237,20 @@ def test_of_a_forgotten_person_only_digests_of_the_addresses_stay_and_none_of_a_
     shelf.lake.forget([("hubspot", "contacts", "1")], NOW)
     kept = erased(shelf.ledger)["erased_address"]["digest"].to_pylist()
     assert set(kept) == {sha256(address).hexdigest() for address in (b"ann@acme.test", b"ann.new@acme.test")}
+
+
+def test_a_table_that_another_process_makes_in_this_very_moment_is_no_lost_one(tmp_path: Path) -> None:
+    first, second = Shelf(tmp_path), Shelf(tmp_path)
+    look = second.lake._open
+
+    def late(kind: str) -> Any:
+        found = look(kind)
+        if found is None:
+            first.put("person", ["1"], first_name="a")
+        return found
+
+    second.lake._open = late  # type: ignore[method-assign]
+    second.put("person", ["2"], first_name="b")
+    assert len(first.names()) == 2
+    for shelf in (first, second):
+        shelf.lake.close()

@@ -70,7 +70,9 @@ def test_the_line_runs_on_postgres_over_two_portals_of_one_vendor(team: Team) ->
     assert live(team) == team.truth
     assert {i for _, _, i in team.truth["hubspot"]} & {i for _, _, i in team.truth["emea"]}  # or the test would show nothing
 
-    plan = team.say("plan").json["plan_id"]
+    planned = team.say("plan")
+    assert planned.code == 0, planned.out
+    plan = planned.json["plan_id"]
     applied = team.say("apply", plan, "--yes", "--allow-large")
     assert applied.code == 0, applied.err
     portals = (team.sandbox.emulators["hubspot"], team.emea)

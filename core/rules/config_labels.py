@@ -45,6 +45,6 @@ RULES = (
         question="Does the stage still mean what the mapping says? Accept this, or set `label` (or `probability`) and milestone in the "
         "mapping's stage table.",
         exact="A stage has another label, or another default probability, than its line in the mapping's stage table says it had "
-        "(`label`, `probability`). Lines that say neither are left alone; capitals do not matter.",
+        "(its label and probability). Lines that say neither are left alone; capitals do not matter.",
     ),
 )  # fmt: skip
