@@ -18,11 +18,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from core.errors import UserError
 from core.lake_forget import address_digests, belongs, by_account
-from core.lake_identity import begin_anew, belonging
+from core.lake_identity import begin_anew, belonging, one_at_a_time
 from core.lake_scan import current_sql, only_reads, quoted, scan_into, visible_sql
 from core.lake_schema import known_schema
 from core.lake_write import KEPT, ONCE, again, fitted, spill_folder, writer
@@ -139,11 +139,9 @@ class Lake:
             return table
 
     def _create(self, kind: str, schema: pa.Schema) -> DeltaTable:
-        try:
-            DeltaTable.create(self._path(kind), schema, mode="ignore", storage_options=self._options)
-        except (CommitFailedError, DeltaError):  # another process made it in this very moment, or it cannot be made
+        with one_at_a_time(self.ledger):  # Delta lets two processes make one folder's table at once, each with an id of its own
             if self._open(kind) is None:
-                raise
+                DeltaTable.create(self._path(kind), schema, mode="ignore", storage_options=self._options)
         table = self._table(kind)
         assert table is not None
         return table

@@ -6,10 +6,11 @@ The ledger remembers the id Delta gives every table when it is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from deltalake import DeltaTable
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
 from core import ledger_tables as t
 from core.errors import UserError
@@ -44,6 +45,15 @@ def belonging(ledger: Ledger, kind: str, look: Callable[[str], DeltaTable | None
             next_step="give `ledger:` the one that wrote it (perhaps from a backup), or give `lake:` an empty folder",
         )
     return table
+
+
+@contextmanager
+def one_at_a_time(ledger: Ledger) -> Iterator[None]:
+    """Of all processes over this ledger only one is inside. The ledger cannot be written meanwhile."""
+    with ledger.write() as c:  # on SQLite that alone keeps the others out
+        if c.dialect.name == "postgresql":
+            c.execute(text("SELECT pg_advisory_xact_lock(7480112)"))
+        yield
 
 
 def begin_anew(ledger: Ledger) -> None:
