@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from test_reconcile import LOST, OWNERS, PIPELINE, RECENTLY, WON, Case, contact, found_in, hit, hs, ids, look, miss, on_deal, path, sf
+from rule_families import (  # noqa: F401
+    findings,
+    pytest_generate_tests,
+    test_a_rule_finds,
+    test_a_rule_leaves_the_near_miss_alone,
+    test_every_rule_has_a_hit_a_near_miss_and_an_exact_sentence,
+)
+from test_reconcile import LOST, OWNERS, PIPELINE, RECENTLY, WON, contact, found_in, hit, hs, miss, on_deal, path, sf
 from unified_rows import row
-
-from core.rules import RULES
 
 A, Q, P, C = ("appointmentscheduled", "qualifiedtobuy", "presentationscheduled", "contractsent")
 MINE = ("D-04", "D-07", "D-08", "D-10", "D-12", "D-13", "D-14", "D-16", "D-17")
@@ -138,33 +142,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def findings() -> list[dict[str, Any]]:
-    rows: dict[str, list[dict[str, Any]]] = {"owner": OWNERS, "stage_definition": [*PIPELINE, stage("Proposal", 0.76)]}
-    for case in CASES:
-        for kind, some in case.rows.items():
-            rows.setdefault(kind, []).extend(some)
-    return found_in(rules=list(MINE), **rows).to_pylist()
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.found], ids=lambda c: f"{c.rule} {c.says}")
-def test_a_rule_finds(case: Case, findings):
-    mine = [f for f in findings if f["rule"] == case.rule and ids(f) == set(case.found.split())]
-    assert len(mine) == 1
-    assert {name: look(mine[0], name) for name in case.expect} == case.expect
-    assert mine[0]["question"] or case.rule == "D-10"  # a note
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if not c.found], ids=lambda c: f"{c.rule} {c.says}")
-def test_a_rule_leaves_the_near_miss_alone(case: Case, findings):
-    own = {r["vendor_id"] for some in case.rows.values() for r in some}
-    assert [(f["rule"], f["values"]) for f in findings if f["rule"] == case.rule and ids(f) & own] == []
-
-
-@pytest.mark.parametrize("rule", MINE)
-def test_every_rule_has_a_hit_a_near_miss_and_an_exact_sentence(rule):
-    assert {bool(c.found) for c in CASES if c.rule == rule} == {True, False}
-    assert RULES[rule].exact
+BASE = {"owner": OWNERS, "stage_definition": [*PIPELINE, stage("Proposal", 0.76)]}
 
 
 def test_what_nobody_keeps_is_not_missing_anywhere():

@@ -7,12 +7,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
+from rule_families import (  # noqa: F401
+    findings,
+    pytest_generate_tests,
+    test_a_rule_finds,
+    test_a_rule_leaves_the_near_miss_alone,
+    test_every_rule_has_a_hit_a_near_miss_and_an_exact_sentence,
+)
 from sandbox_hub import standing
-from test_reconcile import WON, Case, contact, found_in, hit, hs, ids, lead, look, miss, sf
+from test_reconcile import WON, contact, found_in, hit, hs, lead, miss, sf
 from unified_rows import moment, row
 
-from core.rules import RULES
 from jobs.steps import run_reconcile, run_sync
 from jobs.truth import score
 
@@ -128,34 +133,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def findings() -> list[dict[str, Any]]:
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for case in CASES:
-        for kind, some in case.rows.items():
-            rows.setdefault(kind, []).extend(some)
-    return found_in(rules=list(MINE), funnel=TESTS, **rows).to_pylist()
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.found], ids=lambda c: f"{c.rule} {c.says}")
-def test_a_rule_finds(case: Case, findings):
-    mine = [f for f in findings if f["rule"] == case.rule and ids(f) == set(case.found.split())]
-    assert len(mine) == 1
-    assert {name: look(mine[0], name) for name in case.expect} == case.expect
-    assert mine[0]["severity"] == RULES[case.rule].severity
-    assert mine[0]["question"]
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if not c.found], ids=lambda c: f"{c.rule} {c.says}")
-def test_a_rule_leaves_the_near_miss_alone(case: Case, findings):
-    own = {r["vendor_id"] for some in case.rows.values() for r in some}
-    assert [(f["rule"], f["values"]) for f in findings if f["rule"] == case.rule and ids(f) & own] == []
-
-
-@pytest.mark.parametrize("rule", MINE)
-def test_every_rule_has_a_hit_a_near_miss_and_an_exact_sentence(rule):
-    assert {bool(c.found) for c in CASES if c.rule == rule} == {True, False}
-    assert RULES[rule].exact
+FUNNEL = TESTS
 
 
 def test_a_lead_near_the_edge_of_a_week_counts_for_either():

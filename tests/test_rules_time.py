@@ -9,8 +9,15 @@ from typing import Any
 
 import ibis
 import pytest
+from rule_families import (  # noqa: F401
+    findings,
+    pytest_generate_tests,
+    test_a_rule_finds,
+    test_a_rule_leaves_the_near_miss_alone,
+    test_every_rule_has_a_hit_a_near_miss_and_an_exact_sentence,
+)
 from test_apply import Vendor, planned, run
-from test_reconcile import WON, Case, contact, found_in, hit, hs, ids, look, miss, path
+from test_reconcile import WON, contact, found_in, hit, hs, ids, look, miss, path
 from unified_rows import NOW, moment, row, tables
 
 from core.compiled import over
@@ -20,7 +27,6 @@ from core.ledger_facts import SCHEMAS, ledger_facts
 from core.ledger_plans import PlanBook
 from core.reconcile import reconcile
 from core.resolve import resolve
-from core.rules import RULES
 
 MINE = ("T-02", "T-03", "T-04")
 
@@ -85,36 +91,6 @@ CASES = [
     miss("T-04", "nine in one minute; ten over days", **{
         kind: crowd("nine", MINUTE[:9])[kind] + crowd("slow", SPREAD)[kind] for kind in ("person", "stage_change")}),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def findings() -> list[dict[str, Any]]:
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for case in CASES:
-        for kind, some in case.rows.items():
-            rows.setdefault(kind, []).extend(some)
-    return found_in(rules=list(MINE), **rows).to_pylist()
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if c.found], ids=lambda c: f"{c.rule} {c.says}")
-def test_a_rule_finds(case: Case, findings):
-    mine = [f for f in findings if f["rule"] == case.rule and ids(f) == set(case.found.split())]
-    assert len(mine) == 1
-    assert {name: look(mine[0], name) for name in case.expect} == case.expect
-    assert mine[0]["severity"] == RULES[case.rule].severity
-    assert mine[0]["question"]
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if not c.found], ids=lambda c: f"{c.rule} {c.says}")
-def test_a_rule_leaves_the_near_miss_alone(case: Case, findings):
-    own = {r["vendor_id"] for some in case.rows.values() for r in some}
-    assert [(f["rule"], f["values"]) for f in findings if f["rule"] == case.rule and ids(f) & own] == []
-
-
-@pytest.mark.parametrize("rule", MINE)
-def test_every_rule_has_a_hit_a_near_miss_and_an_exact_sentence(rule):
-    assert {bool(c.found) for c in CASES if c.rule == rule} == {True, False}
-    assert RULES[rule].exact
 
 
 @pytest.mark.parametrize("others", [40, 39])
