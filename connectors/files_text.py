@@ -187,11 +187,6 @@ def raw_lines(stream: BinaryIO, *, after: int = 0) -> Iterator[tuple[int, bytes 
             yield number, line
 
 
-def first_separator(text: str) -> int:
-    """Lines that only say the separator, as Excel writes them at the top: 0 or 1."""
-    return 1 if _SEPARATOR_LINE.match(text) else 0
-
-
 def clean_names(cells: Sequence[str]) -> list[str]:
     """Column names from a header: blanks trimmed and folded, empty ones named by place, a second of one name marked."""
     names: list[str] = []

@@ -6,10 +6,7 @@ SQLite by default (a file, WAL), PostgreSQL by URL. Plans and outcomes live in `
 
 from __future__ import annotations
 
-import json
 import secrets
-import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,15 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, insert, select, text, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
 
 from core import ledger_tables as t
 from core.errors import Busy, UserError
+from core.ledger_engine import engine_of
 
-BUSY_TIMEOUT_S = 60
 REJECTS_KEPT = 1000  # per run and resource; the rest is counted only
 
 
@@ -108,7 +103,7 @@ class Ledger:
     """Open a ledger by file path or database URL; creates its tables when they are missing."""
 
     def __init__(self, url: str | Path) -> None:
-        self.engine = _engine(str(url))
+        self.engine = engine_of(str(url))
         self._create()
 
     def close(self) -> None:
@@ -270,10 +265,6 @@ class Ledger:
             row = c.execute(query.where(t.cursor.c.account == account, t.cursor.c.resource == resource)).first()
         return Cursor(row.state, row.mapping or "", row.open_pass, row.updated_at) if row else None
 
-    def forget_cursor(self, account: str, resource: str) -> None:
-        with self.write() as c:
-            c.execute(delete(t.cursor).where(t.cursor.c.account == account, t.cursor.c.resource == resource))
-
     def page_digests(self, account: str, resource: str) -> dict[bytes, tuple[str, int]]:
         """Digest of every known page → (its pass, its place in it)."""
         p = t.page.c
@@ -374,51 +365,3 @@ def _upserting(postgres: bool, table: Table, names: tuple[str, ...]) -> Any:
     query = postgresql.insert(table) if postgres else sqlite.insert(table)
     others = {name: query.excluded[name] for name in names if name not in keys}
     return query.on_conflict_do_update(index_elements=keys, set_=others) if others else query.on_conflict_do_nothing()
-
-
-_upsert = upsert
-
-
-def _engine(url: str) -> Engine:
-    def dumps(value: Any) -> str:
-        return orjson.dumps(value, default=str).decode()
-
-    if "://" not in url:
-        Path(url).expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{Path(url).expanduser().resolve()}"
-    parsed = make_url(url)
-    if parsed.drivername in ("postgresql", "postgres"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed, json_serializer=dumps, json_deserializer=json.loads, pool_pre_ping=True)
-    engine = create_engine(parsed, json_serializer=dumps, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
-    event.listen(engine, "connect", _sqlite_connect)
-    event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_connect(connection: Any, record: Any) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN is deferred; ours is not
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_S * 1000}", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
-    _into_wal(connection)
-
-
-def _into_wal(connection: Any) -> None:
-    """Turns the file's journal to WAL. SQLite ignores its busy timeout while a file changes its journal
-    (https://www.sqlite.org/wal.html#sometimes_queries_return_sqlite_busy_in_wal_mode), so of several processes that open a new
-    ledger at once all but one are told "locked": they ask again until the change is made."""
-    give_up = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").close()
-            return
-        except sqlite3.OperationalError as e:
-            if "locked" not in str(e) or time.monotonic() > give_up:
-                raise
-            time.sleep(0.02)
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("tundish_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,14 +1,15 @@
-"""The straight line: resolve → reconcile → measure → plan → apply → undo, over one lake and one ledger.
+"""The straight line: resolve → reconcile → measure → plan, over one lake and one ledger.
 
-The only module that knows the stages' order. Pulling is `core.pull`; who is called with which session is `jobs.wiring`.
+The only module that knows the stages' order. Pulling is `core.pull`; a plan is applied and undone by `core.carry_out`; who is
+called with which session is `jobs.wiring`.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import logging
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,8 +20,8 @@ import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.apply import Hand, apply, check, undo
-from core.change import EVENT, Change, Desired, Held, Key, Outcome, Plan
+from core.apply import Hand
+from core.change import EVENT, Desired, Held, Key, Plan
 from core.compiled import Compiled, over
 from core.connector import Connector, Target
 from core.errors import UserError, VendorError
@@ -36,7 +37,6 @@ from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
 from core.model import KINDS
-from core.outdated import check_hands, check_pushes
 from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
@@ -306,8 +306,6 @@ def _rungs(line: Line) -> dict[tuple[str, str, str], dict[str, str]]:
 
 def _frozen(findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
     """(vendor id, field) pairs where two writers alternate: rule T-05 freezes them."""
-    import json
-
     pairs = set()
     for row in findings:
         if row["rule"] == "T-05":
@@ -317,8 +315,6 @@ def _frozen(findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]
 
 def _of_the_living(wishes: list[Desired], findings: Sequence[Mapping[str, Any]]) -> tuple[list[Desired], list[Held]]:
     """The wishes without those for records of erased persons, and these as held: rule C-05 stops every write to them."""
-    import json
-
     erased_ = {(a, v) for row in findings if row["rule"] == "C-05" for a, _, v in json.loads(row["records"])}
     barred = [w for w in wishes if (w.account, w.vendor_id) in erased_]
     reason = "the person was erased and is there again (C-05)"
@@ -346,83 +342,4 @@ def _requests(plan: Plan, hands: Mapping[str, Hand]) -> dict[str, int]:
     return costs
 
 
-# -- apply and undo -------------------------------------------------------------------------------------------------------
-def apply_plan(
-    line: Line,
-    plan: Plan,
-    hands: Mapping[str, Hand],
-    now: datetime,
-    *,
-    allow: frozenset[str] = frozenset(),
-    only: Callable[[Change], bool] | None = None,
-    on_progress: Callable[[str, int], None] = lambda where, n: None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> tuple[str, list[Outcome]]:
-    """(apply run id, outcomes). Called again after a kill, or after `stopped` said so between two batches, it goes on with the same run.
-
-    Raises: UnsafePlan (expired, refused, or config and mappings say otherwise by now).
-    """
-    check(plan, now, allow=allow)
-    changes = [c for c in plan.changes if only is None or only(c)]
-    check_hands(changes, hands)
-    check_pushes(changes, line.mappings)
-    apply_id = line.plans.open_apply(plan.plan_id) or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now))
-    _ensure(changes, line, hands)
-    book = line.plans.book(apply_id, now)
-    tried = apply(changes, hands, book, on_progress=on_progress, stopped=stopped)
-    outcomes = _with_unreached(line.plans.outcomes(apply_id), tried)
-    status = "done" if not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(changes) else "partial"
-    line.plans.end_apply(apply_id, status, now)
-    return apply_id, outcomes
-
-
-def _ensure(changes: Sequence[Change], line: Line, hands: Mapping[str, Hand]) -> None:
-    """Create the hub-owned fields the changes need, where the vendor lets us and they are missing."""
-    wanted = {(c.account, c.target, c.field) for c in changes}
-    for account, hand in hands.items():
-        for target in hand.targets.values():
-            fields = [
-                p.as_field() for p in line.mappings[account].pushes(target.name) if p.owned and (account, target.name, p.field) in wanted
-            ]
-            if fields and target.ensure:
-                target.ensure(hand.session, fields)
-
-
-def undo_run(
-    line: Line,
-    apply_id: str,
-    hands: Mapping[str, Hand],
-    now: datetime,
-    *,
-    only: Callable[[Change], bool] | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> tuple[str, list[Outcome]]:
-    """(undo run id, outcomes): before-images put back where nobody wrote since. What an undo has put back before is let be:
-    if it stands there again, somebody wants it so.
-
-    Raises: UserError for an unknown run, and for one that is an undo itself.
-    """
-    applied = [(c, found) for c, found in line.plans.left_to_undo(apply_id) if only is None or only(c)]
-    check_hands([c for c, _ in applied if c.type != EVENT], hands)
-    undo_id = line.plans.open_undo(apply_id) or line.plans.start_apply(
-        line.plans.plan_of(apply_id), "undo", now, _id("undo", now), of=apply_id
-    )
-    book = line.plans.book(undo_id, now)
-    tried = undo(applied, hands, book, stopped=stopped)
-    outcomes = _with_unreached(line.plans.outcomes(undo_id), tried)
-    whole = not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(applied)
-    line.plans.end_apply(undo_id, "done" if whole else "partial", now)
-    return undo_id, outcomes
-
-
-def _with_unreached(recorded: Sequence[Outcome], tried: Sequence[Outcome]) -> list[Outcome]:
-    """What the ledger holds, and what an account's trouble kept from being tried, with the reason."""
-    known = {o.change_id for o in recorded}
-    return [*recorded, *(o for o in tried if o.status == "failed" and o.change_id not in known)]
-
-
-def _id(kind: str, now: datetime) -> str:
-    return f"{kind}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-__all__ = ["Held", "Line", "Understanding", "apply_plan", "make_plan", "understand", "undo_run"]
+__all__ = ["Held", "Line", "Understanding", "make_plan", "understand"]

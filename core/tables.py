@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import ibis
-import pyarrow as pa
 
 from core.lake_schema import record_schema
 from core.model import LADDER
@@ -28,10 +27,6 @@ def records(tables: Mapping[str, ibis.Table], kind: str) -> ibis.Table:
     if kind in tables:
         return tables[kind]
     return ibis.memtable(record_schema(kind).empty_table())
-
-
-def as_table(rows: pa.Table | ibis.Table) -> ibis.Table:
-    return ibis.memtable(rows) if isinstance(rows, pa.Table) else rows
 
 
 def keep(expression: ibis.Table) -> ibis.Table:

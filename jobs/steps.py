@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from core.carry_out import apply_plan, undo_run
 from core.change import Change, Outcome, Plan
 from core.errors import TundishError, UserError
 from core.ledger import Count
-from core.pipeline import Understanding, apply_plan, make_plan, understand, undo_run
+from core.pipeline import Understanding, make_plan, understand
 from core.plan import SourceSize
 from core.pull import AccountResult, in_waves, pull_account
 from core.retention import retain

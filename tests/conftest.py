@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.ledger import _engine
+from core.ledger_engine import engine_of
 from core.ledger_tables import metadata
 
 
@@ -50,6 +50,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     found: str = request.getfixturevalue("postgres")
     yield found
-    engine = _engine(found)
+    engine = engine_of(found)
     metadata.drop_all(engine)
     engine.dispose()

@@ -17,13 +17,14 @@ from scripted_vendor import Answer, Vendor, fault, serve, transport
 
 from core import ledger_tables as t
 from core.apply import Hand
+from core.carry_out import apply_plan, undo_run
 from core.change import Plan
 from core.connector import Connector, Target, Write, WriteResult
 from core.http import Transport
 from core.lake_links import carried_ids
 from core.ledger_events import forget_events
 from core.mapping import compile_mapping
-from core.pipeline import Line, apply_plan, make_plan, understand, undo_run
+from core.pipeline import Line, make_plan, understand
 
 NOW = datetime.fromisoformat("2026-06-30T12:00:00+00:00")
 CRM = """

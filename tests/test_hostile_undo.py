@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from core.apply import Hand
+from core.carry_out import apply_plan, undo_run
 from core.change import Desired, Plan
 from core.connector import Target, Write, WriteResult
 from core.errors import UnsafePlan, UserError, VendorUnavailable
 from core.ledger import Ledger
 from core.ledger_plans import PlanBook
-from core.pipeline import apply_plan, undo_run
 from core.plan import Limits, build
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
