@@ -96,10 +96,10 @@ def undo(
     """
     done = book.settled()
     open_ = [(change, found) for change, found in changes if change.change_id not in done]
-    told = [(change, Outcome(change.change_id, "kept", _kept(change))) for change, _ in open_ if _kept(change)]
+    told = [(change, Outcome(change.change_id, "kept", kept(change))) for change, _ in open_ if kept(change)]
     book.record(told)
     outcomes = [outcome for _, outcome in told]
-    backwards = [_reverse(change, found) for change, found in open_ if not _kept(change)]
+    backwards = [_reverse(change, found) for change, found in open_ if not kept(change)]
     for (account, name), group in _groups(backwards, frozenset()).items():
         hand = hands[account]
         try:
@@ -114,7 +114,7 @@ def undo(
     return outcomes
 
 
-def _kept(change: Change) -> str:
+def kept(change: Change) -> str:
     """Why a change is never taken back; "" when it may be."""
     if change.type == EVENT:
         return KEPT

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from core.apply import Hand, apply, check, undo
-from core.change import EVENT, Change, Outcome, Plan
+from core.apply import Hand, apply, check, kept, undo
+from core.change import Change, Outcome, Plan
 from core.outdated import check_hands, check_pushes
 from core.pipeline import Line
 
@@ -68,7 +68,7 @@ def undo_run(
     Raises: UserError for an unknown run, and for one that is an undo itself.
     """
     applied = [(c, found) for c, found in line.plans.left_to_undo(apply_id) if only is None or only(c)]
-    check_hands([c for c, _ in applied if c.type != EVENT], hands)
+    check_hands([c for c, _ in applied if not kept(c)], hands)
     undo_id = line.plans.open_undo(apply_id) or line.plans.start_apply(
         line.plans.plan_of(apply_id), "undo", now, _id("undo", now), of=apply_id
     )

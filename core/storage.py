@@ -25,8 +25,6 @@ _STEPS = (
 )
 _LEDGER_STEP = "check that the database answers, then run the command again"
 _LAKE_STEP = "restore the lake's folder from a backup; or empty it and read everything again: tundish sync --new-lake"
-
-
 # What an object store says → whose turn it is, and what to do. First match wins.
 _STORE = re.compile(r"Generic (S3|GCS|MicrosoftAzure) error|error performing (GET|PUT|HEAD|POST|DELETE) https?://", re.IGNORECASE)
 _STORE_STEPS: tuple[tuple[str, type[TundishError], str], ...] = (
@@ -39,20 +37,6 @@ _STORE_STEPS: tuple[tuple[str, type[TundishError], str], ...] = (
     (r"region", UserError, "export AWS_REGION"),
 )
 _STORE_DOWN = "see whether the store answers (AWS_ENDPOINT_URL for one that is not Amazon's), then run the command again"
-
-
-def _store_trouble(problem: BaseException) -> TundishError | None:
-    """The same, where the lake lies in an object store. Its library tells everything in one exception of a few lines."""
-    said = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(problem)).split())
-    if not isinstance(problem, OSError) and not _from(problem, "_internal", "DeltaError"):
-        return None
-    if not _STORE.search(said):
-        return None
-    told = redact(said[_STORE.search(said).start() :])[:300]  # type: ignore[union-attr]
-    for pattern, kind, step in _STORE_STEPS:
-        if re.search(pattern, said, re.IGNORECASE):
-            return kind(f"the lake's object store refuses: {told}", next_step=step)
-    return VendorUnavailable(f"the lake's object store does not answer: {told}", next_step=_STORE_DOWN)
 
 
 def trouble(problem: BaseException) -> TundishError | None:
@@ -71,6 +55,20 @@ def trouble(problem: BaseException) -> TundishError | None:
     if isinstance(problem, OSError) and re.search(r"os error|errno (28|30|122|5)\b", said, re.IGNORECASE):
         return UserError(f"the disk cannot be used: {said}", next_step=_step(said, "check the disk, then run the command again"))
     return None
+
+
+def _store_trouble(problem: BaseException) -> TundishError | None:
+    """The same, where the lake lies in an object store: its library tells everything in one exception of a few lines."""
+    said = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(problem)).split())
+    if not isinstance(problem, OSError) and not _from(problem, "_internal", "DeltaError"):
+        return None
+    if (found := _STORE.search(said)) is None:
+        return None
+    told = redact(said[found.start() :])[:300]
+    for pattern, kind, step in _STORE_STEPS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return kind(f"the lake's object store refuses: {told}", next_step=step)
+    return VendorUnavailable(f"the lake's object store does not answer: {told}", next_step=_STORE_DOWN)
 
 
 def _from(problem: BaseException, package: str, *names: str) -> bool:

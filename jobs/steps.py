@@ -81,7 +81,7 @@ def run_sync(
     _check_resources(hub, names, resources)
     if new_lake:
         hub.lake.begin_anew()
-    hub.lake.kinds()
+    hub.lake.kinds()  # looks at every table: a lake that is not the ledger's is told before any account is asked
     with running(hub.ledger, "sync", hub.clock, {"accounts": names, "full": full}) as run_id:
         return _sync(hub, run_id, names, full, since, resources, quiet)
 

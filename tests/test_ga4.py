@@ -123,10 +123,12 @@ def test_pages_follow_one_another_without_gaps_because_the_order_is_fixed(ga4: P
 
 def test_a_broken_read_goes_on_with_the_window_it_was_in(ga4: Property, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ga4_read, "LIMIT", 3)
-    pages = read(ga4)
+    report = TRAFFIC.model_copy(update={"history_days": 75})
+    pages = read(ga4, report)
+    assert len({page.covers for page in pages}) > 2
     for at in range(0, len(pages) - 1, 5):
         state = orjson.loads(orjson.dumps(pages[at].state))
-        rest = read(ga4, state=state)
+        rest = read(ga4, report, state=state)
         whole_windows = {page.covers for page in pages[: at + 1]} - {pages[at].covers if pages[at + 1].covers == pages[at].covers else None}
         before = [r for page in pages if page.covers in whole_windows for r in rows([page])]
         keys = {r["key"] for r in [*before, *rows(rest)]}

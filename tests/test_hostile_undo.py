@@ -67,8 +67,18 @@ class Table:
     def _planned(self) -> Plan:
         places = [("one", "a"), ("one", "b"), ("two", "c")]
         wishes = [Desired(account, "contacts", i, "stage", "text", "M20", "why") for account, i in places]
-        plan = build(wishes, {(a, "contacts", i): {"stage": "M10"} for a, i in places}, now=NOW, as_of=NOW, limits=Limits())
-        self.plans.save(plan, {(a, "contacts", i, "stage"): "hash" for a, i in places}, NOW)
+        return self._saved(wishes)
+
+    def opting_out(self) -> Plan:
+        """A plan that ends the subscription of the second vendor's record beside what it does to the first's."""
+        self.two.records["c"]["stage"] = "subscribed"
+        mine = [Desired("one", "contacts", i, "stage", "text", "M30", "why") for i in ("a", "b")]
+        return self._saved([*mine, Desired("two", "contacts", "c", "stage", "text", "unsubscribed", "why", "strictest")])
+
+    def _saved(self, wishes: list[Desired]) -> Plan:
+        live = {(w.account, w.target, w.vendor_id): dict(getattr(self, w.account).records[w.vendor_id]) for w in wishes}
+        plan = build(wishes, live, now=NOW, as_of=NOW, limits=Limits())
+        self.plans.save(plan, {(w.account, w.target, w.vendor_id, w.field): "hash" for w in wishes}, NOW)
         return plan
 
     def apply(self) -> tuple[str, list[str]]:
@@ -98,6 +108,16 @@ def test_undo_again_lets_be_what_was_written_since(table: Table) -> None:
     assert table.one.stages() == {"M20"}
     assert table.undo(second)[1] == ["undone"] * 3
     assert table.one.stages() == {"M10"}
+
+
+def test_an_account_closed_since_stops_no_undo_of_what_would_be_kept_there_anyway(table: Table) -> None:
+    table.plan = table.opting_out()
+    run, _ = table.apply()
+    table.closed = {"two"}
+    assert table.undo(run)[1] == ["kept", "undone", "undone"]
+    table.closed = {"one"}
+    with pytest.raises(UnsafePlan, match="not open to writing: one/contacts"):
+        table.undo(table.apply()[0])
 
 
 def test_what_somebody_put_back_by_hand_stood_there_already(table: Table) -> None:
