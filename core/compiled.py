@@ -1,15 +1,14 @@
 """SQL that was compiled before: compiling costs ten times what the engine needs to answer, at any size of lake.
 
 What is kept is text with the tables' own names taken out and the instant left to an engine variable, so it holds for
-every run over tables of these shapes. A fingerprint of the code, the funnel and the shapes says for how long: texts live
-under it in this process, and in the ledger for the next one.
+every run over tables of these shapes, and under every funnel that answers alike what was asked while it was compiled.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
@@ -25,12 +24,12 @@ import pyarrow as pa
 from core.lake_schema import record_schema
 from core.model import KINDS
 from core.tables import MOMENT
+from core.texts import Text, digest, texts_of
+from core.thresholds import listening
 
 VARIABLE = "tundish_as_of"
 _CODE = Path(__file__).parent
 _OWN = '"{}"'  # in a text: the table or view that it makes
-_LIVING = 16  # fingerprints whose texts a process keeps
-_texts: dict[str, dict[str, str]] = {}
 _numbers = count()
 _ground: WeakKeyDictionary[Any, Sequence[ibis.Table]] = WeakKeyDictionary()  # view → the tables it reads
 _gone: WeakKeyDictionary[Any, list[tuple[str, str]]] = WeakKeyDictionary()  # connection → (kind, name) that nobody holds any more
@@ -50,17 +49,18 @@ def as_of() -> ibis.Value:
 class Compiled:
     """Queries by name over the tables of one run. `build` is only called for those whose text is not known.
 
-    A name must say all that its query depends on beside `key` and the tables. What is kept or viewed lives as long as
-    somebody holds its table, and becomes one of the `tables` that later queries stand on.
+    A name must say all that its query depends on beside `key`, the tables, and the funnel, which nobody but `build` may ask.
+    What is kept or viewed lives as long as somebody holds its table, and becomes one of the `tables` that later queries
+    stand on.
     """
 
     engine: Any
     tables: dict[str, ibis.Table]
     key: str
-    used: set[str] = field(default_factory=set)
+    funnel: Any = None
 
     def __post_init__(self) -> None:
-        self.texts = _living(self.key)
+        self.texts = texts_of(self.key)
         self._sweep()
 
     def rows(self, name: str, build: Callable[[], ibis.Table], schema: pa.Schema, moment: datetime | None = None) -> pa.Table:
@@ -97,7 +97,11 @@ class Compiled:
 
     def also(self, part: object) -> Compiled:
         """The same run's tables with the texts of another part, which also depends on `part`."""
-        return Compiled(self.engine, self.tables, digest(self.key, part))
+        return Compiled(self.engine, self.tables, digest(self.key, part), self.funnel)
+
+    def save(self) -> None:
+        """What had to be compiled is known to the next run."""
+        self.texts.save(self.key)
 
     def _made(
         self, kind: str, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str], moment: datetime | None
@@ -133,19 +137,20 @@ class Compiled:
 
     def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> str | None:
         """The statement over this run's tables; None when it stands on a table that has no name of ours."""
-        self.used.add(name)
         names = {logical: table.op().name for logical, table in self.tables.items() if _bound(table)}
-        text = self.texts.get(name)
+        text = self.texts.find(name, self.funnel)
         if text is None:
-            expression = build()
+            with listening() as asked:
+                expression = build()
             leaves = {getattr(leaf, "name", None) for leaf in expression.op().find(ibis.expr.operations.PhysicalTable)}
             if not leaves <= set(names.values()):
                 return None
-            text = statement(expression) if statement else self.engine.compile(expression)
+            sql = statement(expression) if statement else self.engine.compile(expression)
             for logical, own in names.items():
-                text = text.replace(f'"{own}"', f'"{{{logical}}}"')
-            self.texts[name] = text
-        return re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text)
+                sql = sql.replace(f'"{own}"', f'"{{{logical}}}"')
+            text = Text.of(sql, asked, self.funnel)
+            self.texts.add(name, text)
+        return re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text.sql)
 
     def _at(self, moment: datetime | None) -> None:
         if moment is not None:
@@ -166,7 +171,7 @@ def over(tables: Mapping[str, ibis.Table], funnel: Any, facts: Mapping[str, ibis
         else:
             compiled.give(f"record.{kind}", tables[kind].to_pyarrow() if kind in tables else record_schema(kind).empty_table())
     named = compiled.tables | {f"fact.{name}": table for name, table in (facts or {}).items()}
-    return Compiled(engine, named, fingerprint(named, funnel))
+    return Compiled(engine, named, fingerprint(named), funnel)
 
 
 def _bound(table: ibis.Table) -> bool:
@@ -177,22 +182,10 @@ def _unique(name: str) -> str:
     return f"{re.sub(r'[^a-z0-9]', '_', name.lower())}_{next(_numbers)}"
 
 
-def _living(key: str) -> dict[str, str]:
-    found = _texts.pop(key, {})
-    _texts[key] = found  # the one used last stands last
-    for oldest in list(_texts)[:-_LIVING]:
-        del _texts[oldest]
-    return found
-
-
-def fingerprint(tables: Mapping[str, ibis.Table], funnel: Any) -> str:
-    """Equal when the same names compile to the same text: same code, same libraries, same funnel, tables of the same shapes."""
+def fingerprint(tables: Mapping[str, ibis.Table]) -> str:
+    """Equal when the same names compile to the same text under one funnel: same code, same libraries, tables of the same shapes."""
     shapes = [(name, str(table.schema())) for name, table in sorted(tables.items())]
-    return digest(_program(), repr(funnel), shapes)
-
-
-def digest(*parts: object) -> str:
-    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    return digest(_program(), shapes)
 
 
 @cache

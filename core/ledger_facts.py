@@ -12,7 +12,7 @@ from core.compiled import Compiled
 from core.connector import Connector
 from core.ledger import Ledger
 from core.ledger_events import told_entities
-from core.ledger_forget import erased
+from core.ledger_forget import ERASED, erased
 from core.ledger_health import pulled, refused_writes
 
 _MOMENT = pa.timestamp("us", "UTC")
@@ -25,11 +25,12 @@ SCHEMAS = {
     "refused": pa.schema(
         [*((name, pa.string()) for name in ("account", "resource", "vendor_id", "field", "value", "reason")), ("at", _MOMENT)]
     ),
+    **ERASED,
 }  # fmt: skip
 
 
 def ledger_facts(ledger: Ledger, connectors: Mapping[str, Connector], compiled: Compiled, until: datetime) -> dict[str, ibis.Table]:
-    """The tables SCHEMAS describes, as they were then, and those of whom was erased (`core.ledger_forget.erased`).
+    """The tables SCHEMAS describes, as they were then.
 
     Connectors by account say which object a target writes to.
     """
@@ -37,7 +38,7 @@ def ledger_facts(ledger: Ledger, connectors: Mapping[str, Connector], compiled: 
     refused = [(account, objects.get((account, name), name), *rest) for account, name, *rest in refused_writes(ledger, until)]
     told = [(entity, event) for entity, event, _ in told_entities(ledger, until)]
     rows: dict[str, Sequence[tuple[object, ...]]] = {"told": told, "pulled": pulled(ledger, until), "refused": refused}
-    tables = {name: _table(rows[name], schema) for name, schema in SCHEMAS.items()} | erased(ledger)
+    tables = {name: _table(some, SCHEMAS[name]) for name, some in rows.items()} | erased(ledger)
     return {name: compiled.give(f"fact.{name}", table) for name, table in tables.items()}
 
 

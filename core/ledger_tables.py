@@ -146,8 +146,6 @@ pushed = Table(
 )  # fmt: skip
 # When the last call of a bucket leaves that all processes share, in milliseconds since 1970.
 pace = Table("pace", metadata, _key("account"), _key("bucket"), Column("leaves_ms", BigInteger, nullable=False))
-# Work that need not be done again (compiled queries) while its fingerprint is the same. May be emptied at any time.
-memo = Table("memo", metadata, _key("fingerprint"), Column("value", JSON, nullable=False), _time("at", nullable=False))
 # The id of each of the lake's tables that were made under this ledger.
 lake_table = Table("lake_table", metadata, _key("kind"), _text("table_id", nullable=False))
 note = Table(

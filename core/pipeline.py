@@ -32,7 +32,6 @@ from core.lake import Lake
 from core.ledger import Ledger
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
-from core.ledger_memo import recall, remember
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
@@ -110,30 +109,21 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     ibis.set_backend(line.lake.engine)  # literal tables live where the lake's tables do
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
-    with _recalled(line, over(tables, line.funnel), now) as compiled:
-        resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
-        known = make_facts(tables, resolution.members, line.funnel, at, compiled)
-        known |= ledger_facts(line.ledger, line.connectors, compiled, at)
-        known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
-        findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
-        metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
-        issues = with_issues(known, _for_people(findings), compiled)
+    compiled = over(tables, line.funnel)
+    resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
+    known = make_facts(tables, resolution.members, line.funnel, at, compiled)
+    known |= ledger_facts(line.ledger, line.connectors, compiled, at)
+    known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
+    findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
+    metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
+    issues = with_issues(known, _for_people(findings), compiled)
+    compiled.save()
     if store:
         line.lake.append_derived("member", [resolution.members], run_id, now)
         line.lake.append_derived("link", [resolution.links], run_id, now)
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
     return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
-
-
-@contextmanager
-def _recalled(line: Line, compiled: Compiled, now: datetime) -> Iterator[Compiled]:
-    """The queries as earlier runs compiled them; what had to be compiled is kept for the next."""
-    before = recall(line.ledger, compiled.key)
-    compiled.texts.update(before)
-    yield compiled
-    if not compiled.used <= before.keys():
-        remember(line.ledger, compiled.key, compiled.texts, now)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:
@@ -162,9 +152,10 @@ def make_plan(
     rules: frozenset[str] | None = None,
 ) -> Plan:
     """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `rules` limits the findings' fixes."""
-    with _recalled(line, found.compiled.also(_written(line, hands)), now) as compiled:
-        wishes, marks = _derived(line, found, hands, compiled)
-        due, late = _events(line, found, hands, now, compiled)
+    compiled = found.compiled.also(_written(line, hands))
+    wishes, marks = _derived(line, found, hands, compiled)
+    due, late = _events(line, found, hands, now, compiled)
+    compiled.save()
     wishes += due
     rows = found.open_findings()
     book = Book(line.connectors, line.mappings, _owners(found))

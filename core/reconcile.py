@@ -19,9 +19,11 @@ import pyarrow.compute as pc
 
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
+from core.ledger_facts import SCHEMAS
 from core.model import KINDS
 from core.rules import RULES, Context, Rule
 from core.rules.rule import SIDES
+from core.stage_map import STAGE_MAP
 from core.thresholds import enabled, scope, severity
 
 _MOMENT = pa.timestamp("us", "UTC")
@@ -46,6 +48,7 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
+_SAID = {**SCHEMAS, "stage_map": STAGE_MAP}  # facts that stand in no lake
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")
@@ -62,7 +65,7 @@ def reconcile(
     rules: Iterable[str] | None = None,
     compiled: Compiled | None = None,
 ) -> pa.Table:
-    """All findings as of an instant, most severe first (columns: FINDINGS).
+    """All findings as of an instant, most severe first (columns: FINDINGS). Facts of the ledger and the mappings may be missing.
 
     A finding seen before keeps first_seen and what a person decided about it; one that is gone comes back once more as
     `fixed`. JSON columns: records [[account, resource, id]…], values {account: value}, fix {account, resource, vendor_id,
@@ -70,7 +73,8 @@ def reconcile(
     """
     del members  # the facts stand on them already
     c = compiled or over(tables, funnel, facts)
-    ctx = Context({kind: c.tables[f"record.{kind}"] for kind in KINDS}, facts, funnel, as_of, clock=moment())
+    unsaid = {name: c.give(f"fact.{name}", schema.empty_table()) for name, schema in _SAID.items() if name not in facts}
+    ctx = Context({kind: c.tables[f"record.{kind}"] for kind in KINDS}, {**facts, **unsaid}, funnel, as_of, clock=moment())
     ids = list(RULES) if rules is None else list(rules)
     found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx, c)]
     old = {row["finding_id"]: row for row in previous_findings.to_pylist()} if previous_findings is not None else {}
@@ -84,16 +88,16 @@ def findings_of(rule: Rule, ctx: Context, compiled: Compiled) -> list[dict[str, 
     """The findings of one rule, without their history."""
 
     def query() -> ibis.Table:
-        return _scoped(rule, ctx).distinct().order_by(*_ORDER)
+        return scoped(rule, ctx).order_by(*_ORDER)
 
     sides = compiled.rows(f"rule.{rule.id}", query, _SIDES, ctx.as_of).to_pylist()
     groups = groupby(sides, key=lambda s: (s["entity_kind"], s["entity_id"], s["field"], s["part"]))
     return [_finding(rule, ctx, key, list(group)) for key, group in groups]
 
 
-def _scoped(rule: Rule, ctx: Context) -> ibis.Table:
+def scoped(rule: Rule, ctx: Context) -> ibis.Table:
     """What the rule finds where the funnel lets it look: a finding stays whole when one of its records lies there."""
-    found = rule.detect(ctx)
+    found = rule.detect(ctx).distinct()
     where = scope(ctx.funnel, rule.id)
     if not where:
         return found

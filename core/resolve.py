@@ -55,12 +55,11 @@ def resolve(
     there = compiled or over(tables, funnel)
     engine = ibis.duckdb.connect()
     try:
-        here = Compiled(engine, {}, there.key)
+        here = Compiled(engine, {}, there.key, funnel)
         here.give("resolve.associations", there.rows("resolve.associations", lambda: _associations(there), _ENDS))
         previous = _PREVIOUS.empty_table() if previous_members is None else previous_members.select(_PREVIOUS.names).cast(_PREVIOUS)
         here.give("resolve.previous", previous)
         found = [_resolve_kind(there, here, kind, funnel) for kind in ENTITY_KINDS]
-        there.used |= here.used
     finally:
         engine.disconnect()
     return Resolution(pa.concat_tables([members for members, _ in found]), pa.concat_tables([links for _, links in found]))

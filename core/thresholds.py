@@ -6,8 +6,15 @@ It must not know rules, vendors' APIs or storage.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Question = tuple[str, ...]  # which of the functions below, and what about
 
 DEFAULTS: dict[str, Any] = {
     "quiet_minutes": 15,  # a field must differ this long
@@ -92,12 +99,46 @@ DEFAULTS: dict[str, Any] = {
 DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
 
 
+_asked: ContextVar[tuple[set[Question], ...]] = ContextVar("asked", default=())
+_about: dict[str, Callable[..., Any]] = {}
+
+
+@contextmanager
+def listening() -> Iterator[set[Question]]:
+    """What the funnel is asked meanwhile: only of that can a result depend on it."""
+    mine: set[Question] = set()
+    token = _asked.set((*_asked.get(), mine))
+    try:
+        yield mine
+    finally:
+        _asked.reset(token)
+
+
+def answers(funnel: Any, questions: Iterable[Question]) -> list[Any]:
+    """What the funnel says to each of the questions."""
+    return [_about[name](funnel, *about) for name, *about in questions]
+
+
+def _heard(function: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Any, P], R]:
+    """A question to the funnel that `listening` hears."""
+
+    @wraps(function)
+    def ask(funnel: Any, /, *about: P.args, **named: P.kwargs) -> R:
+        for heard in _asked.get():
+            heard.add((function.__name__, *map(str, about), *map(str, named.values())))
+        return function(funnel, *about, **named)
+
+    _about[function.__name__] = function
+    return ask
+
+
 def _get(thing: Any, name: str) -> Any:
     """One entry of a mapping or attribute of an object; None for nothing (and for methods)."""
     found = thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
     return None if callable(found) else found
 
 
+@_heard
 def threshold(funnel: Any, name: str) -> Any:
     """One of DEFAULTS, as the funnel's `thresholds` or its top level has it.
 
@@ -111,6 +152,7 @@ def threshold(funnel: Any, name: str) -> Any:
     return default
 
 
+@_heard
 def policy(funnel: Any, field: str) -> tuple[str | None, tuple[str, ...]]:
     """(policy, None when the funnel says nothing of the field; vendors or accounts in the order they are believed)."""
     said = _get(_get(funnel, "policies") or {}, field)
@@ -124,20 +166,24 @@ def _rule(funnel: Any, rule: str) -> Any:
     return _get(_get(funnel, "rules") or {}, rule) or {}
 
 
+@_heard
 def enabled(funnel: Any, rule: str) -> bool:
     return _get(_rule(funnel, rule), "enabled") is not False
 
 
+@_heard
 def severity(funnel: Any, rule: str, default: str) -> str:
     return str(_get(_rule(funnel, rule), "severity") or default)
 
 
+@_heard
 def scope(funnel: Any, rule: str) -> dict[str, list[str]]:
     """{"accounts": […], "pipelines": […]}: where the rule looks, without what is not limited."""
     said = {name: [str(one) for one in _get(_rule(funnel, rule), name) or ()] for name in ("accounts", "pipelines")}
     return {name: wanted for name, wanted in said.items() if wanted}
 
 
+@_heard
 def excluded_patterns(funnel: Any) -> list[str]:
     """Regular expressions of the addresses that are not counted: colleagues and tests."""
     exclude = _get(funnel, "exclude")
@@ -153,5 +199,6 @@ def _literal(pattern: str) -> str:
     return "".join(special.get(c) or (c if c.isalnum() or c in "@_-" else f"\\{c}") for c in pattern.lower())
 
 
+@_heard
 def free_mail(funnel: Any) -> list[str]:
     return [str(domain) for domain in _get(funnel, "free_mail") or ()]

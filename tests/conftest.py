@@ -14,6 +14,11 @@ import pytest
 
 from core.ledger_engine import engine_of
 from core.ledger_tables import metadata
+from core.texts import CACHE
+
+if CACHE not in os.environ:  # one for all processes of this run, and none of the user's own
+    _cache = tempfile.TemporaryDirectory(prefix="tundish-cache-")
+    os.environ[CACHE] = _cache.name
 
 
 @pytest.fixture

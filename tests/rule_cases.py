@@ -12,6 +12,7 @@ from typing import Any
 
 from unified_rows import NOW, row, tables
 
+from core.compiled import over
 from core.facts import facts
 from core.reconcile import reconcile
 from core.resolve import resolve
@@ -49,8 +50,9 @@ def findings(cases: Sequence[Case], rules: Sequence[str], funnel: Any, **more: l
         for kind, some in case.rows.items():
             rows.setdefault(kind, []).extend(some)
     known = tables(**rows)
-    members = resolve(known, funnel).members
-    return list(reconcile(known, members, facts(known, members, funnel, NOW), funnel, NOW, rules=rules).to_pylist())
+    run = over(known, funnel)
+    members = resolve(known, funnel, compiled=run).members
+    return list(reconcile(known, members, facts(known, members, funnel, NOW, run), funnel, NOW, rules=rules, compiled=run).to_pylist())
 
 
 def of(case: Case, found: Sequence[Finding]) -> dict[str, Finding]:

@@ -8,10 +8,14 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pytest
+from empty_run import empty_run
 
 from core.compiled import Compiled, as_of, fingerprint
-from core.ledger import Ledger
-from core.ledger_memo import KEPT, recall, remember
+from core.reconcile import findings_of
+from core.rules import RULES
+from core.texts import CACHE, Text, texts_of
+from core.thresholds import listening, threshold
 
 NOW = datetime(2026, 6, 1, 8, 0, tzinfo=UTC)
 SCHEMA = pa.schema([("id", pa.int64()), ("at", pa.timestamp("us", "UTC"))])
@@ -38,7 +42,9 @@ def test_a_text_compiled_in_one_run_answers_in_the_next_over_other_tables_and_at
     after = Compiled(engine, {"fact.deal": other}, "other run")
     rows = after.rows("R", lambda: 1 / 0, SCHEMA, NOW + timedelta(days=10))  # type: ignore[arg-type,return-value]
 
-    assert "first_run" not in before.texts["R"]
+    text = before.texts.find("R", None)
+    assert text is not None
+    assert "first_run" not in text.sql
     assert rows.to_pylist() == [{"id": i, "at": NOW + timedelta(days=9)} for i in (2, 3)]
 
 
@@ -50,7 +56,7 @@ def test_what_stands_on_a_table_nobody_named_is_answered_but_not_kept() -> None:
     assert rows["id"].to_pylist() == [1, 7]
     kept = compiled.keep("K", lambda: table.union(unnamed).select("id", at=as_of()), NOW + timedelta(days=1))
     assert kept.at.to_pyarrow().to_pylist() == [NOW + timedelta(days=1)] * 2
-    assert compiled.texts == {}
+    assert compiled.texts.find("R", None) is compiled.texts.find("K", None) is None
 
 
 def test_what_is_kept_and_what_is_viewed_stand_in_for_their_queries() -> None:
@@ -92,18 +98,72 @@ def test_another_part_has_texts_of_its_own_over_the_same_tables() -> None:
     assert other.rows("R", lambda: table.select(id=table.id + 1), SCHEMA_ID).to_pylist() == [{"id": 2}]
 
 
-def test_another_funnel_or_another_shape_is_another_fingerprint() -> None:
+def quiet(table: ibis.Table, funnel: Any) -> ibis.Table:
+    return table.select("id", minutes=ibis.literal(threshold(funnel, "quiet_minutes")))
+
+
+def test_a_text_holds_under_every_funnel_that_answers_alike_what_was_asked() -> None:
+    engine, table = engine_with([1], "asked")
+    schema = pa.schema([("id", pa.int64()), ("minutes", pa.int64())])
+    compiled: list[tuple[int, str]] = []
+
+    def minutes(funnel: Any, says: str) -> int:
+        def build() -> ibis.Table:
+            compiled.append((threshold(funnel, "quiet_minutes"), says))
+            return quiet(table, funnel)
+
+        found = Compiled(engine, {"fact.deal": table}, "asked", funnel).rows("R", build, schema)
+        return int(found["minutes"][0].as_py())
+
+    assert minutes({"thresholds": {"quiet_minutes": 10}}, "first") == 10
+    assert minutes({"thresholds": {"quiet_minutes": 10, "mirror_hours": 1}, "free_mail": ["x.test"]}, "differs elsewhere") == 10
+    assert minutes({"thresholds": {"quiet_minutes": 20}}, "differs") == 20
+    assert minutes({"quiet_minutes": 10}, "the first again") == 10
+    assert compiled == [(10, "first"), (20, "differs")]
+
+
+def test_another_shape_is_another_fingerprint() -> None:
     _, table = engine_with([1], "t")
-    base = fingerprint({"fact.deal": table}, {"thresholds": {"quiet_minutes": 15}})
-    assert base == fingerprint({"fact.deal": table}, {"thresholds": {"quiet_minutes": 15}})
-    assert base != fingerprint({"fact.deal": table}, {"thresholds": {"quiet_minutes": 16}})
-    assert base != fingerprint({"fact.deal": table.mutate(x=1)}, {"thresholds": {"quiet_minutes": 15}})
+    assert fingerprint({"fact.deal": table}) == fingerprint({"fact.deal": table.filter(table.id > 1)})
+    assert fingerprint({"fact.deal": table}) != fingerprint({"fact.deal": table.mutate(x=1)})
 
 
-def test_the_ledger_keeps_the_newest_few(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.db")
-    for i in range(KEPT + 2):
-        remember(ledger, f"f{i}", {"R": f"SELECT {i}"}, NOW + timedelta(minutes=i))
-    assert recall(ledger, "f0") == {}
-    assert recall(ledger, f"f{KEPT + 1}") == {"R": f"SELECT {KEPT + 1}"}
-    ledger.close()
+def test_no_query_of_a_run_depends_on_what_it_did_not_ask(tmp_path: Path) -> None:
+    """When all texts are known nothing is built: who still asks the funnel would have its answer in texts that do not know of it."""
+    for time in ("cold", "warm"):
+        with listening() as asked:
+            ctx, run = empty_run(tmp_path / time, {})
+            for rule in RULES.values():
+                findings_of(rule, ctx, run)
+    assert asked == set()
+
+
+def test_texts_live_on_in_the_cache_and_a_broken_cache_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    text = Text.of("SELECT 1", {("threshold", "quiet_minutes")}, {})
+    kept = texts_of("kept")
+    kept.add("R", text)
+    kept.save("kept")
+    monkeypatch.setattr("core.texts._texts", {})
+    assert texts_of("kept").find("R", {}) == text
+    assert texts_of("kept").find("R", {"quiet_minutes": 1}) is None
+    for broken in (b"", b"[]", b'{"R": 1}', b'{"R": [[1]]}', b"\xff"):
+        (tmp_path / "queries" / "broken.json").write_bytes(broken)
+        monkeypatch.setattr("core.texts._texts", {})
+        assert texts_of("broken").find("R", {}) is None
+
+
+def test_nothing_is_lost_where_the_cache_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(CACHE, str(tmp_path / "file"))
+    texts_of("nowhere").add("R", Text.of("SELECT 1", (), {}))
+    texts_of("nowhere").save("nowhere")
+    assert texts_of("nowhere").find("R", {}) is not None
+
+
+def test_the_cache_keeps_the_newest_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    for i in range(40):
+        texts_of(f"few {i}").add("R", Text.of("SELECT 1", (), {}))
+        texts_of(f"few {i}").save(f"few {i}")
+    assert len(list((tmp_path / "queries").iterdir())) == 32

@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import CensoredData, ecdf
 from unified_rows import NOW, moment, row, tables
 
+from core.compiled import over
 from core.errors import UserError
 from core.facts import facts
 from core.measure import measure, rows
@@ -51,8 +52,9 @@ class Measured:
     def __init__(self, as_of: datetime, funnel: Any = None, families: tuple[str, ...] = ("funnel",), **given: list[dict[str, Any]]) -> None:
         known = tables(**given)
         self.funnel, self.as_of = funnel or {}, as_of
-        members = resolve(known, self.funnel).members
-        self.facts = facts(known, members, self.funnel, as_of)
+        run = over(known, self.funnel)
+        members = resolve(known, self.funnel, compiled=run).members
+        self.facts = facts(known, members, self.funnel, as_of, run)
         table = measure(known, members, self.facts, self.funnel, as_of, families)
         self.rows = [
             {**r, "dimensions": json.loads(r["dimensions"]), "excluded": json.loads(r["excluded"])} for r in table.to_pylist()
@@ -292,8 +294,9 @@ def test_a_persons_stage_is_the_furthest_of_own_evidence_and_open_or_won_deals()
                  row("deal", "hubspot", "d3", person_id="3", **WON)],
     }  # fmt: skip
     known = tables(**given)
-    members = resolve(known, {}).members
-    person = facts(known, members, {}, NOW)["person"]
+    run = over(known, {})
+    members = resolve(known, {}, compiled=run).members
+    person = facts(known, members, {}, NOW, run)["person"]
     keys = ibis.memtable(members).select("entity_id", "vendor_id")
     found = person.inner_join(keys, "entity_id").order_by("vendor_id").select("stage").to_pyarrow()["stage"].to_pylist()
     assert found == ["M60", "M20", "M95", "MX"]

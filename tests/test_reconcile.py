@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import ibis
 import pyarrow as pa
 import pytest
 from unified_rows import NOW, row, tables
 
+from core.compiled import over
 from core.facts import facts
 from core.reconcile import FINDINGS, finding_id, reconcile, with_issues
 from core.resolve import resolve
@@ -259,8 +259,9 @@ OWNERS = [
 
 def found_in(previous: pa.Table | None = None, rules: list[str] | None = None, as_of=NOW, funnel=FUNNEL, **rows: list[dict[str, Any]]):
     known = tables(**rows)
-    members = resolve(known, funnel).members
-    return reconcile(known, members, facts(known, members, funnel, as_of), funnel, as_of, previous, rules)
+    run = over(known, funnel)
+    members = resolve(known, funnel, compiled=run).members
+    return reconcile(known, members, facts(known, members, funnel, as_of, run), funnel, as_of, previous, rules, run)
 
 
 @pytest.fixture(scope="module")
@@ -329,14 +330,15 @@ def test_what_the_ledger_says_the_hub_told_is_not_missing():
     rows["person"][0]["client_id"] = "GA1.2"
     rows["touch"] = [row("touch", "hubspot", "ev", kind="conversion", event="close_convert_lead", deal_id="8", occurred_at="2026-06-02")]
     known = tables(**rows)
-    members = resolve(known, FUNNEL).members
-    ground = facts(known, members, FUNNEL, NOW)
+    run = over(known, FUNNEL)
+    members = resolve(known, FUNNEL, compiled=run).members
+    ground = facts(known, members, FUNNEL, NOW, run)
     deal = ground["deal"].entity_id.to_pyarrow()[0].as_py()
 
     def missing(*told: tuple[str, str]) -> int:
         columns = {"entity_id": [entity for entity, _ in told], "event": [event for _, event in told]}
-        table = ibis.memtable(columns, schema=dict.fromkeys(columns, "string"))
-        return reconcile(known, members, ground | {"told": table}, FUNNEL, NOW, None, ["E-01"]).num_rows
+        table = pa.table(columns, pa.schema(dict.fromkeys(columns, pa.string())))
+        return reconcile(known, members, ground | {"told": run.give("fact.told", table)}, FUNNEL, NOW, None, ["E-01"], run).num_rows
 
     assert (missing(), missing((deal, "generate_lead")), missing(("dea_other", "close_convert_lead"))) == (1, 1, 1)
     assert missing((deal, "close_convert_lead")) == 0
@@ -389,9 +391,10 @@ def test_the_identity_of_a_finding_is_rule_entity_and_field():
 
 def test_facts_can_carry_the_number_of_issues_and_the_flags_of_the_work_list():
     known = tables(deal=[hs("1", close_date="2026-06-01", stage_entered_at="2026-01-11"), hs("2", close_date="2026-08-01")])
-    members = resolve(known, {}).members
-    base = facts(known, members, {}, NOW)
-    told = with_issues(base, reconcile(known, members, base, {}, NOW, rules=["D-06", "D-11"]))
+    run = over(known, {})
+    members = resolve(known, {}, compiled=run).members
+    base = facts(known, members, {}, NOW, run)
+    told = with_issues(base, reconcile(known, members, base, {}, NOW, rules=["D-06", "D-11"], compiled=run))
     deals = told["deal"].order_by("source_id").select("data_issues", "flags").to_pyarrow().to_pylist()
     assert deals == [{"data_issues": 2, "flags": "past due; stalled"}, {"data_issues": 0, "flags": None}]
 

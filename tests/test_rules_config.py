@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import ibis
 import pytest
 from rule_families import (  # noqa: F401
     findings,
@@ -19,6 +18,7 @@ from sandbox_hub import standing
 from test_reconcile import LOST, RECENTLY, WON, contact, found_in, hit, look, miss, sf
 from unified_rows import NOW, row, tables
 
+from core.compiled import over
 from core.facts import facts
 from core.mapping import compile_mapping
 from core.reconcile import reconcile
@@ -127,10 +127,11 @@ def stale(**values: Any) -> list[tuple[str, str, list[str]]]:
     """(field, value, notes) of what G-02 says of one stage definition, by MAPPED."""
     shape = {"record_kind": "deal", "resource": "pipelines", "stage": "M50", "pipeline_id": "default", "label": "Talks", "probability": 0.2}
     known = tables(stage_definition=[row("stage_definition", "hubspot", "s", **{**shape, **values})])
-    members = resolve(known, {}).members
+    run = over(known, {})
+    members = resolve(known, {}, compiled=run).members
     said = stage_map({"hubspot": compile_mapping(MAPPED, all_connectors()["hubspot"])})
-    given = facts(known, members, {}, NOW) | {"stage_map": ibis.memtable(said)}
-    found = reconcile(known, members, given, {}, NOW, rules=["G-02"]).to_pylist()
+    given = facts(known, members, {}, NOW, run) | {"stage_map": run.give("fact.stage_map", said)}
+    found = reconcile(known, members, given, {}, NOW, rules=["G-02"], compiled=run).to_pylist()
     return [(f["field"], look(f, "values.hubspot"), look(f, "evidence.notes")) for f in found]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import ibis
+import pyarrow as pa
 import pytest
 from rule_families import (  # noqa: F401
     findings,
@@ -108,12 +108,14 @@ def test_a_person_of_a_deal_out_of_order_is_not_named_again():
 # -- what only the ledger knows ------------------------------------------------------------------------------------------
 def told_by_the_ledger(rule: str, rows: dict[str, list[dict[str, Any]]], **given: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     known = tables(**rows)
-    members = resolve(known, {}).members
-    ground = facts(known, members, {}, NOW)
+    run = over(known, {})
+    members = resolve(known, {}, compiled=run).members
+    ground = facts(known, members, {}, NOW, run)
     for name, some in given.items():
         schema = SCHEMAS[name]
-        ground[name] = ibis.memtable([dict(zip(schema.names, one, strict=True)) for one in some], schema=ibis.Schema.from_pyarrow(schema))
-    return reconcile(known, members, ground, {}, NOW, None, [rule]).to_pylist()
+        told = [dict(zip(schema.names, one, strict=True)) for one in some]
+        ground[name] = run.give(f"fact.{name}", pa.Table.from_pylist(told, schema=schema))
+    return reconcile(known, members, ground, {}, NOW, None, [rule], run).to_pylist()
 
 
 def moved(

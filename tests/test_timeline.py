@@ -67,9 +67,10 @@ def ledger(tmp_path: Path) -> Any:
 def understanding() -> Understanding:
     known = tables(**GIVEN)
     ibis.set_backend(ibis.duckdb.connect())
-    members = resolve(known, {}).members
+    run = over(known, {})
+    members = resolve(known, {}, compiled=run).members
     nothing = pa.table({})
-    return Understanding("r", NOW, known, members, facts(known, members, {}, NOW), nothing, nothing, over(known, {}))
+    return Understanding("r", NOW, known, members, facts(known, members, {}, NOW, run), nothing, nothing, over(known, {}))
 
 
 def entity(found: Understanding, kind: str) -> str:

@@ -10,6 +10,7 @@ from test_resolve import groups, people
 from unified_rows import NOW, moment, row, tables
 
 from core import relations
+from core.compiled import over
 from core.facts import facts
 from core.reconcile import reconcile
 from core.resolve import resolve
@@ -67,8 +68,9 @@ def test_links_to_what_nobody_pulls_are_no_finding() -> None:
         tally=[row("tally", "ga4", "t1", resource="sessions")],
         touch=[row("touch", "optimizely", "x", resource="visitors", links=["optimizely:visitors:oeu1"])],
     )
-    members = resolve(known, {}).members
-    found = reconcile(known, members, facts(known, members, {}, NOW), {}, NOW, None, frozenset({"I-06"}))
+    run = over(known, {})
+    members = resolve(known, {}, compiled=run).members
+    found = reconcile(known, members, facts(known, members, {}, NOW, run), {}, NOW, None, frozenset({"I-06"}), run)
     assert found.num_rows == 0
 
 
@@ -87,7 +89,8 @@ FUNNEL = {"thresholds": {"shared_web_id_records": 0}}
 def attached(*rows: dict[str, Any]) -> dict[str, str]:
     """touch id → vendor id of a record of the person it belongs to"""
     known = tables(person=PERSONS, touch=list(rows))
-    members = resolve(known, FUNNEL).members
+    run = over(known, FUNNEL)
+    members = resolve(known, FUNNEL, compiled=run).members
     names: dict[str, str] = {}
     for m in members.to_pylist():
         names.setdefault(m["entity_id"], m["vendor_id"])
@@ -125,6 +128,7 @@ def test_a_touch_belongs_to_whom_it_names_first_by_id_then_by_link_then_by_addre
 
 def test_a_visit_with_a_stage_dates_the_milestone_of_the_person_behind_the_visitor() -> None:
     known = tables(person=PERSONS, touch=[row("touch", "ga4", "t", links=VISITOR, stage="M00", occurred_at="2026-05-01T10:00")])
-    members = resolve(known, FUNNEL).members
-    m = facts(known, members, FUNNEL, NOW)["milestone"]
+    run = over(known, FUNNEL)
+    members = resolve(known, FUNNEL, compiled=run).members
+    m = facts(known, members, FUNNEL, NOW, run)["milestone"]
     assert m.filter(m.code == "M00", ~m.implied).reached_at.to_pyarrow().to_pylist() == [moment("2026-05-01T10:00")]

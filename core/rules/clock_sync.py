@@ -6,10 +6,9 @@ from datetime import timedelta
 
 import ibis
 
-from core.rules.rule import SIDES, Context, Rule, side, sides
+from core.rules.rule import Context, Rule, side, sides
 
 _RECORD = ("account", "resource", "vendor_id")
-_NOTHING = ibis.memtable([], schema={"nothing": "string"})
 _KINDS = (("person", "people"), ("company", "companies"), ("deal", "deals"))
 _VALUES = (("stage", "raw_stage"), ("lifecycle", "raw_stage"), ("status", "lead_status"))  # history's field → the record's column
 
@@ -18,8 +17,6 @@ _VALUES = (("stage", "raw_stage"), ("lifecycle", "raw_stage"), ("status", "lead_
 def _never_pulled(ctx: Context) -> ibis.Table:
     """The vendor's history knows a newer value than the record, though the record's list was read since."""
     slack = ibis.interval(seconds=round(timedelta(minutes=float(ctx.limit("pull_minutes"))).total_seconds()))
-    if "pulled" not in ctx.facts:
-        return _none()
     read = ctx.facts["pulled"]
     last = _last_changes(ctx)
     parts = []
@@ -46,19 +43,11 @@ def _last_changes(ctx: Context) -> ibis.Table:
 # -- T-06 -------------------------------------------------------------------------------------------------------------
 def _not_taken(ctx: Context) -> ibis.Table:
     oldest = ctx.ago(days=float(ctx.limit("refused_days")))
-    if "refused" not in ctx.facts:
-        return _none()
     m = ctx.facts["members"]
     m = m.filter(m.live).select("entity_id", "kind", *_RECORD)
     t = ctx.facts["refused"].inner_join(m, list(_RECORD))
     t = t.filter(t["at"] >= oldest)
     return side(t, "", t.field, entity_kind=t.kind, value=t.value, note=t.reason)
-
-
-def _none() -> ibis.Table:
-    return side(
-        _NOTHING, "", "", **{name: ibis.null(type_) for name, type_ in SIDES.items() if name not in ("entity_kind", "field", "part")}
-    )
 
 
 RULES = (

@@ -11,8 +11,6 @@ from core.rules.stages_known import defined, stage_name
 def _stale(ctx: Context) -> ibis.Table:
     """A finding per stage and change: what is accepted is accepted until the next one. `stage_map`: core.stage_map."""
     d = defined(ctx)
-    if "stage_map" not in ctx.facts:  # nobody says what the mappings say
-        return side(d.filter(ibis.literal(False)), "stage", "label", entity_id=ibis.null("string"))
     d = d.mutate(entity_id=stage_name(d), key=ibis.coalesce(d.pipeline_id.concat("/", d.raw_stage), d.raw_stage))
     said = ctx.facts["stage_map"].select("account", "resource", "key", was="label", chance="probability")
     own = d.inner_join(said, ["account", "resource", "key"])

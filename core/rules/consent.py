@@ -79,23 +79,19 @@ def _back_again(ctx: Context) -> ibis.Table:
     The ids are of rows that were never taken, so nothing is known of them but when they were seen.
     """
     none = ibis.null("string")
-    parts = []
-    if "erased_seen" in ctx.facts:
-        t = ctx.facts["erased_seen"]
-        key = t.account.concat(":", t.resource, ":", t.vendor_id)
-        parts.append(
-            side(t, "person", "erased", entity_id=key, part=key, value=none, at=t["at"], note="the erased record is listed as live")
-        )
-    if "erased_address" in ctx.facts:
-        p = ctx.facts["people"]
-        every = ibis.union(
-            p.select(*_KEY, "created_at", address="email"), p.select(*_KEY, "created_at", address="other_emails").unnest("address")
-        )
-        every = every.mutate(digest=address_digest(every.address)).filter(lambda t: t.digest.notnull())
-        t = every.semi_join(ctx.facts["erased_address"], "digest").select(*_KEY, "created_at").distinct()
-        note = "an erased person's address, under this id"
-        parts.append(side(t, "person", "erased", part=record_key(t), value=none, at=t.created_at, note=note))
-    return sides(*parts) if parts else side(ctx.facts["people"].limit(0), "person", "erased")
+    seen = ctx.facts["erased_seen"]
+    key = seen.account.concat(":", seen.resource, ":", seen.vendor_id)
+    p = ctx.facts["people"]
+    every = ibis.union(
+        p.select(*_KEY, "created_at", address="email"), p.select(*_KEY, "created_at", address="other_emails").unnest("address")
+    )
+    every = every.mutate(digest=address_digest(every.address)).filter(lambda t: t.digest.notnull())
+    t = every.semi_join(ctx.facts["erased_address"], "digest").select(*_KEY, "created_at").distinct()
+    note = "an erased person's address, under this id"
+    return sides(
+        side(seen, "person", "erased", entity_id=key, part=key, value=none, at=seen["at"], note="the erased record is listed as live"),
+        side(t, "person", "erased", part=record_key(t), value=none, at=t.created_at, note=note),
+    )
 
 
 _KEY = ("entity_id", "account", "resource", "vendor_id")

@@ -22,7 +22,7 @@ def _won_without_event(ctx: Context) -> ibis.Table:
     span = float(ctx.limit("conversion_hours")) * 3600
     told = ids.filter(seconds_between(ids.closed_at, ids.occurred_at).abs() <= span).select("entity_id").distinct()
     t = t.anti_join(told, "entity_id")
-    t = t.anti_join(_told_by_us(ctx, names), "entity_id") if "told" in ctx.facts else t
+    t = t.anti_join(_told_by_us(ctx, names), "entity_id")
     t = t.semi_join(_tracked(ctx), "entity_id").cross_join(any_source).filter(lambda x: x.sources > 0)
     return side(
         t, "deal", "conversion", account=t.source_account, resource=t.source_resource, vendor_id=t.source_id, value="won", at=t.closed_at
