@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -88,7 +88,7 @@ class Plan:
     requests: Mapping[str, int] = field(default_factory=dict)  # write requests this plan will cost, by account
 
     def to_json(self) -> dict[str, Any]:
-        data: dict[str, Any] = asdict(self)
+        data: dict[str, Any] = vars(self) | {"changes": [dict(vars(c)) for c in self.changes], "held": [dict(vars(h)) for h in self.held]}
         for name in ("created_at", "expires_at", "as_of"):
             data[name] = data[name].isoformat()
         return data

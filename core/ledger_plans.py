@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -240,7 +240,7 @@ def _pushed(change: Change, mark: str, now: datetime) -> dict[str, Any]:
 
 
 def _change_row(plan_id: str, position: int, change: Change, marks: Mapping[FieldKey, str]) -> dict[str, Any]:
-    row = asdict(change)
+    row = dict(vars(change))
     mark = marks.get((change.account, change.target, change.vendor_id, change.field))
     detail = {"type": row.pop("type"), "policy": row.pop("policy"), "rule": row.pop("rule"), "mark": mark}
     return {**row, "plan_id": plan_id, "position": position, "detail": detail}

@@ -73,8 +73,7 @@ def reconcile(
     """
     del members  # the facts stand on them already
     c = compiled or over(tables, funnel, facts)
-    unsaid = {name: c.give(f"fact.{name}", schema.empty_table()) for name, schema in _SAID.items() if name not in facts}
-    ctx = Context({kind: c.tables[f"record.{kind}"] for kind in KINDS}, {**facts, **unsaid}, funnel, as_of, clock=moment())
+    ctx = Context({kind: c.tables[f"record.{kind}"] for kind in KINDS}, complete(facts, c), funnel, as_of, clock=moment())
     ids = list(RULES) if rules is None else list(rules)
     found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx, c)]
     old = {row["finding_id"]: row for row in previous_findings.to_pylist()} if previous_findings is not None else {}
@@ -82,6 +81,12 @@ def reconcile(
     gone = _fixed(old, {row["finding_id"] for row in current}, ids)
     rows = sorted(current + gone, key=lambda r: (r["severity"], r["rule"], r["entity_id"], r["field"], r["finding_id"]))
     return pa.Table.from_pylist(rows, schema=FINDINGS)
+
+
+def complete(facts: Mapping[str, ibis.Table], compiled: Compiled) -> dict[str, ibis.Table]:
+    """The same facts, and empty ones of the ledger and the mappings where these are not given."""
+    unsaid = {name: schema for name, schema in _SAID.items() if name not in facts}
+    return {**facts, **{name: compiled.give(f"fact.{name}", schema.empty_table()) for name, schema in unsaid.items()}}
 
 
 def findings_of(rule: Rule, ctx: Context, compiled: Compiled) -> list[dict[str, Any]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
+from core.compiled import over
 from core.facts import facts
+from core.model import KINDS
+from core.reconcile import complete
 from core.resolve import resolve
 from core.rules import RULES, Context, Rule
-from core.thresholds import DEFAULTS
+from core.thresholds import DEFAULTS, listening
 
 FAMILIES = {
     "I": "Identity and structure", "S": "Stage and lifecycle", "D": "Deal fields", "C": "Consent and deliverability",
@@ -38,26 +39,17 @@ rules:
 """
 
 
-@dataclass(frozen=True)
-class _Asked(Context):
-    """A context that remembers which thresholds it was asked for."""
-
-    limits: dict[str, None] = field(default_factory=dict)
-
-    def limit(self, name: str) -> Any:
-        self.limits[name] = None
-        return super().limit(name)
-
-
 def thresholds() -> dict[str, list[str]]:
-    """rule → the names of the thresholds it asks for, in the order of asking."""
+    """rule → the names of the thresholds it asks for, in alphabetical order."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    nothing = facts({}, resolve({}, {}).members, {}, at)
+    run = over({}, {})
+    nothing = facts({}, resolve({}, {}, compiled=run).members, {}, at, run)
+    context = Context({kind: run.tables[f"record.{kind}"] for kind in KINDS}, complete(nothing, run), {}, at)
     asked = {}
     for rule in RULES.values():
-        context = _Asked({}, nothing, {}, at)
-        rule.detect(context)
-        asked[rule.id] = list(context.limits)
+        with listening() as questions:
+            rule.detect(context)
+        asked[rule.id] = sorted(name for question, *about in questions for name in about if question == "threshold")
     return asked
 
 

@@ -22,6 +22,7 @@ class Bucket(BaseHTTPRequestHandler):
     objects: dict[str, bytes]
     lock: threading.Lock
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are sent apart: a body would wait for the head to be acknowledged
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

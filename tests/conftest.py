@@ -21,6 +21,18 @@ if CACHE not in os.environ:  # one for all processes of this run, and none of th
     os.environ[CACHE] = _cache.name
 
 
+# The longest first, so that no process is left with one of them alone at the end.
+LONGEST = (
+    "test_contract_tour", "test_kill_points", "test_line", "test_reconcile", "test_fit", "test_events_line", "test_hotjar", "test_vwo", "test_ga4",
+    "test_hostile_clocks", "test_ga4_line", "test_cli", "test_chain", "test_team", "test_hostile_store", "test_event_wishes", "test_web_identity",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 @pytest.fixture
 def stand(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """`stand(vendors=[...], size=8)` → a `sandbox_hub.Standing` that ends with the test."""

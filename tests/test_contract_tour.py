@@ -204,12 +204,21 @@ def test_what_the_vendors_own_people_change_is_picked_up_and_nothing_else(vendor
 
 
 FAULTS = {  # each request number is within the first dozen, which every vendor's sync takes
-    "throttled_with_a_wait": [Fault("throttle", times=3, after=2, retry_after="7")],
-    "throttled_without_a_wait": [Fault("throttle", times=3, after=4)],
-    "server_errors": [Fault("error", times=3, after=3, status=503), Fault("error", times=2, after=9, status=500)],
-    "bodies_cut_off": [Fault("cut", times=2, after=3), Fault("cut", times=1, after=8)],
-    "slow_answers": [Fault("slow", times=3, after=2, seconds=0.03)],
-    "token_expired_in_the_middle": [Fault("expire", times=1, after=5), Fault("expire", times=1, after=11)],
+    "refused": [
+        Fault("throttle", times=3, after=2, retry_after="7"),
+        Fault("error", times=3, after=6, status=503),
+        Fault("error", times=2, after=9, status=500),
+    ],
+    "throttled_without_a_wait_and_expired": [
+        Fault("expire", times=1, after=3),
+        Fault("throttle", times=3, after=6),
+        Fault("expire", times=1, after=11),
+    ],
+    "cut_off_and_slow": [
+        Fault("cut", times=2, after=3),
+        Fault("cut", times=1, after=8),
+        Fault("slow", times=3, after=2, seconds=0.03),
+    ],
 }
 
 

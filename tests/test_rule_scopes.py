@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from empty_run import empty_run
 from test_reconcile import found_in, hs, ids, sf
 
@@ -30,7 +28,7 @@ def test_a_finding_stays_whole_when_one_of_its_records_lies_where_the_rule_looks
     assert late(accounts=["mailchimp"]) == set()
 
 
-def test_every_rule_can_be_limited_to_accounts_and_pipelines(tmp_path: Path) -> None:
+def test_every_rule_can_be_limited_to_accounts_and_pipelines() -> None:
     funnel = {"rules": {rule: {"accounts": ["hubspot"], "pipelines": ["new"]} for rule in RULES}}
-    ctx, _ = empty_run(tmp_path, funnel)
+    ctx, _ = empty_run(funnel)
     assert all(scoped(rule, ctx).columns == (*SIDES,) for rule in RULES.values())
