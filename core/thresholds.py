@@ -77,6 +77,8 @@ DEFAULTS: dict[str, Any] = {
     "sample_ratio_p": 0.001,
     "several_variants_share": 0.01,
     "overlap_days": 1,
+    "sync_users": ("hubspot",),  # G-06: words in the names of Salesforce's users that HubSpot's own sync signs in as
+    "sync_days": 90,
     "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "shared_web_id_records": 3,  # a visitor's id with more records in one list or object is a shared device
     "duplicate_probability": 0.7,  # I-02: as probably one person as this

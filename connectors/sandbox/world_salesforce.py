@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from connectors.sandbox import world_tasks
-from connectors.sandbox.world_deals import MIRROR_DELAY, SYNC
+from connectors.sandbox.world_deals import MIRROR_DELAY, NATIVE, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
 from connectors.sandbox.world_names import CITY, DAY, INDUSTRY, SOURCE, iso, iso_date, owners, sf_id
 
@@ -25,6 +25,7 @@ EARLY = ("Needs Analysis", 20, "Pipeline", "Pipeline")  # likelier than the stag
 CHANCE = {name: (p, category, label) for name, p, category, label in (*STAGES, PARKED)}
 STAGE_IDS = {name: sf_id("01J", i) for i, (name, *_) in enumerate((*STAGES, PARKED, EARLY), 1)}
 LEAD_STATUS = ("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted")
+SYNC_USER = sf_id("005", 90)  # whom HubSpot's own sync signs in as, where it does
 CAMPAIGNS = (("Sensor days webinar", "Webinar"), ("Hall 7 trade show", "Trade Show"), ("Retrofit guide", "Email"))
 
 
@@ -49,7 +50,7 @@ def seed(draft: Draft) -> dict[str, Any]:
         "CampaignMember": members,
         "Task": world_tasks.tasks(deals, draft.now),
         "Event": world_tasks.meetings(deals, draft.now),
-        "User": [_user(i, draft.now) for i in range(len(owners()))],
+        "User": [*(_user(i, draft.now) for i in range(len(owners()))), *([_sync_user(draft.now)] if "G-06" in draft.odd else [])],
         "OpportunityFieldHistory": [],
         "LeadHistory": _lead_history(leads),
     }
@@ -232,7 +233,7 @@ def _history_rows(d: Deal, changes: list[tuple[int, str, Any, str]], number: int
             "PrevAmount": before,
             "PrevCloseDate": closed_before,
             "CreatedDate": iso(at),
-            "CreatedById": owners()[1 if by == SYNC else d.owner_sf].salesforce,
+            "CreatedById": SYNC_USER if by == NATIVE else owners()[1 if by == SYNC else d.owner_sf].salesforce,
             "SystemModstamp": iso(at),
             "IsDeleted": False,
         })  # fmt: skip
@@ -322,6 +323,14 @@ def _user(i: int, now: int) -> dict[str, Any]:
     return {
         "Id": o.salesforce, "Name": f"{o.first} {o.last}", "FirstName": o.first, "LastName": o.last, "Email": o.sf_email,
         "Username": o.email.replace("@", "@crm."), "IsActive": o.active, **stamps(now - 900 * DAY, now - (30 + i) * DAY),
+    }  # fmt: skip
+
+
+def _sync_user(now: int) -> dict[str, Any]:
+    return {
+        "Id": SYNC_USER, "Name": "HubSpot Integration", "FirstName": "HubSpot", "LastName": "Integration",
+        "Email": "hubspot-integration@lumen-loom.example", "Username": "hubspot-integration@crm.lumen-loom.example", "IsActive": True,
+        **stamps(now - 800 * DAY, now - 800 * DAY),
     }  # fmt: skip
 
 

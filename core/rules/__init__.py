@@ -8,6 +8,7 @@ from core.rules import (
     clock_sync,
     config,
     config_labels,
+    config_owners,
     config_stages,
     consent,
     deal,
@@ -29,6 +30,7 @@ __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
     identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events,
-    events_leads, events_told, clock, clock_dates, clock_sync, experiments, config, config_labels, config_stages,
+    events_leads, events_told, clock, clock_dates, clock_sync, experiments, config, config_labels, config_owners,
+    config_stages,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}
