@@ -34,6 +34,7 @@ from core.ledger_events import told
 from core.ledger_facts import ledger_facts
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
+from core.measure import distrusted
 from core.measure import measure as make_metrics
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
@@ -117,6 +118,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
     known |= {"written": compiled.give("fact.written", written_fields(line.mappings, line.connectors))}
     findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
+    known |= {"distrusted": compiled.give("fact.distrusted", distrusted(findings))}
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
     compiled.save()
