@@ -53,6 +53,9 @@ DEFAULTS: dict[str, Any] = {
     "lead_hours": 24,  # E-02
     "lead_max_days": 90,
     "event_value_share": 0.01,  # E-04
+    "campaign_days": 1,  # E-06
+    "campaign_answers": ("visit", "click", "form", "conversion", "response"),  # kinds of touches by which somebody answers a campaign
+    "same_campaigns": {},  # a campaign's name in the CRM: its names elsewhere, where they are not the same
     "lead_count_share": 0.15,  # E-07
     "lead_count_min": 10,
     "lead_count_days": 90,

@@ -46,6 +46,10 @@ CHANNELS = (
 )
 
 
+# A campaign that Salesforce lists too; only people of planted cases come by it.
+WEBINAR = Channel("flow-letter", "email", "flow_sensor_webinar", "Email")
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """An experiment that ran on the site. `shares` are what each variant should get; the first variant is the baseline."""
@@ -167,6 +171,7 @@ class Web:
         if not person.untagged and any(stage == "lead" for stage, _ in person.lifecycle):
             form.events = [Event("form_start", form.at + 40, "/contact"), Event("generate_lead", form.at + 95, "/contact")]
         later = [self._visit(asked + int((3 + 20 * self._rng.random()) * DAY), CHANNELS[2]) for _ in range(person.number % 3)]
+        later += [self._visit(at, WEBINAR) for at in person.came]
         return sorted((v for v in (first, form, *later) if v.at < self._draft.now - 2 * HOUR), key=lambda v: v.at) or [first]
 
     def _unknown_visits(self) -> list[Visit]:

@@ -16,6 +16,7 @@ from core.rules import (
     deal_moves,
     deal_numbers,
     events,
+    events_campaigns,
     events_leads,
     events_told,
     experiments,
@@ -29,7 +30,7 @@ from core.rules.rule import Context, Rule
 __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
-    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events,
+    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, events_campaigns,
     events_leads, events_told, clock, clock_dates, clock_sync, experiments, config, config_labels, config_owners,
     config_stages,
 )  # fmt: skip

@@ -118,7 +118,8 @@ RULES = (
     ),
     Rule(
         "T-03", "Milestones in an impossible order", "S3", "A later rung was reached before an earlier one: the time between is wrong.",
-        _out_of_order, question="Which of the dates is wrong? Until this is settled or accepted, cohorts and velocity leave the record out.",
+        _out_of_order, question="Which of the dates is wrong? Until this is settled or accepted, cohorts and velocity leave the "
+        "record out.",
         flag="dates out of order",
         exact="Of two rungs between M20 and M80, both dated, the later one was reached more than `milestone_days` before the earlier one; "
         "from M50 on the deal is named, not its persons.",
