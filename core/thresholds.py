@@ -79,6 +79,10 @@ DEFAULTS: dict[str, Any] = {
     "bulk_stamp_records": 10,
     "sample_ratio_p": 0.001,
     "several_variants_share": 0.01,
+    "experiment_visitors_share": 0.02,
+    "experiment_conversions_share": 0.05,
+    "experiment_least": 50,
+    "experiment_goals": {},  # an event of our own: what experiment tools call it, where it is not the same
     "overlap_days": 1,
     "sync_users": ("hubspot",),  # G-06: words in the names of Salesforce's users that HubSpot's own sync signs in as
     "sync_days": 90,

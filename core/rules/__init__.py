@@ -20,6 +20,7 @@ from core.rules import (
     events_leads,
     events_told,
     experiments,
+    experiments_counts,
     identity,
     stage,
     stage_moves,
@@ -31,7 +32,7 @@ __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
     identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, events_campaigns,
-    events_leads, events_told, clock, clock_dates, clock_sync, experiments, config, config_labels, config_owners,
+    events_leads, events_told, clock, clock_dates, clock_sync, experiments, experiments_counts, config, config_labels, config_owners,
     config_stages,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}
