@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sandbox_hub import standing
 from test_reconcile import contact, hs, ids, look, path, sf
 from unified_rows import NOW, row, tables
 
@@ -16,6 +19,7 @@ from core.mapping import compile_mapping
 from core.reconcile import reconcile
 from core.resolve import resolve
 from core.written_fields import left_to_others, written_fields
+from jobs.steps import run_plan, run_reconcile, run_sync
 from jobs.wiring import all_connectors
 
 MAPPED = """vendor: hubspot
@@ -151,3 +155,18 @@ def test_mistakes_in_the_line_are_told_with_their_place(line: str, told: str):
         mapped(MAPPED + line + "\n")
     assert str(caught.value).startswith(told)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_plan_writes_no_field_that_others_own(tmp_path: Path):
+    with standing(tmp_path, size=6, vendors=["hubspot", "salesforce"]) as sandbox:
+        run_sync(sandbox.hub, quiet=True)
+        before = [c for c in run_plan(sandbox.hub).changes if (c.target, c.field) == ("deals", "amount")]
+        mapping = sandbox.hub.setup.mappings["hubspot"]
+        pushes = [replace(p, synced="hubspot.yaml:9:9") if (p.target, p.field) == ("deals", "amount") else p for p in mapping.push]
+        sandbox.hub.setup.mappings["hubspot"] = replace(mapping, push=tuple(pushes))
+        found = run_reconcile(sandbox.hub)
+        plan = run_plan(sandbox.hub, found=found)
+    assert before
+    assert [c for c in plan.changes if (c.target, c.field) == ("deals", "amount")] == []
+    assert {h.vendor_id for h in plan.held if "hubspot.yaml:9:9" in h.reason} == {c.vendor_id for c in before}
+    assert "hubspot:deals:amount" in {f["entity_id"] for f in found.open_findings() if f["rule"] == "G-06"}
