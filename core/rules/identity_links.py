@@ -67,6 +67,8 @@ def _cross_links_of(live: ibis.Table, kind: str) -> ibis.Table:
     own = live.select(to_account="account", to_vendor="vendor", to_resource="resource", nid=comparable_id(live.vendor, live.vendor_id),
                       to_id="vendor_id")  # fmt: skip
     resolved = links(live).inner_join(own, ["to_vendor", "to_resource", "nid"])
+    # Computed before it meets itself: else the engine may join by account and object first, which is everybody with everybody.
+    resolved = resolved.distinct()
     ahead = resolved.select("entity_id", "account", "resource", "vendor_id", "link", "updated_at", "to_account", "to_resource", "to_id")
     back = resolved.select(
         b_link="link", b_at="updated_at", to_account="account", to_resource="resource", to_id="vendor_id", account="to_account",
