@@ -34,6 +34,7 @@ from core.ledger_events import told
 from core.ledger_facts import ledger_facts
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
+from core.measure import distrusted
 from core.measure import measure as make_metrics
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
@@ -42,6 +43,7 @@ from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
 from core.stage_map import stage_map
 from core.wishes import Book, derived, fixes
+from core.written_fields import left_to_others, written_fields
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
 log = logging.getLogger("tundish.pipeline")
@@ -114,7 +116,9 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     known = make_facts(tables, resolution.members, line.funnel, at, compiled)
     known |= ledger_facts(line.ledger, line.connectors, compiled, at)
     known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
+    known |= {"written": compiled.give("fact.written", written_fields(line.mappings, line.connectors))}
     findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
+    known |= {"distrusted": compiled.give("fact.distrusted", distrusted(findings))}
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
     compiled.save()
@@ -162,11 +166,12 @@ def make_plan(
     fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], book)
     wishes += [w for w in fixed if w.account in hands]
     wishes, barred = _of_the_living(wishes, rows)
+    wishes, others = left_to_others(wishes, line.mappings)
     live = read_live(wishes, hands)
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
-    plan = guard(replace(plan, held=(*plan.held, *held, *late, *barred)), _sizes(found, line), sources, line.limits)
+    plan = guard(replace(plan, held=(*plan.held, *held, *late, *barred, *others)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)

@@ -25,6 +25,7 @@ from core.rules import RULES, Context, Rule
 from core.rules.rule import SIDES
 from core.stage_map import STAGE_MAP
 from core.thresholds import enabled, scope, severity
+from core.written_fields import WRITTEN
 
 _MOMENT = pa.timestamp("us", "UTC")
 FINDINGS = pa.schema(
@@ -48,7 +49,7 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_SAID = {**SCHEMAS, "stage_map": STAGE_MAP}  # facts that stand in no lake
+_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "written": WRITTEN}  # facts that stand in no lake
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")
