@@ -113,7 +113,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
     known = make_facts(tables, resolution.members, line.funnel, at, compiled)
     known |= ledger_facts(line.ledger, line.connectors, compiled, at)
-    known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
+    known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings)), "cut": compiled.give("fact.cut", resolution.cuts)}
     findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
+from core.doubts import CUTS
 from core.ledger_facts import SCHEMAS
 from core.model import KINDS
 from core.rules import RULES, Context, Rule
@@ -48,7 +49,7 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_SAID = {**SCHEMAS, "stage_map": STAGE_MAP}  # facts that stand in no lake
+_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "cut": CUTS}  # facts that stand in no lake
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")
@@ -65,7 +66,7 @@ def reconcile(
     rules: Iterable[str] | None = None,
     compiled: Compiled | None = None,
 ) -> pa.Table:
-    """All findings as of an instant, most severe first (columns: FINDINGS). Facts of the ledger and the mappings may be missing.
+    """All findings as of an instant, most severe first (columns: FINDINGS). Facts of the ledger, the mappings and resolve may be missing.
 
     A finding seen before keeps first_seen and what a person decided about it; one that is gone comes back once more as
     `fixed`. JSON columns: records [[account, resource, id]…], values {account: value}, fix {account, resource, vendor_id,
@@ -84,7 +85,7 @@ def reconcile(
 
 
 def complete(facts: Mapping[str, ibis.Table], compiled: Compiled) -> dict[str, ibis.Table]:
-    """The same facts, and empty ones of the ledger and the mappings where these are not given."""
+    """The same facts, and empty ones of the ledger, the mappings and resolve where these are not given."""
     unsaid = {name: schema for name, schema in _SAID.items() if name not in facts}
     return {**facts, **{name: compiled.give(f"fact.{name}", schema.empty_table()) for name, schema in unsaid.items()}}
 
