@@ -12,14 +12,22 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from core.checked import Written, check
 from core.yaml_positions import Document, did_you_mean, raise_mistakes, read_yaml
 
 ONE, TWO = "one", "two"
 _RECORD = r"^[^:\s]+:[^:\s]+:\S.*$"
-RecordKey = Annotated[str, StringConstraints(pattern=_RECORD)]
+
+
+def _key(text: str) -> str:
+    if not is_record(text):
+        raise ValueError(f"{text!r} is not a record: write account:resource:id, such as hubspot:contacts:151")
+    return text
+
+
+RecordKey = Annotated[str, AfterValidator(_key), Field(json_schema_extra={"pattern": _RECORD})]
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,8 @@ def is_record(text: str) -> bool:
     return re.match(_RECORD, text) is not None
 
 
-def load_identity(path: Path, resources: Mapping[str, Collection[str]] | None = None) -> tuple[Decision, ...]:
-    """The decisions of the file. `resources`: what each account has, where it is known.
+def load_identity(path: Path, resources: Mapping[str, Collection[str] | None] | None = None) -> tuple[Decision, ...]:
+    """The decisions of the file. `resources`: what each account has, where that is known.
 
     Raises: UserError with one line per mistake, each with file:line:column.
     """
@@ -92,7 +100,7 @@ def _cuts(document: Document, entries: Sequence[Together]) -> Iterable[Decision]
 
 
 def _check_records(
-    document: Document, loc: tuple[str | int, ...], records: Sequence[str], resources: Mapping[str, Collection[str]] | None
+    document: Document, loc: tuple[str | int, ...], records: Sequence[str], resources: Mapping[str, Collection[str] | None] | None
 ) -> None:
     for i, record in enumerate(records):
         account, resource, _ = record.split(":", 2)
@@ -100,8 +108,8 @@ def _check_records(
             document.wrong((*loc, i), f"{record} stands here twice")
         elif resources is not None and account not in resources:
             document.wrong((*loc, i), f"no account {account!r} in the config{did_you_mean(account, resources)}")
-        elif resources is not None and resource not in resources[account]:
-            document.wrong((*loc, i), f"{account} has no {resource!r}{did_you_mean(resource, resources[account])}")
+        elif resources is not None and (known := resources[account]) is not None and resource not in known:
+            document.wrong((*loc, i), f"{account} has no {resource!r}{did_you_mean(resource, known)}")
 
 
 def _check_contradictions(document: Document, written: IdentityDocument) -> None:
@@ -111,6 +119,12 @@ def _check_contradictions(document: Document, written: IdentityDocument) -> None
         for a, b in combinations(range(len(entry.records)), 2):
             if groups.one(entry.records[a], entry.records[b]):
                 document.wrong(("cuts", i, "records", b), f"`links` says that {entry.records[b]} and {entry.records[a]} are one")
+
+
+def contradiction(decisions: Sequence[Decision]) -> Decision | None:
+    """A cut between records that the links among the decisions make one; None when they agree."""
+    groups = Groups(d.pair for d in decisions if d.verdict == ONE)
+    return next((d for d in decisions if d.verdict == TWO and groups.one(*d.pair)), None)
 
 
 class Groups:

@@ -28,10 +28,12 @@ from core.errors import UserError, VendorError
 from core.event_wishes import Told, events
 from core.facts import facts as make_facts
 from core.fit import definitions, misfits
+from core.identity_decisions import Decision, agreed
 from core.lake import Lake
 from core.ledger import Ledger
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
+from core.ledger_identity import decided
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
@@ -57,6 +59,7 @@ class Line:
     connectors: Mapping[str, Connector]
     mappings: Mapping[str, VendorMapping]
     limits: Limits = field(default_factory=Limits)
+    identity: tuple[Decision, ...] = ()  # of identity.yaml; those made by command are in the ledger
 
     @cached_property
     def plans(self) -> PlanBook:
@@ -75,6 +78,7 @@ class Understanding:
     findings: pa.Table
     metrics: pa.Table
     compiled: Compiled
+    unknown: tuple[Decision, ...] = ()  # decisions about records that are not there
 
     def open_findings(self) -> list[dict[str, Any]]:
         """The findings that stand now: neither fixed since nor muted or accepted by a person."""
@@ -110,7 +114,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     compiled = over(tables, line.funnel)
-    resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
+    resolution: Resolution = resolve(tables, line.funnel, previous, compiled, agreed(line.identity, decided(line.ledger, at)))
     known = make_facts(tables, resolution.members, line.funnel, at, compiled)
     known |= ledger_facts(line.ledger, line.connectors, compiled, at)
     known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings)), "cut": compiled.give("fact.cut", resolution.cuts)}
@@ -121,9 +125,10 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     if store:
         line.lake.append_derived("member", [resolution.members], run_id, now)
         line.lake.append_derived("link", [resolution.links], run_id, now)
+        line.lake.append_derived("cut", [resolution.cuts], run_id, now)
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
-    return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
+    return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled, resolution.unknown)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reconcile": ("line", "Resolve who is who and list where systems disagree."),
     "report": ("reports", "Print a report: funnel, pipeline, findings, ..."),
     "explain": ("reports", "Show the rows behind an entity or a metric."),
+    "link": ("identity", "Say that two records are one person, company or deal."),
+    "unlink": ("identity", "Say that two records are not one."),
     "plan": ("plans", "Work out what would be written back; writes nothing."),
     "apply": ("plans", "Carry out a plan."),
     "undo": ("plans", "Take an apply run back."),
