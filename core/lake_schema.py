@@ -35,7 +35,7 @@ DERIVED: dict[str, pa.Schema] = {
     "link": pa.schema([*((n, pa.string()) for n in ("kind", "left_key", "right_key", "evidence", "detail")), *_RUN]),
     "cut": pa.schema([*((n, pa.string()) for n in ("kind", "left_key", "right_key", "evidence", "detail", "why", "part")), *_RUN]),
     "entity_change": pa.schema(
-        [*((n, pa.string()) for n in ("kind", "entity_id", "change", "other_id")), ("records", pa.int64()), ("at", MOMENT), *_RUN]
+        [*((n, pa.string()) for n in ("kind", "entity_id", "change", "other_id")), ("records", pa.int64()), ("changed_at", MOMENT), *_RUN]
     ),
 }
 LOGS = ("entity_change",)  # computed kinds whose runs add to each other

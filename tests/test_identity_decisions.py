@@ -146,12 +146,32 @@ def test_a_link_and_its_undo_go_through_the_whole_line(sandbox: Standing) -> Non
     say(sandbox, "reconcile")
     joined = persons(sandbox)
     assert joined[a] == joined[b]
+    _, way = say(sandbox, "explain", a, "--to", b)
+    assert [step["because"] for step in way["path"]] == ["a person said so: same desk"]
+    _, past = say(sandbox, "explain", next(before[r] for r in (a, b) if before[r] != joined[a]))
+    assert (past["entity_id"], [h["change"] for h in past["history"]]) == (joined[a], ["merged"])
     _, listed = say(sandbox, "link", "--list")
     assert [(d["author"], d["status"], d["why"]) for d in listed["decisions"]] == [("ada", "holds", "same desk")]
     code, again = say(sandbox, "unlink", "--undo", said["decision"])
     assert (code, again) == (0, {"undone": said["decision"]})
     say(sandbox, "reconcile")
     assert persons(sandbox) == before
+    rows = sandbox.hub.lake.sql("SELECT change, entity_id FROM entity_change ORDER BY changed_at, run_id").to_pylist()
+    assert [row["change"] for row in rows] == ["merged", "split"]
+    assert {row["entity_id"] for row in rows} == {before[r] for r in (a, b)} - {joined[a]}
+
+
+def test_a_cut_is_told_by_explain_without_addresses(sandbox: Standing) -> None:
+    query = "SELECT left_key, right_key FROM link WHERE kind = 'person' AND evidence = 'email' ORDER BY ALL LIMIT 1"
+    pair = list(sandbox.hub.lake.sql(query).to_pylist()[0].values())
+    _, said = say(sandbox, "unlink", *pair, "--why", "father and son")
+    say(sandbox, "reconcile")
+    told = tundish("--config", sandbox.config, "explain", pair[0], "--to", pair[1])
+    assert "nothing that is believed joins them" in told.out
+    assert "since people said that the two are not one" in told.out
+    assert "@" not in told.out
+    say(sandbox, "link", "--undo", said["decision"])
+    say(sandbox, "reconcile")
 
 
 def test_what_cannot_be_decided_is_refused_with_the_next_step(sandbox: Standing) -> None:
