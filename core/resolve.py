@@ -90,12 +90,15 @@ def _resolve_kind(
     given = there.rows(f"{name}.records", lambda: record, record.schema().to_pyarrow())
     rows = here.give(f"{name}.records", given)
     nodes = here.keep(f"{name}.nodes", lambda: _nodes(rows))
+    size = given.num_rows
+    here.let_go(f"{name}.records")
+    del given, rows  # the nodes hold all of it
     said = said_of(here, name, nodes, decisions)
     manual = here.give(f"{name}.manual", said.links)
     pairs = here.keep(f"{name}.edges", lambda: ibis.union(_edges(kind, nodes, here.tables["resolve.associations"], funnel), manual))
     ends = here.rows(f"{name}.ends", lambda: pairs.select("l", "r", weak=weak(pairs.evidence)), _EDGE)
     limits = Limits(int(threshold(funnel, "component_records")), int(threshold(funnel, "bridge_records")))
-    settled = settle(here, name, nodes, pairs, _components(given.num_rows, ends), ends, said.apart, limits)
+    settled = settle(here, name, nodes, pairs, _components(size, ends), ends, said.apart, limits)
     members = _members(here, kind, nodes, settled.labels)
     doubted, kept = here.tables[f"{name}.doubted"], here.give(f"{name}.kept", settled.edges)
     links = here.rows(f"{name}.links", lambda: _links(kind, nodes, _believed(pairs, doubted, kept)), LINKS)
