@@ -86,13 +86,7 @@ def _resolve_kind(
 ) -> tuple[tuple[pa.Table, pa.Table, pa.Table], frozenset[tuple[int, int]]]:
     """(members, links and cuts; which sides of the decisions are records of this kind)."""
     name = f"resolve.{kind}"
-    record = there.tables[f"record.{kind}"].select(*_COLUMNS, *_EXTRA[kind])
-    given = there.rows(f"{name}.records", lambda: record, record.schema().to_pyarrow())
-    rows = here.give(f"{name}.records", given)
-    nodes = here.keep(f"{name}.nodes", lambda: _nodes(rows))
-    size = given.num_rows
-    here.let_go(f"{name}.records")
-    del given, rows  # the nodes hold all of it
+    nodes, size = _brought(there, here, name, kind)
     said = said_of(here, name, nodes, decisions)
     manual = here.give(f"{name}.manual", said.links)
     pairs = here.keep(f"{name}.edges", lambda: ibis.union(_edges(kind, nodes, here.tables["resolve.associations"], funnel), manual))
@@ -105,6 +99,16 @@ def _resolve_kind(
     cuts = pa.Table.from_pylist([{"kind": kind, **cut} for cut in settled.cuts], schema=CUTS)
     here.let_go(*(known for known in here.tables if known.startswith(f"{name}.")))
     return (members, links, cuts), said.found
+
+
+def _brought(there: Compiled, here: Compiled, name: str, kind: str) -> tuple[ibis.Table, int]:
+    """The nodes, and how many; from here on nothing else holds the records."""
+    record = there.tables[f"record.{kind}"].select(*_COLUMNS, *_EXTRA[kind])
+    given = there.rows(f"{name}.records", lambda: record, record.schema().to_pyarrow())
+    rows = here.give(f"{name}.records", given)
+    nodes = here.keep(f"{name}.nodes", lambda: _nodes(rows))
+    here.let_go(f"{name}.records")
+    return nodes, given.num_rows
 
 
 def _believed(pairs: ibis.Table, doubted: ibis.Table, kept: ibis.Table) -> ibis.Table:
