@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("reports", "Show the rows behind an entity or a metric."),
     "link": ("identity", "Say that two records are one person, company or deal."),
     "unlink": ("identity", "Say that two records are not one."),
+    "suggest": ("identity", "Ask about persons who are probably one, by a trained model."),
     "plan": ("plans", "Work out what would be written back; writes nothing."),
     "apply": ("plans", "Carry out a plan."),
     "undo": ("plans", "Take an apply run back."),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from core.errors import UserError
-from core.identity_decisions import ONE, Decision, agreed, contradiction, is_record
+from core.identity_decisions import ONE, TWO, Decision, agreed, contradiction, is_record
 from core.lake_links import kinds_of
 from core.ledger_identity import Kept, decide, decided, history
+from core.pipeline import Understanding
 from jobs.doctor import Check
 from jobs.wiring import Hub
 
@@ -119,3 +122,17 @@ def told_unknown(unknown: Sequence[Decision]) -> str:
         f"\nwarning: {d.where}: {d.left} and {d.right} are not both known records of one kind; the decision was not followed"
         for d in unknown
     )
+
+
+def unanswered(hub: Hub, pairs: pa.Table, found: Understanding) -> pa.Table:
+    """The suggested pairs without those of whom people said that they are two."""
+    entity = {f"{m['account']}:{m['resource']}:{m['vendor_id']}": m["entity_id"] for m in found.members.to_pylist()}
+    decisions = agreed(hub.setup.identity, decided(hub.ledger, hub.clock()))
+    two = {frozenset((entity.get(d.left), entity.get(d.right))) for d in decisions if d.verdict == TWO}
+    kept = [frozenset((row["left_id"], row["right_id"])) not in two for row in pairs.to_pylist()]
+    return pairs.filter(pa.array(kept, pa.bool_()))
+
+
+def question(row: Mapping[str, Any]) -> str:
+    """What a person can answer with: the command that says yes; the one for no is `unlink`."""
+    return f"tundish link {row['left_key']} {row['right_key']} --why …"

@@ -84,3 +84,38 @@ def _listed(rows: list[dict[str, Any]]) -> str:
         return "nobody decided anything about who is who"
     names = ["id", "verdict", "left", "right", "author", "at", "status", "why"]
     return show.table_text(["id", "they are", "record", "record", "by", "at", "status", "why"], [[row[n] for n in names] for row in rows])
+
+
+@click.command()
+@click.option("--least", default=0.95, show_default=True, type=click.FloatRange(0.5, 1), help="Only pairs as probable as this.")
+@click.option("--max", "limit", default=50, show_default=True, help="At most so many pairs in the table.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def suggest(obj: dict[str, Any], least: float, limit: int, as_json: bool) -> int:
+    """Ask about persons who are probably one, by a model trained on your data (needs tundish[suggest]). Nothing is linked.
+
+    \b
+    Examples:
+      tundish suggest
+      tundish suggest --least 0.99 --json
+    """
+    from core.suggest import suggest as pairs_of
+    from jobs import identity, show
+    from jobs.steps import run_reconcile
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        found = run_reconcile(hub)
+        pairs = pairs_of(found.facts, hub.setup.funnel, least)
+        rows = identity.unanswered(hub, pairs, found)
+        hub.lake.append_derived("suggestion", [rows], found.run_id, hub.clock())
+        asked = [row | {"question": identity.question(row)} for row in rows.to_pylist()]
+        lines = [[row["match_weight"], row["probability"], row["question"]] for row in asked[:limit]]
+        note = f"\n{len(asked)} pairs" if asked else ""
+        text = (
+            show.table_text(["weight", "probability", "are they one person?"], lines) + note
+            if asked
+            else "nobody is probably somebody else"
+        )
+        emit({"suggestions": asked}, as_json, "" if as_json else text)
+        return 0
