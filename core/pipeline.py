@@ -28,7 +28,7 @@ from core.entity_history import EntityHistory, changes, moves
 from core.errors import UserError, VendorError
 from core.event_wishes import Told, events
 from core.facts import facts as make_facts
-from core.finding_history import follow
+from core.finding_heirs import follow
 from core.fit import definitions, misfits
 from core.identity_decisions import Decision, agreed
 from core.lake import Lake

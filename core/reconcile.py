@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.doubts import CUTS
-from core.finding_history import finding_id, renamed
+from core.finding_heirs import finding_id, renamed
 from core.ledger_facts import SCHEMAS
 from core.model import KINDS
 from core.rules import RULES, Context, Rule

@@ -17,7 +17,7 @@ from unified_rows import NOW
 from core.compiled import Compiled
 from core.entity_history import EntityHistory, changes, moves
 from core.event_wishes import Told, event_id
-from core.finding_history import finding_id, follow
+from core.finding_heirs import finding_id, follow
 from core.reconcile import FINDINGS, renamed
 from core.resolve import MEMBERS
 from jobs.explain_path import path
