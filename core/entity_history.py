@@ -91,7 +91,7 @@ class EntityHistory:
     def heirs(self, entity_id: str, at: datetime) -> set[str]:
         """Who knows what was told of the entity then: itself, and all that its records came to belong to since."""
         found = {entity_id}
-        for giver, taker, when in self._passed:
+        for giver, taker, when in self._passed if entity_id in self._givers else ():
             if when >= at and giver in found:
                 found.add(taker)
         return found
@@ -106,10 +106,13 @@ class EntityHistory:
 
     def now(self, entity_id: str) -> str:
         """What an id that is no more is called today: the entity that most of its records came to, step by step."""
+        name = entity_id
         for row in self._last_merges:
-            if row["entity_id"] == entity_id:
-                entity_id = row["other_id"]
-        return entity_id
+            if row["change"] == SPLIT:
+                name = entity_id if row["entity_id"] == entity_id else name  # it is there again
+            elif row["entity_id"] == name:
+                name = row["other_id"]
+        return name
 
     @cached_property
     def _passed(self) -> list[tuple[str, str, datetime]]:
@@ -120,15 +123,19 @@ class EntityHistory:
         ]
 
     @cached_property
+    def _givers(self) -> frozenset[str]:
+        return frozenset(giver for giver, _, _ in self._passed)
+
+    @cached_property
     def _takers(self) -> frozenset[str]:
         return frozenset(taker for _, taker, _ in self._passed)
 
     @cached_property
     def _last_merges(self) -> list[Mapping[str, Any]]:
-        """Of each entity and instant the merge that took most records, oldest first."""
+        """Of each entity and instant the merge that took most records, and all splits, oldest first."""
         most: dict[tuple[str, datetime], Mapping[str, Any]] = {}
         for row in self.rows:
             key = (row["entity_id"], row["changed_at"])
-            if row["change"] == MERGED and (key not in most or row["records"] > most[key]["records"]):
+            if row["change"] != MOVED and (key not in most or row["records"] > most[key]["records"]):
                 most[key] = row
         return sorted(most.values(), key=lambda row: row["changed_at"])

@@ -80,6 +80,7 @@ def test_who_knows_what_was_told_is_who_the_records_came_to_since() -> None:
     assert past.heirs("a", NOW - DAY) == {"a", "b"}
     assert past.heirs("b", NOW) == {"b", "a"}  # told of both while they were one
     assert past.heirs("a", NOW + 2 * DAY) == {"a"}
+    assert past.now("a") == "a"  # it is there again
     assert past.before("b") == {"a": NOW}
     assert past.before("a") == {"b": NOW + DAY}
 
