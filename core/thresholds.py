@@ -88,6 +88,8 @@ DEFAULTS: dict[str, Any] = {
     "sync_days": 90,
     "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "shared_web_id_records": 3,  # a visitor's id with more records in one list or object is a shared device
+    "component_records": 50,  # I-09, I-02: more live records than this are not one person, company or deal
+    "bridge_records": 6,  # one weak piece of evidence does not join two groups of so many live records each
     "duplicate_probability": 0.7,  # I-02: as probably one person as this
     "shared_phone_persons": 5,  # I-02: a telephone of more persons is a switchboard
     "hierarchy_vendors": ("hubspot", "salesforce"),  # I-11: systems where a company can be another's parent
