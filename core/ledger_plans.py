@@ -57,21 +57,25 @@ class PlanBook:
 
     def load(self, plan_id: str | None = None) -> Plan:
         """The plan by id, by a beginning of its id, or the newest. Raises: UserError when there is none."""
-        query = select(t.plan.c.body).order_by(t.plan.c.created_at.desc()).limit(2)
+        query = select(t.plan.c.body, t.plan.c.id).order_by(t.plan.c.created_at.desc()).limit(2)
         if plan_id and plan_id != "latest":
             query = query.where(t.plan.c.id.startswith(plan_id, autoescape=True))
         with self.ledger.read() as c:
-            bodies = list(c.execute(query).scalars())
+            bodies = c.execute(query).all()
         if not bodies or (plan_id and plan_id != "latest" and len(bodies) > 1):
             what = f"no plan {plan_id!r}" if not bodies else f"more than one plan begins with {plan_id!r}"
             raise UserError(what if plan_id else "no plan yet", next_step="make one: tundish plan; list them: tundish plans")
-        return Plan.from_json(orjson.loads(zlib.decompress(bodies[0])))
+        body = orjson.loads(zlib.decompress(bodies[0].body))
+        if not body:
+            raise UserError(f"plan {bodies[0].id} was erased with a person it was about", next_step="make a new one: tundish plan")
+        return Plan.from_json(body)
 
-    def with_change(self, change_id: str) -> str | None:
-        """The newest plan with this change."""
-        query = select(t.plan.c.id).join(t.change, t.change.c.plan_id == t.plan.c.id).where(t.change.c.change_id == change_id)
+    def changes_like(self, beginning: str) -> list[str]:
+        """Ids of changes of saved plans that begin so, at most two."""
+        ch = t.change.c
+        query = select(ch.change_id).where(ch.change_id.startswith(beginning, autoescape=True)).distinct().limit(2)
         with self.ledger.read() as c:
-            return c.execute(query.order_by(t.plan.c.created_at.desc()).limit(1)).scalar()
+            return list(c.execute(query).scalars())
 
     def status(self, plan_id: str) -> str:
         with self.ledger.read() as c:
@@ -135,7 +139,7 @@ class PlanBook:
         with self.ledger.read() as c:
             return str(c.execute(select(t.apply_run.c.kind).where(t.apply_run.c.id == apply_id)).scalar())
 
-    def applies(self, limit: int = 20) -> list[dict[str, Any]]:
+    def applies(self, limit: int | None = 20) -> list[dict[str, Any]]:
         """Apply and undo runs, newest first."""
         query = select(t.apply_run).order_by(t.apply_run.c.started_at.desc()).limit(limit)
         with self.ledger.read() as c:

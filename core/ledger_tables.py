@@ -125,7 +125,7 @@ change = Table(
     Column("after", JSON), _text("why", nullable=False, default=""), _text("entity_id"), Column("detail", JSON),
     Index("change_record", "account", "target", "vendor_id"),
 )  # fmt: skip
-# kind: apply or undo; `of` is the apply run that an undo takes back. `detail`: `by` (who wanted it), `closed` (the plan was made again since).
+# kind: apply or undo; `of` is the apply run that an undo takes back. `detail`: `by` (who wanted it), `closed` (its plan was made again).
 apply_run = Table(
     "apply_run", metadata, _key("id"), _text("plan_id", nullable=False), _text("kind", nullable=False), _text("of"),
     _time("started_at", nullable=False), _time("ended_at"), _text("status", nullable=False), Column("detail", JSON),

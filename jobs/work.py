@@ -20,6 +20,7 @@ from jobs.interrupt import interruptible
 from jobs.leases import held, running
 from jobs.schedule import ledger_hooks, serve
 from jobs.wiring import Hub
+from jobs.write_back import run_apply
 
 
 @dataclass
@@ -160,7 +161,7 @@ def _apply(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, 
     if not auto:
         result.add("apply", {"waiting": plan.plan_id}, f"apply is manual; review, then: tundish apply {plan.plan_id}")
         return
-    done = steps.run_apply(hub, plan, quiet=quiet)
+    done = run_apply(hub, plan, by=f"job {result.job}", quiet=quiet)
     result.add("apply", done.to_json(), ", ".join(f"{n} {s}" for s, n in done.by_status.items()) or "nothing to do", done.exit_code)
 
 

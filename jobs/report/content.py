@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.change import Change
-from jobs import show, show_findings, show_metrics, show_pivots, show_quality
+from jobs import show, show_findings, show_metrics, show_pivots, show_plan, show_quality
 from jobs.show_private import without_people
 from jobs.show_table import Table, table
 
@@ -52,10 +51,6 @@ def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     if "rejects" in out:
         out["rejects"] = [{**r, "reason": without_people(str(r.get("reason", "")))} for r in out["rejects"]]
     return out
-
-
-def changes(plan: Mapping[str, Any]) -> list[Change]:
-    return [Change(**c) for c in plan.get("changes", ())]
 
 
 def sections(data: Mapping[str, Any]) -> list[Section]:
@@ -116,13 +111,11 @@ def _plan(data: Mapping[str, Any]) -> list[Section]:
     plan = data.get("plan")
     if not plan:
         return []
-    made = [show.plan_table(changes(plan))] if plan.get("changes") else []
-    if plan.get("held"):
-        rows = [[f"{h['account']}/{h['target']}", h["vendor_id"], h["field"], without_people(h["reason"])] for h in plan["held"]]
-        made.append(table(["target", "record", "field", "reason"], rows, title="Held back"))
+    made = [*show_plan.change_tables(plan), show_plan.notes_table(plan), show_plan.held_table(plan)]
     refused = "".join(f" Refused: {reason}." for reason in plan.get("refusals", ()))
-    text = f"Plan {plan['plan_id']}: {len(plan.get('changes', ()))} changes, {len(plan.get('held', ()))} held back.{refused}"
-    return [Section("plan", "Plan", tuple(made), text)]
+    first, *others = show_plan.head(plan)
+    said = " ".join(f"{line[0].upper()}{line[1:]}." for line in (f"{first}, {len(plan.get('held', ()))} held back", *others))
+    return [Section("plan", "Plan", tuple(t for t in made if t), f"{said}{refused}")]
 
 
 def _outcomes(data: Mapping[str, Any]) -> list[Section]:

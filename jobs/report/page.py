@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jobs.report.bars import charts_of
-from jobs.report.content import TITLES, sections
+from jobs.report.bars import Chart, charts_of
+from jobs.report.content import TITLES, Section, sections
 from jobs.report.plain import title_of
 from jobs.show_table import tame
 
@@ -22,10 +22,25 @@ def _tamed(value: Any) -> Any:
 def to_html(data: Mapping[str, Any], name: str) -> str:
     made = [s for s in sections(data) if s.key != "entities"]  # the tiles say that
     charts = {family: charts_of(data.get("metrics", ()), family) for family in TITLES}
+    title = "Funnel to pipeline" if name == "all" else title_of(name)
+    head = (data.get("organisation", "Tundish"), title, data.get("as_of", ""), made)
+    return draw(*head, freshness=data.get("freshness") or {}, tiles=_tiles(data), charts=charts)
+
+
+def draw(
+    organisation: str,
+    title: str,
+    as_of: str,
+    made: Sequence[Section],
+    *,
+    freshness: Mapping[str, str] | None = None,
+    tiles: Sequence[tuple[str, str, str]] = (),
+    charts: Mapping[str, Sequence[Chart]] | None = None,
+) -> str:
+    """The page. `charts` stand over the tables of the section of that key."""
     view = {
-        "organisation": data.get("organisation", "Tundish"), "as_of": data.get("as_of", ""), "freshness": data.get("freshness", {}),
-        "title": "Funnel to pipeline" if name == "all" else title_of(name), "tiles": _tiles(data), "sections": made, "charts": charts,
-        "rows_limit": ROWS,
+        "organisation": organisation, "as_of": as_of, "freshness": freshness or {}, "title": title, "tiles": tiles, "sections": made,
+        "charts": charts or {}, "rows_limit": ROWS,
     }  # fmt: skip
     return str(_template().render(view))
 

@@ -10,10 +10,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from core.ledger_states import OPEN
 from jobs import show_events, show_quality
-from jobs.report.content import TITLES, changes, findings_table, sections
+from jobs.report.content import TITLES, Section, findings_table, sections
 from jobs.show_findings import by_rule
 from jobs.show_metrics import label
+from jobs.show_plan import changes
+from jobs.show_private import without_people
 from jobs.show_table import Table, tame
 
 _METRIC = ("value", "numerator", "denominator", "n", "low", "high", "unit")
@@ -34,10 +37,16 @@ def _plain(value: Any) -> Any:
 
 # -- Markdown -----------------------------------------------------------------------------------------------------------
 def to_markdown(data: Mapping[str, Any], name: str) -> str:
-    lines = [f"# {_md(data.get('organisation', 'Tundish'))}: {_md(name)}", "", f"As of {_md(data.get('as_of', '?'))}.", ""]
-    if data.get("freshness"):
-        lines += ["Read completely: " + ", ".join(f"{_md(a)} {_md(t)}" for a, t in data["freshness"].items()) + ".", ""]
-    for section in sections(data):
+    head = (data.get("organisation", "Tundish"), name, data.get("as_of", "?"), data.get("freshness") or {})
+    return markdown(*head, sections(data))
+
+
+def markdown(organisation: str, title: str, as_of: str, freshness: Mapping[str, str], made: Iterable[Section]) -> str:
+    """Sections as Markdown under a heading."""
+    lines = [f"# {_md(organisation)}: {_md(title)}", "", f"As of {_md(as_of)}.", ""]
+    if freshness:
+        lines += ["Read completely: " + ", ".join(f"{_md(a)} {_md(t)}" for a, t in freshness.items()) + ".", ""]
+    for section in made:
         lines += [f"## {section.title}", ""]
         lines += [_md(section.text), ""] if section.text else []
         for shown in (*section.tables, *section.more):
@@ -119,9 +128,27 @@ def _metric_block(data: Mapping[str, Any]) -> Block:
 
 
 def _plan_block(data: Mapping[str, Any]) -> Block:
+    plan = data["plan"]
     columns = ("account", "target", "vendor_id", "field", "type", "before", "after", "why", "rule", "policy", "change_id")
-    rows = [replace(c, after=show_events.new(c)) for c in changes(data["plan"])]
-    return ("plan", columns, [[getattr(c, column) for column in columns] for c in rows])
+    states, said = plan.get("states") or {}, _said(plan.get("notes") or ())
+    rows = [
+        [
+            *(getattr(c, column) for column in columns),
+            states.get(c.change_id, {}).get("status", OPEN),
+            said.get(f"change:{c.change_id}", ""),
+        ]
+        for c in (replace(c, after=show_events.new(c)) for c in changes(plan))
+    ]
+    return ("plan", (*columns, "state", "notes"), rows)
+
+
+def _said(notes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Notes by what they are about, each "who: text"."""
+    said: dict[str, str] = {}
+    for note in notes:
+        line = f"{note['author']}: {without_people(note['text'])}"
+        said[note["about"]] = f"{said[note['about']]}; {line}" if note["about"] in said else line
+    return said
 
 
 def title_of(name: str) -> str:
