@@ -66,9 +66,25 @@ def audit(ledger: Ledger, since: datetime | None = None, until: datetime | None 
 def _entry(row: Any, undone: dict[tuple[str, str], str], found: dict[tuple[str, str], str | None]) -> Entry:
     said = row.said or {}
     back = row.kind == "undo"
-    after = found.get((row.of, row.change_id)) if back else row.after
     return Entry(
-        row.at, (row.run_detail or {}).get("by", ""), row.kind, row.apply_id, row.plan_id, row.change_id, row.account, row.target,
-        row.vendor_id, row.field, said.get("type", ""), row.before_image, after, row.status, row.outcome_detail, f"undo of {row.of}" if back else row.why,
-        said.get("rule", ""), said.get("policy", ""), row.entity_id or "", "" if back else undone.get((row.apply_id, row.change_id), ""),
-    )  # fmt: skip
+        at=row.at,
+        by=(row.run_detail or {}).get("by", ""),
+        kind=row.kind,
+        run=row.apply_id,
+        plan=row.plan_id,
+        change_id=row.change_id,
+        account=row.account,
+        target=row.target,
+        vendor_id=row.vendor_id,
+        field=row.field,
+        type=said.get("type", ""),
+        before=row.before_image,
+        after=found.get((row.of, row.change_id)) if back else row.after,
+        outcome=row.status,
+        detail=row.outcome_detail,
+        why=f"undo of {row.of}" if back else row.why,
+        rule=said.get("rule", ""),
+        policy=said.get("policy", ""),
+        entity_id=row.entity_id or "",
+        undo="" if back else undone.get((row.apply_id, row.change_id), ""),
+    )

@@ -32,19 +32,19 @@ def shown(entry: Entry, personal: bool) -> dict[str, Any]:
 
 
 def whole(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Every column, for files."""
+    """Every column, for machines."""
     return [Section("audit", "Audit trail", (table(list(_COLUMNS), [list(row.values()) for row in rows]),) if rows else (), _sum(rows))]
 
 
-def brief(rows: Sequence[Mapping[str, Any]], limit: int) -> list[Section]:
-    """What fits a terminal: the last `limit` rows."""
+def brief(rows: Sequence[Mapping[str, Any]], limit: int | None = None) -> list[Section]:
+    """What people read of it, of the last `limit` rows."""
     columns = ["when (UTC)", "who", "what", "outcome", "target", "record", "field", "before", "", "after", "change", "undo", "why"]
     lines = [
         [r["when"][:16].replace("T", " "), r["who"], r["what"], r["outcome"], f"{r['account']}/{r['target']}", r["record"], r["field"],
          _said(r["before"]), "→", _said(r["after"]), r["change"][:SHORT], r["undo"], r["why"]]
-        for r in rows[-limit:]
+        for r in rows[-(limit or len(rows)) :]
     ]  # fmt: skip
-    note = f"{len(rows) - limit:,} earlier; all of them: --format csv" if len(rows) > limit else ""
+    note = f"{len(rows) - limit:,} earlier; all of them: --format csv" if limit and len(rows) > limit else ""
     return [Section("audit", "Audit trail", (table(columns, lines, note=note),) if lines else (), _sum(rows))]
 
 

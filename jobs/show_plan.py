@@ -34,7 +34,7 @@ def page_of(
         "changes": [dict(vars(c)) for c in kept], "held": [dict(vars(h)) for h in plan.held if choice.keeps(h)], "of": len(plan.changes),
         "choice": str(choice), "by": by, "status": status, "expired": now > plan.expires_at,
         "states": {c.change_id: asdict(states[c.change_id]) for c in kept if c.change_id in states},
-        "notes": [asdict(n) | {"at": n.at.isoformat()} for n in notes if n.about in about],
+        "notes": [asdict(n) | {"at": n.at.isoformat(), "text": without_people(n.text)} for n in notes if n.about in about],
     }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def notes_table(page: Mapping[str, Any]) -> Table | None:
         kind, _, id_ = note["about"].partition(":")
         c = by_id.get(id_)
         about = f"change {id_[:SHORT]} ({c.account}/{c.target} {c.vendor_id} {c.field})" if c else f"{kind} {id_}"
-        rows.append([str(note["at"])[:16].replace("T", " "), note["author"], about, without_people(note["text"])])
+        rows.append([str(note["at"])[:16].replace("T", " "), note["author"], about, note["text"]])
     return table(["when (UTC)", "who", "about", "note"], rows, title="Notes") if rows else None
 
 

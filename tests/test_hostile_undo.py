@@ -14,7 +14,7 @@ from core.errors import UnsafePlan, UserError
 
 @pytest.fixture
 def table(tmp_path: Path) -> Iterator[Table]:
-    made = Table(tmp_path)
+    made = Table(tmp_path / "ledger.db")
     yield made
     made.line.ledger.close()
 

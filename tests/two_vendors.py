@@ -45,12 +45,13 @@ class Vendor:
 class Table:
     """Two vendors, a plan for both, and a line over a real ledger."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, url: str | Path) -> None:
+        """url: of the ledger."""
         self.pushes = [SimpleNamespace(field="stage", owned=False)]
         self.closed: set[str] = set()
         self.one, self.two = Vendor("a", "b"), Vendor("c")
         mapping = SimpleNamespace(pushes=lambda target: self.pushes)
-        ledger = Ledger(folder / "ledger.db")
+        ledger = Ledger(url)
         self.plans = PlanBook(ledger)
         self.line: Any = SimpleNamespace(ledger=ledger, plans=self.plans, mappings=dict.fromkeys(("one", "two"), mapping), limits=Limits())
         self.plan = self.planned()

@@ -177,6 +177,8 @@ def audit(
         if output.format == "json":
             output.write_json({"since": since, "until": until, "changes": rows})
         else:
-            sections = show_audit.brief(rows, limit) if output.format == "table" else show_audit.whole(rows)
+            sections = (
+                show_audit.whole(rows) if output.format == "csv" else show_audit.brief(rows, limit if output.format == "table" else None)
+            )
             output.write(write_sections(hub.config.organisation.name, "Audit trail", hub.clock(), sections, output.format))
         return 0

@@ -16,7 +16,6 @@ from jobs.report.content import TITLES, Section, findings_table, sections
 from jobs.show_findings import by_rule
 from jobs.show_metrics import label
 from jobs.show_plan import changes
-from jobs.show_private import without_people
 from jobs.show_table import Table, tame
 
 _METRIC = ("value", "numerator", "denominator", "n", "low", "high", "unit")
@@ -146,7 +145,7 @@ def _said(notes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Notes by what they are about, each "who: text"."""
     said: dict[str, str] = {}
     for note in notes:
-        line = f"{note['author']}: {without_people(note['text'])}"
+        line = f"{note['author']}: {note['text']}"
         said[note["about"]] = f"{said[note['about']]}; {line}" if note["about"] in said else line
     return said
 
