@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import click
 
-from core.errors import UserError
+from core.errors import TundishError, UserError
 
 SHORT = 8  # characters of a change's id that are shown, and the fewest that name one
 
@@ -51,6 +52,12 @@ class Choice:
         kinds = ((self.rules, change.rule), (self.accounts, change.account), (self.fields, change.field))
         return all(not wanted or word in wanted for wanted, word in kinds) and self._record(change) and self._only(change)
 
+    def fits(self, finding: Mapping[str, Any]) -> bool:
+        """The same of a finding as the lake keeps it: one of its records is enough."""
+        keys = [tuple(key) for key in json.loads(finding["records"] or "[]")]
+        by_account = not self.accounts or any(key[0] in self.accounts for key in keys)
+        return by_account and (not self.rules or finding["rule"] in self.rules) and (not self.records or bool(self.records & set(keys)))
+
     def _record(self, change: Chosen) -> bool:
         resource = self.resources.get((change.account, change.target), change.target)
         names = {(change.account, name, change.vendor_id) for name in (resource, change.target)}
@@ -71,6 +78,21 @@ class Choice:
 
 
 EVERYTHING = Choice()
+
+
+def completed(listed: Callable[[Any], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """What the shell offers: the ids that `listed` finds in an open hub; nothing where the config cannot be opened."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from jobs.wiring import open_hub
+
+        try:
+            with open_hub(ctx.find_root().params["config_path"]) as hub:
+                return [id_ for id_ in listed(hub) if id_.startswith(incomplete)]
+        except TundishError:
+            return []
+
+    return complete
 
 
 def choice_options(only: bool = True) -> Callable[[Any], Any]:

@@ -7,19 +7,14 @@ from typing import Any
 
 import click
 
-from jobs.choosing import Choice, choice_of, choice_options
+from jobs.choosing import Choice, choice_of, choice_options, completed
 from jobs.cli import emit
 from jobs.outputs import Output, output_options
 
 LIMIT = 40  # changes in a terminal's table unless --max says otherwise
 
 
-def plan_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Ids of saved plans, for the shell; none where the config cannot be opened."""
-    from jobs.wiring import open_hub
-
-    with open_hub(ctx.find_root().params["config_path"]) as hub:
-        return [row.plan_id for row in hub.line.plans.plans(50) if row.plan_id.startswith(incomplete)]
+plan_ids = completed(lambda hub: [row.plan_id for row in hub.line.plans.plans(50)])
 
 
 class PlanGroup(click.Group):

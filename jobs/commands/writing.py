@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from core.errors import UserError
-from jobs.choosing import choice_of, choice_options
+from jobs.choosing import choice_of, choice_options, completed
 from jobs.cli import emit
 from jobs.commands.plans import plan_ids
 from jobs.instants import Instant
@@ -18,12 +18,7 @@ from jobs.outputs import Output, output_options
 ALLOW = {"large": "more changes than the limits say", "shrunk": "a source lost many rows", "partial": "the last sync was incomplete"}
 
 
-def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Ids of apply runs, for the shell."""
-    from jobs.wiring import open_hub
-
-    with open_hub(ctx.find_root().params["config_path"]) as hub:
-        return [r["id"] for r in hub.line.plans.applies(50) if r["kind"] == "apply" and r["id"].startswith(incomplete)]
+run_ids = completed(lambda hub: [r["id"] for r in hub.line.plans.applies(50) if r["kind"] == "apply"])
 
 
 def _consented(named: object, yes: bool, as_json: bool) -> None:

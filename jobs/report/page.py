@@ -10,6 +10,7 @@ from typing import Any
 from jobs.report.bars import Chart, charts_of
 from jobs.report.content import TITLES, Section, sections
 from jobs.report.plain import title_of
+from jobs.show_ageing import trend_chart
 from jobs.show_table import tame
 
 ROWS = 1000  # of one table; the whole is in the JSON and CSV reports
@@ -22,6 +23,7 @@ def _tamed(value: Any) -> Any:
 def to_html(data: Mapping[str, Any], name: str) -> str:
     made = [s for s in sections(data) if s.key != "entities"]  # the tiles say that
     charts = {family: charts_of(data.get("metrics", ()), family) for family in TITLES}
+    charts["trend"] = trend_chart(data.get("trend") or ())
     title = "Funnel to pipeline" if name == "all" else title_of(name)
     head = (data.get("organisation", "Tundish"), title, data.get("as_of", ""), made)
     return draw(*head, freshness=data.get("freshness") or {}, tiles=_tiles(data), charts=charts)
@@ -69,6 +71,9 @@ def _tiles(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if "findings" in data:
         grave = sum(1 for f in data["findings"] if f.get("severity") == "S1")
         tiles.append((f"{len(data['findings']):,}", f"findings, {grave:,} grave", "bad" if grave else ""))
+    if data.get("ageing"):
+        late = len(data["ageing"]["over"])
+        tiles.append((f"{late:,}", "findings over their limit", "bad" if late else "good"))
     if data.get("quality"):
         reports = {(m["account"], m["report"]) for m in data["quality"]}
         tiles.append((f"{len(reports):,}", "reports whose counts are not whole", "bad"))

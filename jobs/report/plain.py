@@ -12,7 +12,7 @@ from typing import Any
 
 from core.ledger_states import OPEN
 from jobs import show_events, show_quality
-from jobs.report.content import TITLES, Section, findings_table, sections
+from jobs.report.content import TITLES, Section, findings_table, sections, through_time
 from jobs.show_findings import by_rule
 from jobs.show_metrics import label
 from jobs.show_plan import changes
@@ -108,6 +108,8 @@ def _blocks(data: Mapping[str, Any], name: str) -> list[Block]:
         blocks.append(("findings", shown.columns, [list(row) for row in shown.rows]))
     if name == "all" and data.get("findings"):
         blocks.append(("findings by rule", ("severity", "rule", "finding", "number"), [list(row) for row in by_rule(data["findings"])]))
+    for section in through_time(data):
+        blocks += [(t.title.lower(), t.columns, [list(row) for row in t.rows]) for t in section.tables]
     if data.get("plan"):
         blocks.append(_plan_block(data))
     blocks += [(key, ("outcome", "number"), [list(i) for i in data[key].items()]) for key in ("apply", "undo") if data.get(key)]
