@@ -12,6 +12,7 @@ from typing import Any
 from core.finding_history import aged, by_severity, resolved, trend
 from core.pipeline import Understanding
 from core.quality import quality
+from jobs.plan_pages import page
 from jobs.show_private import masked
 from jobs.wiring import Hub
 
@@ -47,7 +48,7 @@ def report_data(hub: Hub, found: Understanding, as_of: datetime | None = None) -
         "truth": None,
         "metrics": found.metrics.to_pylist(),
         "quality": quality(hub.lake, as_of),
-        "plan": hub.line.plans.load().to_json() if plans else None,
+        "plan": page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None,
         "apply": None,
         "undo": None,
         "rejects": [asdict(r) for r in rejects],

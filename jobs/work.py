@@ -12,6 +12,7 @@ import click
 from core.change import Plan
 from core.config_document import JobDocument
 from core.errors import TundishError, UserError
+from core.finding_history import aged
 from core.pipeline import Understanding
 from core.storage import trouble
 from jobs import steps
@@ -139,7 +140,10 @@ def _found(hub: Hub, state: dict[str, Any]) -> Understanding:
 
 def _reconcile(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
     found = _found(hub, state)
-    result.add("reconcile", {"findings": found.findings.num_rows, "entities": found.entities()}, f"{found.findings.num_rows} findings")
+    open_ = found.open_findings()
+    over = sum(row["over_days"] is not None for row in aged(open_, hub.setup.funnel.sla_days, found.as_of))
+    late = f", {over} over their limit of days" if over else ""
+    result.add("reconcile", {"findings": len(open_), "over": over, "entities": found.entities()}, f"{len(open_)} findings{late}")
 
 
 def _measure(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:

@@ -49,8 +49,10 @@ class Done:
         }
 
     def text(self) -> str:
+        if not self.run_id:
+            return f"nothing of plan {self.plan_id} is left to write; what became of it: tundish plan show {self.plan_id}"
         rest = f"{self.remaining:,} changes of the plan stay open: tundish apply {self.plan_id}"
-        return "\n".join([show.outcomes_text(self.outcomes), *([self.run_id] if self.run_id else []), *([rest] if self.remaining else [])])
+        return "\n".join([show.outcomes_text(self.outcomes), self.run_id, *([rest] if self.remaining else [])])
 
 
 def to_write(hub: Hub, plan: Plan, choice: Choice = EVERYTHING, limit: int | None = None) -> list[Change]:

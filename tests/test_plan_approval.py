@@ -89,3 +89,13 @@ def test_who_asked_for_a_run_is_kept_with_it(table: Table) -> None:
     run, _ = table.apply()
     table.undo(run)
     assert [r["detail"]["by"] for r in table.plans.applies()] in (["ben", "ana"], ["ana", "ben"])  # both began at one instant
+
+
+def test_undo_over_all_runs_goes_back_step_by_step_and_stops_at_a_person_s_edit(table: Table) -> None:
+    """Two runs wrote one field one after the other: the newest is taken back first, so each finds what it wrote."""
+    first, _ = table.apply()
+    table.plan = table.planned("M30")
+    second, _ = table.apply()
+    table.two.records["c"]["stage"] = "M95"
+    assert [table.undo(run)[1] for run in (second, first)] == [["kept", "undone", "undone"], ["kept", "undone", "undone"]]
+    assert (table.one.stages(), table.two.stages()) == ({"M10"}, {"M95"})

@@ -13,7 +13,6 @@ import pytest
 from sandbox_hub import Said, Standing, standing, tundish
 
 NOTE = "=1+1 <b>ask jane@example.com</b>\x1b[2J"
-Say = Callable[..., Said]
 
 
 @dataclass(frozen=True)
@@ -151,3 +150,24 @@ def test_the_audit_trail_is_a_table_and_a_sheet_and_can_be_cut(review: Review) -
     assert len(rows) == len(review.applied.json["details"]) + 3 + 1
     assert review.say("audit", "--since", "2026-07-02").out == "nothing was written\n"
     assert review.say("audit", "--until", "2026-06-30").out == "nothing was written\n"
+
+
+def test_without_a_run_undo_goes_through_every_run_the_newest_first(stand: Callable[..., Standing]) -> None:
+    sandbox = stand(vendors=["hubspot"], size=2)
+
+    def say(*words: str) -> Any:
+        said = tundish("--config", sandbox.config, *words, "--json")
+        assert said.code == 0, said.err
+        return said.json
+
+    say("sync")
+    plan = say("plan", "--field", "tundish_stage")
+    assert {c["field"] for c in plan["changes"]} == {"tundish_stage"}
+    first = say("apply", plan["plan_id"], "--max", "2", "--yes")["run"]
+    sandbox.clock.advance(60)
+    second = say("apply", plan["plan_id"], "--max", "2", "--yes")["run"]
+    sandbox.clock.advance(60)
+    undone = say("undo", "--field", "tundish_stage", "--yes")
+    of = {r["id"]: r["of"] for r in say("undo", "--list")["runs"]}
+    assert [(of[run["run"]], run["outcomes"]) for run in undone["runs"]] == [(second, {"undone": 2}), (first, {"undone": 2})]
+    assert tundish("--config", sandbox.config, "apply", "latest", "--rule", "D-01", "--yes").code == 2

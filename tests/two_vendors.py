@@ -64,9 +64,9 @@ class Table:
             if n not in self.closed
         }
 
-    def planned(self) -> Plan:
+    def planned(self, stage: str = "M20") -> Plan:
         places = [("one", "a"), ("one", "b"), ("two", "c")]
-        wishes = [Desired(account, "contacts", i, "stage", "text", "M20", "why") for account, i in places]
+        wishes = [Desired(account, "contacts", i, "stage", "text", stage, "why") for account, i in places]
         return self._saved(wishes)
 
     def opting_out(self) -> Plan:

@@ -105,6 +105,7 @@ def undo(obj: dict[str, Any], /, apply_id: str | None, listing: bool, yes: bool,
       tundish undo apply-20260630-020500-1f2e --account salesforce
       tundish undo --record hubspot:contacts:151 --field lifecyclestage
     """
+    from jobs import show
     from jobs.interrupt import interruptible
     from jobs.steps import STOP
     from jobs.wiring import open_hub
@@ -114,7 +115,8 @@ def undo(obj: dict[str, Any], /, apply_id: str | None, listing: bool, yes: bool,
         choice = choice_of(hub, **chosen)
         if listing or not (apply_id or choice):
             runs = hub.line.plans.applies()
-            text = "\n".join(f"{r['id']}  plan {r['plan_id']}  {r['kind']:5} {r['status']}" for r in runs)
+            rows = [[r["id"], r["kind"], r["plan_id"], r["status"], (r["detail"] or {}).get("by")] for r in runs]
+            text = show.table_text(["run", "what", "plan", "status", "who"], rows) if rows else ""
             emit({"runs": runs}, as_json, text or "nothing was applied yet")
             return 0
         _consented(apply_id or choice, yes, as_json)
