@@ -17,6 +17,7 @@ from core.change import Change
 
 OPEN = "open"
 _UNSETTLED = ("failed", "sent")
+_AGAIN = ("undone", "rejected")  # tried again when nothing else is open
 _BACK = {"undone": "undone", "already": "undone", "kept": "kept", "gone": "gone"}  # what an undo's outcome says of the change
 
 
@@ -52,10 +53,10 @@ def states(c: Connection, plan_id: str) -> dict[str, State]:
 
 
 def left(changes: Sequence[Change], known: Mapping[str, State], only: Callable[[Change], bool] | None = None) -> list[Change]:
-    """The chosen changes that are still to be written. What an undo took back is written again only when nothing else is open."""
+    """The chosen changes that are to be written: those that are open; if none is, what was taken back or refused by the vendor."""
     chosen = [c for c in changes if only is None or only(c)]
     open_ = [c for c in chosen if c.change_id not in known]
-    return open_ or [c for c in chosen if known[c.change_id].status == "undone"]
+    return open_ or [c for c in chosen if known[c.change_id].status in _AGAIN]
 
 
 def plan_status(change_ids: Iterable[str], known: Mapping[str, State]) -> str:

@@ -117,6 +117,8 @@ def choice_options(only: bool = True) -> Callable[[Any], Any]:
 
 def choice_of(
     hub: Any,
+    past: bool = False,
+    /,
     *,
     only: Sequence[str] = (),
     rules: Sequence[str] = (),
@@ -124,12 +126,13 @@ def choice_of(
     records: Sequence[str] = (),
     fields: Sequence[str] = (),
 ) -> Choice:
-    """Raises: UserError for a rule, account or record that cannot be."""
+    """past: the rules and accounts need not exist any more. Raises: UserError for a rule, account or record that cannot be."""
     from jobs.steps import check_rules
 
-    if rules:
+    if rules and not past:
         check_rules(rules)
-    hub.accounts(accounts)
+    if not past:
+        hub.accounts(accounts)
     keys = [tuple(r.split(":", 2)) for r in records]
     if wrong := [r for r, key in zip(records, keys, strict=True) if len(key) != 3]:
         raise UserError(f"not a record: {wrong[0]!r}", next_step="write ACCOUNT:RESOURCE:ID, e.g. hubspot:contacts:151")

@@ -32,7 +32,7 @@ def listed(hub: Hub, limit: int) -> list[dict[str, Any]]:
     for row in hub.line.plans.plans(limit):
         expired = row.expires_at is not None and row.expires_at < now
         status = "expired" if expired and row.status in ("open", "refused") else row.status
-        open_ = row.changes - len(hub.line.plans.states(row.plan_id))
+        open_ = 0 if row.status == "erased" else row.changes - len(hub.line.plans.states(row.plan_id))
         notes = len(notes_about(hub.ledger, [f"plan:{row.plan_id}"]))
         rows.append({**asdict(row), "status": status, "expired": expired, "open": open_, "notes": notes})
     return rows

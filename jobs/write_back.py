@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from core.carry_out import apply_plan, undo_run
@@ -72,6 +73,8 @@ def run_apply(
     Raises: UnsafePlan, UserError.
     """
     wanted = to_write(hub, plan) if changes is None else list(changes)
+    if not wanted and not hub.line.plans.open_apply(plan.plan_id):
+        return _done(hub, plan, "", [], 0)
     ids = {c.change_id for c in wanted}
     names = sorted({c.account for c in wanted} or {c.account for c in plan.changes})
     with _lease(hub), hub.hands(writes=True, names=names) as hands, show.Progress("apply", quiet=quiet) as progress:
@@ -86,12 +89,16 @@ def run_apply(
             on_progress=lambda where, n: progress.step(where, "", n, None),
             stopped=STOP.is_set,
         )
+    return _done(hub, plan, run_id, outcomes, len(wanted))
+
+
+def _done(hub: Hub, plan: Plan, run_id: str, outcomes: Sequence[Outcome], expected: int) -> Done:
     known = hub.line.plans.states(plan.plan_id)
-    return Done(run_id, plan.plan_id, tuple(outcomes), len(wanted), sum(c.change_id not in known for c in plan.changes))
+    return Done(run_id, plan.plan_id, tuple(outcomes), expected, sum(c.change_id not in known for c in plan.changes))
 
 
-def to_take_back(hub: Hub, apply_id: str | None, choice: Choice = EVERYTHING) -> dict[str, list[Change]]:
-    """What an undo of the run would try, or of every run, the newest first: {apply run: changes}, without empty ones.
+def to_take_back(hub: Hub, apply_id: str | None, choice: Choice = EVERYTHING, since: datetime | None = None) -> dict[str, list[Change]]:
+    """What an undo of the run would try, or of every run (begun `since` then), the newest first: {apply run: changes}.
 
     Raises: UserError for an unknown run, one that is an undo itself, and a choice that fits nothing of it.
     """
@@ -100,7 +107,7 @@ def to_take_back(hub: Hub, apply_id: str | None, choice: Choice = EVERYTHING) ->
         found = [change for change, _ in book.left_to_undo(apply_id)]
         left_ = {apply_id: choice.of(found, f"see tundish runs {apply_id}") if found else []}
     else:
-        runs = [r["id"] for r in book.applies(None) if r["kind"] == "apply"]
+        runs = [r["id"] for r in book.applies(None) if r["kind"] == "apply" and (since is None or r["started_at"] >= since)]
         left_ = {run: [c for c, _ in book.left_to_undo(run) if choice.keeps(c)] for run in runs}
     return {run: changes for run, changes in left_.items() if changes}
 

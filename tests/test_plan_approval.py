@@ -99,3 +99,12 @@ def test_undo_over_all_runs_goes_back_step_by_step_and_stops_at_a_person_s_edit(
     table.two.records["c"]["stage"] = "M95"
     assert [table.undo(run)[1] for run in (second, first)] == [["kept", "undone", "undone"], ["kept", "undone", "undone"]]
     assert (table.one.stages(), table.two.stages()) == ({"M10"}, {"M95"})
+
+
+def test_what_the_vendor_refused_is_tried_again_when_nothing_else_is_open(table: Table) -> None:
+    table.one.refuses = True
+    assert table.apply()[1] == ["applied", "rejected", "rejected"]
+    assert table.plans.status(table.plan.plan_id) == "applied"
+    table.one.refuses = False
+    assert table.apply()[1] == ["applied", "applied"]
+    assert table.apply() == ("", [])

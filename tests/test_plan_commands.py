@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -84,6 +85,7 @@ def test_a_choice_that_fits_nothing_is_told(review: Review) -> None:
     assert review.say("apply", "latest", "--record", "hubspot", "--yes").code == 2
     assert "did you mean" in review.say("plan", "--rule", "S02").err
     assert "tundish plan show 3fa9" in review.say("plan", "3fa9").err
+    assert "write the options after `show`" in review.say("plan", "--rule", "S-02", "show").err
 
 
 # -- showing ----------------------------------------------------------------------------------------------------------------
@@ -149,6 +151,7 @@ def test_the_audit_trail_is_a_table_and_a_sheet_and_can_be_cut(review: Review) -
     rows = list(csv.DictReader(io.StringIO(review.say("audit", "--format", "csv").out)))
     assert len(rows) == len(review.applied.json["details"]) + 3 + 1
     assert review.say("audit", "--since", "2026-07-02").out == "nothing was written\n"
+    assert review.say("audit", "--account", "closed since").out == "nothing was written\n"
     assert review.say("audit", "--until", "2026-06-30").out == "nothing was written\n"
 
 
@@ -167,7 +170,13 @@ def test_without_a_run_undo_goes_through_every_run_the_newest_first(stand: Calla
     sandbox.clock.advance(60)
     second = say("apply", plan["plan_id"], "--max", "2", "--yes")["run"]
     sandbox.clock.advance(60)
+    last = f"{sandbox.clock.utc() - timedelta(seconds=90):%Y-%m-%dT%H:%M:%S}"
+    assert say("undo", "--since", last, "--field", "closedate", "--yes")["outcomes"] == {}
     undone = say("undo", "--field", "tundish_stage", "--yes")
     of = {r["id"]: r["of"] for r in say("undo", "--list")["runs"]}
     assert [(of[run["run"]], run["outcomes"]) for run in undone["runs"]] == [(second, {"undone": 2}), (first, {"undone": 2})]
     assert tundish("--config", sandbox.config, "apply", "latest", "--rule", "D-01", "--yes").code == 2
+    redone = say("apply", plan["plan_id"], "--max", "1", "--yes")["run"]
+    sandbox.clock.advance(60)
+    assert [r["outcomes"] for r in say("undo", "--since", last, "--yes")["runs"]] == [{"undone": 1}]
+    assert redone in tundish("--config", sandbox.config, "runs").out

@@ -26,9 +26,11 @@ class Vendor:
 
     def __init__(self, *ids: str) -> None:
         self.records: dict[str, dict[str, Any]] = {i: {"stage": "M10"} for i in ids}
-        self.away = False
+        self.away = self.refuses = False
 
     def write(self, session: Any, batch: Sequence[Write]) -> list[WriteResult]:
+        if self.refuses:
+            return [WriteResult(w.key, False, "400", "not a word of the list", False) for w in batch]
         for w in batch:
             self.records[w.vendor_id].update(w.values)
         return [WriteResult(w.key, True) for w in batch]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from jobs.choosing import Choice, choice_of, choice_options, completed
 from jobs.cli import emit
@@ -52,6 +53,8 @@ def plan(ctx: click.Context, /, by: str | None, limit: int | None, output: Outpu
       tundish plan note 3fa9 "checked with sales"
     """
     if ctx.invoked_subcommand:
+        if given := [name for name in ctx.params if ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)]:
+            ctx.fail(f"write the options after `{ctx.invoked_subcommand}`: {', '.join(given)} would be ignored here")
         return 0
     from jobs.steps import run_plan
     from jobs.wiring import open_hub

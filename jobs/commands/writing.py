@@ -75,7 +75,7 @@ def apply(
     with open_hub(obj["config"]) as hub:
         made, choice = hub.line.plans.load(plan_id or "latest"), choice_of(hub, **chosen)
         changes = to_write(hub, made, choice, limit)
-        if not yes:
+        if changes and not yes:
             ids = {c.change_id for c in changes}
             shown = page(hub, made, choice)
             click.echo(page_text(shown | {"changes": [c for c in shown["changes"] if c["change_id"] in ids]}, 20))
@@ -89,14 +89,24 @@ def apply(
 @click.command()
 @click.argument("apply_id", metavar="[APPLY_RUN]", required=False, shell_complete=run_ids)
 @choice_options()
+@click.option("--since", type=Instant(), help="Every run begun since then (UTC), the newest first.")
 @click.option("--list", "listing", is_flag=True, help="List apply and undo runs.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def undo(obj: dict[str, Any], /, apply_id: str | None, listing: bool, yes: bool, as_json: bool, **chosen: Sequence[str]) -> int:
+def undo(
+    obj: dict[str, Any],
+    /,
+    apply_id: str | None,
+    since: datetime | None,
+    listing: bool,
+    yes: bool,
+    as_json: bool,
+    **chosen: Sequence[str],
+) -> int:
     """Take back what was applied: before-images are restored where nobody wrote since.
 
-    A run, or the chosen part of it. Without a run: what was chosen, of every run, the newest first.
+    A run, or the chosen part of it. Without a run: what was chosen, of every run (--since then), the newest first.
 
     \b
     Examples:
@@ -104,6 +114,7 @@ def undo(obj: dict[str, Any], /, apply_id: str | None, listing: bool, yes: bool,
       tundish undo apply-20260630-020500-1f2e
       tundish undo apply-20260630-020500-1f2e --account salesforce
       tundish undo --record hubspot:contacts:151 --field lifecyclestage
+      tundish undo --since 2026-06-26T16:00 --account hubspot
     """
     from jobs import show
     from jobs.interrupt import interruptible
@@ -113,16 +124,18 @@ def undo(obj: dict[str, Any], /, apply_id: str | None, listing: bool, yes: bool,
 
     with open_hub(obj["config"]) as hub:
         choice = choice_of(hub, **chosen)
-        if listing or not (apply_id or choice):
+        if apply_id and since:
+            raise UserError("a run and --since cannot be had together", next_step="leave one of them out")
+        if listing or not (apply_id or choice or since):
             runs = hub.line.plans.applies()
             rows = [[r["id"], r["kind"], r["plan_id"], r["status"], (r["detail"] or {}).get("by")] for r in runs]
             text = show.table_text(["run", "what", "plan", "status", "who"], rows) if rows else ""
             emit({"runs": runs}, as_json, text or "nothing was applied yet")
             return 0
-        _consented(apply_id or choice, yes, as_json)
-        left = to_take_back(hub, apply_id, choice)
+        _consented(apply_id or choice or since, yes, as_json)
+        left = to_take_back(hub, apply_id, choice, since)
         if not left:
-            what = f"of {apply_id}" if apply_id else f"for {choice}"
+            what = f"of {apply_id}" if apply_id else f"for {choice or f'--since {since}'}"
             text = f"nothing is left to take back {what}; what it wrote, an undo has put back: tundish undo --list"
             emit({"run": apply_id, "outcomes": {}, "details": [], "exit": 0}, as_json, text)
             return 0
@@ -169,7 +182,7 @@ def audit(
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
-        choice = choice_of(hub, **chosen)
+        choice = choice_of(hub, True, **chosen)
         rows = [show_audit.shown(e, personal) for e in entries(hub.ledger, since, until) if choice.keeps(e)]
         if output.format == "json":
             output.write_json({"since": since, "until": until, "changes": rows})
