@@ -127,7 +127,7 @@ def measured(play: Playground, vendor: str, seconds: float, calls: int) -> Itera
     watch = Watch(emulator.clock, seconds, calls)
     if hasattr(emulator, "ticks"):
         emulator.ticks = emulator.clock.now
-    with simulated(watch), open_hub(play.config) as hub:
+    with simulated(watch), open_hub(play.config, clock=emulator.clock.utc) as hub:
         buckets = [b for b in hub.connectors[vendor].buckets if b.window_s < LONG_WINDOW_S] or hub.connectors[vendor].buckets
         cpu = Cpu()
         watch.start()
