@@ -82,12 +82,8 @@ def test_what_is_gone_says_since_when_and_for_how_long_it_stood(shelf: Shelf) ->
 
 
 def test_a_finding_is_over_its_severity_s_limit_of_days_since_it_was_first_seen() -> None:
-    rows = aged(
-        [finding("a", first=NOW - 7 * DAY), finding("b", first=NOW - 8.5 * DAY), finding("c", severity="S4", first=NOW - 900 * DAY)]
-        + [finding("d", severity="S1", first=NOW - 2 * DAY)],
-        LIMITS,
-        NOW,
-    )
+    first = [("a", "S2", 7.0), ("b", "S2", 8.5), ("c", "S4", 900.0), ("d", "S1", 2.0)]
+    rows = aged([finding(id_, severity=severity, first=NOW - days * DAY) for id_, severity, days in first], LIMITS, NOW)
     assert [(r["finding_id"], r["age_days"], r["over_days"]) for r in rows] == [
         ("b", 8.5, 1.5), ("d", 2.0, 1.0), ("a", 7.0, None), ("c", 900.0, None),
     ]  # fmt: skip
@@ -122,10 +118,10 @@ def test_a_long_trend_is_shown_by_days_evenly_spread_and_loses_nothing_new() -> 
 
 @pytest.mark.parametrize("format_", ["json", "md", "csv", "html"])
 def test_hostile_texts_steer_no_report_of_it(format_: str) -> None:
-    row = {"finding_id": "x", "rule": "D-01", "severity": "S2", "title": EVIL, "entity_id": EVIL, "field": "amount", "records": [[EVIL, EVIL, EVIL]],
-           "first_seen": NOW, "age_days": 9.0, "due": NOW, "over_days": 2.0, "resolved_at": NOW, "days": 3.0}  # fmt: skip
-    data = {"as_of": "x", "organisation": "x", "findings": [], "resolved": [row], "trend": [],
-            "ageing": {"severities": by_severity([row], LIMITS), "over": [row]}}  # fmt: skip
+    row = finding("x", title=EVIL, entity_id=EVIL, records=[[EVIL, EVIL, EVIL]])
+    row |= {"age_days": 9.0, "due": NOW, "over_days": 2.0, "resolved_at": NOW, "days": 3.0}
+    ageing = {"severities": by_severity([row], LIMITS), "over": [row]}
+    data = {"as_of": "x", "organisation": "x", "findings": [], "resolved": [row], "trend": [], "ageing": ageing}
     shown = render(data, format_, "findings")
     assert "HYPERLINK" in shown
     assert format_ == "json" or not STEERING.search(shown)
