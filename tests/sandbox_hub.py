@@ -77,6 +77,13 @@ def standing(home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str]
     """A world of `size` people at NOW. Whoever waits moves the clock on instead, for hub and emulators alike."""
     clock = Clock(NOW.timestamp())
     emulators, truth = loaded(size, seed, NOW, clock, vendors)
+    with standing_on(home, emulators, clock, truth) as stood:
+        yield stood
+
+
+@contextmanager
+def standing_on(home: Path, emulators: Mapping[str, Emulator], clock: Clock, truth: Mapping[str, Any]) -> Iterator[Standing]:
+    """The same over emulators of one's own. What lies in `home` beside the config (mappings, say) is used."""
     with ExitStack() as stack:
         urls = stack.enter_context(serve(list(emulators.values())))
         config = write_config(home, urls)
