@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from core.apply import Hand
 from core.change import EVENT, Desired, Held, Key, Plan
 from core.compiled import Compiled, over
+from core.compiled import as_of as moment
 from core.connector import Connector, Target
 from core.errors import UserError, VendorError
 from core.event_wishes import Told, events
@@ -30,16 +31,20 @@ from core.facts import facts as make_facts
 from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
+from core.ledger_echo import bases, keep_bases, own_writes
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
+from core.ledger_health import pulled
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
+from core.merged import Merged, merge_mirrors
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
+from core.rules import Context
 from core.stage_map import stage_map
 from core.wishes import Book, derived, fixes
 
@@ -113,17 +118,34 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
     known = make_facts(tables, resolution.members, line.funnel, at, compiled)
     known |= ledger_facts(line.ledger, line.connectors, compiled, at)
-    known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
+    known |= {
+        "stage_map": compiled.give("fact.stage_map", stage_map(line.mappings)),
+        "base": compiled.give("fact.base", bases(line.ledger, at)),
+    }
+    merged = _merged(line, known, compiled, at)
+    known |= {"merged": compiled.give("fact.merged", merged.decisions)}
     findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
     compiled.save()
     if store:
+        keep_bases(line.ledger, merged.agreed, _last_read(line, at))
         line.lake.append_derived("member", [resolution.members], run_id, now)
         line.lake.append_derived("link", [resolution.links], run_id, now)
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
     return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
+
+
+def _merged(line: Line, known: Mapping[str, ibis.Table], compiled: Compiled, at: datetime) -> Merged:
+    ctx = Context({kind: compiled.tables[f"record.{kind}"] for kind in KINDS}, known, line.funnel, at, clock=moment())
+    return merge_mirrors(ctx, compiled, own_writes(line.ledger, line.connectors, line.mappings, at))
+
+
+def _last_read(line: Line, at: datetime) -> datetime:
+    """Since when at the earliest somebody may have changed a deal unknown to us: the beginning of the oldest of their last reads."""
+    holds_deals = {(account, name) for account, m in line.mappings.items() for name, r in m.resources.items() if "deal" in r.kinds}
+    return min((read_at for account, name, read_at in pulled(line.ledger, at) if (account, name) in holds_deals), default=at)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:

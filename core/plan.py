@@ -6,16 +6,19 @@ It must not know vendors, read anything, or write anything. `core.apply` carries
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from core.change import ANY, EVENT, Change, Desired, Held, Key, Plan, canonical, identity
 from core.model import LADDER
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _forbidden(wish: Desired, live: str | None, ladder: Mapping[str, str]) -> st
     """Why the policy forbids this wish; "" when it may be written."""
     if wish.policy == "manual":
         return "policy manual: a person decides"
-    if wish.before != ANY and wish.before != live:
+    if wish.before != ANY and not _stands(wish.before, live):
         return "changed in the vendor since the last sync; sync again"
     if wish.policy == "blank_fill" and live is not None:
         return "policy blank_fill: the field is not empty"
@@ -111,6 +114,13 @@ def _forbidden(wish: Desired, live: str | None, ladder: Mapping[str, str]) -> st
     if wish.policy not in ("derived", "propagate_null") and wish.value is None:
         return "an empty value never overwrites"
     return ""
+
+
+def _stands(seen: str | None, live: str | None) -> bool:
+    """Is it still what the lake saw? Of an instant it keeps our own day, so one on the day beside it may be it."""
+    if seen and live and _DAY.fullmatch(seen) and "T" in live:
+        return abs((date.fromisoformat(live[:10]) - date.fromisoformat(seen)).days) <= 1
+    return seen == live
 
 
 def _stricter(wish: Desired, live: str | None) -> bool:

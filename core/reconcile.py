@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.ledger_facts import SCHEMAS
+from core.merged import MERGED
 from core.model import KINDS
 from core.rules import RULES, Context, Rule
 from core.rules.rule import SIDES
@@ -48,7 +49,7 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_SAID = {**SCHEMAS, "stage_map": STAGE_MAP}  # facts that stand in no lake
+_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "merged": MERGED}  # facts that stand in no lake
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")

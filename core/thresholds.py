@@ -162,6 +162,14 @@ def policy(funnel: Any, field: str) -> tuple[str | None, tuple[str, ...]]:
     return _get(said, "policy"), tuple(dict.fromkeys([*named, *DEFAULT_ORDER]))
 
 
+@_heard
+def policy_tolerance(funnel: Any, field: str) -> float:
+    """Minutes that clocks of two systems may be apart before one edit counts as the newer."""
+    said = _get(_get(funnel, "policies") or {}, field)
+    minutes = None if said is None else _get(said, "tolerance_minutes")
+    return 2.0 if minutes is None else float(minutes)
+
+
 def _rule(funnel: Any, rule: str) -> Any:
     return _get(_get(funnel, "rules") or {}, rule) or {}
 

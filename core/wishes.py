@@ -141,12 +141,17 @@ def _wish(finding: Mapping[str, Any], fix: Mapping[str, Any], book: Book) -> Des
         )
     push = pushes[0]
     value = canonical(_vendor_value(push, mapping, fix, book), push.type)
-    before = canonical(fix["before"], push.type) if "before" in fix else ANY
+    before = _before(push, fix["before"]) if "before" in fix else ANY
     why = f"{finding['rule']}: {finding.get('title') or fix['field']}"
     return Desired(
         account, push.target, str(fix["vendor_id"]), push.field, push.type, value, why, _policy(push, fix), finding["rule"],
         finding["entity_id"], before,
     )  # fmt: skip
+
+
+def _before(push: Push, seen: Any) -> str | None:
+    """What the lake saw there; of an instant it only keeps the day."""
+    return str(seen) if push.type == "datetime" and _DAY.fullmatch(str(seen)) else canonical(seen, push.type)
 
 
 def _policy(push: Push, fix: Mapping[str, Any]) -> str:

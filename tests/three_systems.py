@@ -31,7 +31,6 @@ PEOPLE = ("1001", "1002")  # HubSpot's ids; the others' are made from their plac
 DEALS = ("3001", "3002")
 REPS = ("41001", "41002")
 MAILS = ("ines@us.test", "odo@us.test")
-STAGES = {"appointmentscheduled": "Prospecting", "qualifiedtobuy": "Qualification", "presentationscheduled": "Proposal/Price Quote"}
 # What can be wished or frozen here; the other rules would only cost time.
 WATCHED = {id_ for id_, rule in RULES.items() if rule.fix_field} | {"C-05", "D-02", "T-05", "T-06"}
 _ADDED = ("dealstage", "hubspot_owner_id", "hs_email_optout", "StageName", "Amount", "CloseDate", "OwnerId")
@@ -128,7 +127,16 @@ def _hubspot() -> dict[str, Any]:
         return {"from_type": kind, "from_id": id_, "to_type": to_kind, "to_id": to_id, "type_id": type_id}
 
     owners = [
-        {"id": i, "email": mail, "firstName": "Rep", "lastName": i, "userId": int(i), "archived": False, "createdAt": BORN, "updatedAt": BORN}
+        {
+            "id": i,
+            "email": mail,
+            "firstName": "Rep",
+            "lastName": i,
+            "userId": int(i),
+            "archived": False,
+            "createdAt": BORN,
+            "updatedAt": BORN,
+        }
         for i, mail in zip(REPS, MAILS, strict=True)
     ]
     contacts = [
@@ -172,7 +180,7 @@ def _salesforce() -> dict[str, Any]:
     objects = {"User": users, "Account": [firm], "Contact": contacts, "Opportunity": deals, "OpportunityContactRole": roles}
     own = {"Tundish_Stage__c": "text", "Tundish_Stage_Date__c": "date", "Tundish_Open_Deals__c": "double"}
     fields = [{"name": name, "type": kind, "length": 255} for name, kind in own.items()]
-    return {"objects": objects, "fields": {name: fields for name in ("Account", "Contact", "Lead", "Opportunity")}}
+    return {"objects": objects, "fields": dict.fromkeys(("Account", "Contact", "Lead", "Opportunity"), fields)}
 
 
 def _mailchimp() -> dict[str, Any]:
