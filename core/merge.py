@@ -30,9 +30,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Base:
-    """The last value both sides agreed on, or that we wrote to make them agree."""
+    """The last value both sides agreed on, or that we wrote to make them agree, and when."""
 
     value: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ def decide(terms: Terms, a: Side, b: Side, base: Base | None) -> Decision:
 
 def three_way(terms: Terms, a: Side, b: Side, base: Base) -> Decision:
     """Only one differs from the base: that one. Both: the newer edit; where no clock can tell, the side the funnel believes."""
-    if terms.same(a.value, base.value):
+    if untouched(terms, a, base):
         return Decision("b", "only this one was changed since both agreed")
-    if terms.same(b.value, base.value):
+    if untouched(terms, b, base):
         return Decision("a", "only the other one was changed since both agreed")
     newer = newest(a, b, terms.tolerance)
     if newer:
@@ -77,6 +78,13 @@ def three_way(terms: Terms, a: Side, b: Side, base: Base) -> Decision:
     if terms.ranked:
         return Decision("a", "both were changed at about the same time; the order of the policy counts")
     return Decision("", "both were changed at about the same time")
+
+
+def untouched(terms: Terms, side: Side, base: Base) -> bool:
+    """Does the base stand there, and nobody put it there anew? Only a history tells of one who went elsewhere and came back."""
+    since, until = side.changed_in
+    came_back = base.at is not None and since is not None and since == until and since > base.at + terms.tolerance
+    return terms.same(side.value, base.value) and not came_back
 
 
 def newest(a: Side, b: Side, tolerance: timedelta) -> Wins:

@@ -5,17 +5,18 @@ The queries bring only what is new or apart, so that a quiet night costs nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
+from core.change import Written
 from core.compiled import Compiled
-from core.ledger_echo import FieldKey, Written
+from core.ledger_echo import FieldKey
 from core.merge import Base, Decision, Side, Terms, decide
 from core.rules.deal import amounts_agree, close_dates_agree
 from core.rules.mirrors import mirrors, money
@@ -23,6 +24,7 @@ from core.rules.rule import Context
 from core.tables import MOMENT
 from core.thresholds import policy, policy_tolerance
 
+ECHO = timedelta(hours=1)  # so long after an apply began its writes may show in a history
 _RECORD = ("account", "resource", "vendor_id")
 MERGED = pa.schema([(n, pa.string()) for n in ("entity_id", "field", "b_account", "b_resource", "b_vendor_id", "wins", "decision")])
 _TIMES = ("a_since", "a_until", "b_since", "b_until", "base_at")
@@ -73,7 +75,7 @@ class Merged:
     agreed: list[tuple[str, str, str]]
 
 
-def merge_mirrors(ctx: Context, compiled: Compiled, ours: Mapping[FieldKey, Written]) -> Merged:
+def merge_mirrors(ctx: Context, compiled: Compiled, ours: Mapping[FieldKey, Sequence[Written]]) -> Merged:
     """The decisions about every mirrored field that differs. `ctx.facts` must have "base" (core.ledger_echo.BASES)."""
     decisions: list[dict[str, Any]] = []
     agreed: list[tuple[str, str, str]] = []
@@ -113,7 +115,9 @@ def _dated(ctx: Context, p: ibis.Table, field: str, end: str) -> ibis.Table:
     return t.mutate(**{f"{end}_since": since, f"{end}_until": until}).drop("last_at", "last_value")
 
 
-def _decided(ctx: Context, mirrored: Mirrored, rows: Iterable[Mapping[str, Any]], ours: Mapping[FieldKey, Written]) -> list[dict[str, Any]]:
+def _decided(
+    ctx: Context, mirrored: Mirrored, rows: Iterable[Mapping[str, Any]], ours: Mapping[FieldKey, Sequence[Written]]
+) -> list[dict[str, Any]]:
     name, order = policy(ctx.funnel, mirrored.field)
     terms = Terms(name or "source_of_truth", bool(order), timedelta(minutes=policy_tolerance(ctx.funnel, mirrored.field)))
     found = []
@@ -124,21 +128,36 @@ def _decided(ctx: Context, mirrored: Mirrored, rows: Iterable[Mapping[str, Any]]
     return found
 
 
-def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], ours: Mapping[FieldKey, Written]) -> Decision:
-    a, b = (Side(row[f"{end}_value"], (row[f"{end}_since"], row[f"{end}_until"])) for end in "ab")
-    return decide(terms, a, b, _base(mirrored, row, ours))
+def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], ours: Mapping[FieldKey, Sequence[Written]]) -> Decision:
+    echoes = {end: own for end in "ab" if (own := _echo(mirrored, row, end, ours))}
+    a, b = (Side(row[f"{end}_value"], _changed_in(row, end, echoes.get(end))) for end in "ab")
+    return decide(terms, a, b, _base(row, echoes))
 
 
-def _base(mirrored: Mirrored, row: Mapping[str, Any], ours: Mapping[FieldKey, Written]) -> Base | None:
+def _echo(mirrored: Mirrored, row: Mapping[str, Any], end: str, ours: Mapping[FieldKey, Sequence[Written]]) -> Written | None:
+    """Our last write of this side's field, if what stands there is what it, or its undo, left."""
+    own = ours.get((row[f"{end}_account"], row[f"{end}_resource"], row[f"{end}_vendor_id"], mirrored.source or mirrored.field))
+    if not own:
+        return None
+    left = own[-1].before if own[-1].undone else own[-1].value
+    return own[-1] if _same(left, row[f"{end}_raw"]) else None
+
+
+def _changed_in(row: Mapping[str, Any], end: str, echo: Written | None) -> tuple[datetime | None, datetime | None]:
+    """When a person put the value there. The history's entry of our own write, or of its undo, is none of theirs."""
+    since, until = row[f"{end}_since"], row[f"{end}_until"]
+    if echo and since and since == until and since <= echo.at + ECHO:
+        return None, None
+    return since, until
+
+
+def _base(row: Mapping[str, Any], echoes: Mapping[str, Written]) -> Base | None:
     """The last agreed value; later than that, what we wrote to one side and what stands there still: it was the other side's."""
-    echoes = []
-    for end in "ab":
-        own = ours.get((row[f"{end}_account"], row[f"{end}_resource"], row[f"{end}_vendor_id"], mirrored.source or mirrored.field))
-        if own and _same(own.value, row[f"{end}_raw"]) and (row["base_at"] is None or own.at > row["base_at"]):
-            echoes.append((own.at, row[f"{end}_value"]))
-    if echoes:
-        return Base(max(echoes)[1])
-    return Base(row["base"]) if row["base"] is not None else None
+    newer = [(own.at, row[f"{end}_value"]) for end, own in echoes.items() if not own.undone and own.at > (row["base_at"] or own.at - ECHO)]
+    if newer:
+        at, value = max(newer)
+        return Base(value, at)
+    return Base(row["base"], row["base_at"]) if row["base"] is not None else None
 
 
 def _same(written: str | None, stands: str | None) -> bool:

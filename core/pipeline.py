@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.apply import Hand
-from core.change import EVENT, Desired, Held, Key, Plan
+from core.change import EVENT, Desired, Held, Key, Plan, Written
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.connector import Connector, Target
@@ -31,7 +31,7 @@ from core.facts import facts as make_facts
 from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
-from core.ledger_echo import bases, keep_bases, own_writes
+from core.ledger_echo import FieldKey, bases, fights, fought_table, keep_bases, named, thawed_table, thaws, writes
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
 from core.ledger_health import pulled
@@ -46,7 +46,8 @@ from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
 from core.rules import Context
 from core.stage_map import stage_map
-from core.wishes import Book, derived, fixes
+from core.thresholds import threshold
+from core.wishes import PUSHED_FROM, Book, derived, fixes
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
 log = logging.getLogger("tundish.pipeline")
@@ -122,8 +123,10 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
         "stage_map": compiled.give("fact.stage_map", stage_map(line.mappings)),
         "base": compiled.give("fact.base", bases(line.ledger, at)),
     }
-    merged = _merged(line, known, compiled, at)
+    ours = named(writes(line.ledger, at), line.connectors, line.mappings)
+    merged = _merged(line, known, compiled, at, ours)
     known |= {"merged": compiled.give("fact.merged", merged.decisions)}
+    known |= {name: compiled.give(f"fact.{name}", rows) for name, rows in _fights(line, ours).items()}
     findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
@@ -137,9 +140,17 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
 
 
-def _merged(line: Line, known: Mapping[str, ibis.Table], compiled: Compiled, at: datetime) -> Merged:
+def _fights(line: Line, ours: Mapping[FieldKey, Sequence[Written]]) -> dict[str, pa.Table]:
+    thawed = thaws(line.ledger)
+    span, times = timedelta(days=float(threshold(line.funnel, "ping_pong_days"))), int(threshold(line.funnel, "ping_pong_times"))
+    return {"fought": fought_table(fights(ours, thawed, span, times)), "thawed": thawed_table(thawed)}
+
+
+def _merged(
+    line: Line, known: Mapping[str, ibis.Table], compiled: Compiled, at: datetime, ours: Mapping[FieldKey, Sequence[Written]]
+) -> Merged:
     ctx = Context({kind: compiled.tables[f"record.{kind}"] for kind in KINDS}, known, line.funnel, at, clock=moment())
-    return merge_mirrors(ctx, compiled, own_writes(line.ledger, line.connectors, line.mappings, at))
+    return merge_mirrors(ctx, compiled, ours)
 
 
 def _last_read(line: Line, at: datetime) -> datetime:
@@ -185,7 +196,10 @@ def make_plan(
     wishes += [w for w in fixed if w.account in hands]
     wishes, barred = _of_the_living(wishes, rows)
     live = read_live(wishes, hands)
-    plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
+    written = {key: ours[-1] for key, ours in writes(line.ledger, now).items()}
+    plan = build(
+        wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(line, found, rows), written=written
+    )
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
     plan = guard(replace(plan, held=(*plan.held, *held, *late, *barred)), _sizes(found, line), sources, line.limits)
@@ -317,13 +331,19 @@ def _rungs(line: Line) -> dict[tuple[str, str, str], dict[str, str]]:
     return rungs
 
 
-def _frozen(findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    """(vendor id, field) pairs where two writers alternate: rule T-05 freezes them."""
-    pairs = set()
-    for row in findings:
-        if row["rule"] == "T-05":
-            pairs |= {(str(vendor_id), str(row["field"])) for _, _, vendor_id in json.loads(row["records"])}
-    return frozenset(pairs)
+def _frozen(line: Line, found: Understanding, findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    """(vendor id, vendor's field) where two writers alternate (rule T-05): in that record and in its mirrors, or the fight moves there."""
+    fought = {(row["entity_id"], PUSHED_FROM.get(row["field"], row["field"])) for row in findings if row["rule"] == "T-05"}
+    if not fought:
+        return frozenset()
+    entities = {entity_id for entity_id, _ in fought}
+    records = [(r["account"], r["vendor_id"], r["entity_id"]) for r in found.members.to_pylist() if r["entity_id"] in entities]
+    return frozenset(
+        (vendor_id, push.field)
+        for account, vendor_id, entity_id in records
+        for push in line.mappings[account].push
+        if not push.owned and (entity_id, push.source) in fought
+    )
 
 
 def _of_the_living(wishes: list[Desired], findings: Sequence[Mapping[str, Any]]) -> tuple[list[Desired], list[Held]]:

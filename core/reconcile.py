@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
+from core.ledger_echo import FOUGHT, THAWED
 from core.ledger_facts import SCHEMAS
 from core.merged import MERGED
 from core.model import KINDS
@@ -49,7 +50,7 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "merged": MERGED}  # facts that stand in no lake
+_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "merged": MERGED, "fought": FOUGHT, "thawed": THAWED}  # facts that stand in no lake
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plans", "Work out what would be written back; writes nothing."),
     "apply": ("plans", "Carry out a plan."),
     "undo": ("plans", "Take an apply run back."),
+    "thaw": ("safety", "Let frozen fields be written again; without an id, list them."),
     "run": ("work", "Run a job of the config now, e.g. nightly."),
     "serve": ("work", "Run the jobs of the config on their schedules."),
     "runs": ("work", "List past runs."),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from unittest.mock import patch
 from sandbox_hub import NOW, Standing, standing_on
 
 from connectors.sandbox.hubspot import HubspotEmulator
-from connectors.sandbox.kit import Clock
+from connectors.sandbox.kit import Clock, Emulator
 from connectors.sandbox.mailchimp import MailchimpEmulator
 from connectors.sandbox.salesforce import SalesforceEmulator
 from connectors.sandbox.salesforce_describe import make_id
@@ -33,6 +35,11 @@ REPS = ("41001", "41002")
 MAILS = ("ines@us.test", "odo@us.test")
 # What can be wished or frozen here; the other rules would only cost time.
 WATCHED = {id_ for id_, rule in RULES.items() if rule.fix_field} | {"C-05", "D-02", "T-05", "T-06"}
+# What is read: where the people and the deals are, and their histories.
+RESOURCES = (
+    "contacts", "companies", "deals", "owners", "pipelines", "deal_stages", "contact_stages", "deal_contacts", "deal_companies", "User",
+    "Account", "Contact", "Opportunity", "OpportunityHistory", "OpportunityStage", "OpportunityContactRole", "members", "tags",
+)  # fmt: skip
 _ADDED = ("dealstage", "hubspot_owner_id", "hs_email_optout", "StageName", "Amount", "CloseDate", "OwnerId")
 
 
@@ -48,7 +55,7 @@ class Three:
 
     # -- the hub --------------------------------------------------------------------------------------------------------
     def sync(self) -> SyncResult:
-        return run_sync(self.sandbox.hub, quiet=True)
+        return run_sync(self.sandbox.hub, quiet=True, resources=RESOURCES)
 
     def plan(self) -> Plan:
         with patch("core.pipeline.make_metrics", lambda *given: METRICS.empty_table()):  # no plan asks for them
@@ -97,11 +104,22 @@ def three(home: Path, policies: Mapping[str, Any] | None = None) -> Iterator[Thr
     """A fresh stand at NOW. Every field that can be written is written, in both CRMs."""
     _write_mappings(home / "mappings", policies or {})
     clock = Clock(NOW.timestamp())
-    emulators = {
+    emulators: dict[str, Emulator] = {
         "hubspot": HubspotEmulator(_hubspot(), clock=clock, limits=False, ticks=clock.now),
         "salesforce": SalesforceEmulator(_salesforce(), clock=clock),
         "mailchimp": MailchimpEmulator(_mailchimp(), clock=clock),
     }
+    with standing_on(home, emulators, clock, {}) as stood:
+        yield Three(stood)
+
+
+@contextmanager
+def three_again(home: Path, was: Three) -> Iterator[Three]:
+    """A stand like the one that was, which is closed, as it stood in the end."""
+    shutil.copytree(was.sandbox.home, home, dirs_exist_ok=True)
+    emulators, clock = copy.deepcopy((dict(was.sandbox.emulators), was.sandbox.clock))
+    for emulator in emulators.values():
+        emulator._table = []  # routes lead to the emulator that made them
     with standing_on(home, emulators, clock, {}) as stood:
         yield Three(stood)
 
