@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,9 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.apply import Hand
-from core.change import EVENT, Desired, Held, Key, Plan, Written
+from core.change import EVENT, Desired, Held, Key, Plan
 from core.compiled import Compiled, over
-from core.compiled import as_of as moment
 from core.connector import Connector, Target
 from core.errors import UserError, VendorError
 from core.event_wishes import Told, events
@@ -31,23 +30,21 @@ from core.facts import facts as make_facts
 from core.fit import definitions, misfits
 from core.lake import Lake
 from core.ledger import Ledger
-from core.ledger_echo import FieldKey, bases, fights, fought_table, keep_bases, named, thawed_table, thaws, writes
+from core.ledger_echo import keep_bases, writes
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
-from core.ledger_health import pulled
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
 from core.measure import measure as make_metrics
-from core.merged import Merged, merge_mirrors
+from core.mirror_facts import mirror_facts
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
-from core.rules import Context
+from core.restraint import early, frozen, lasting
 from core.stage_map import stage_map
-from core.thresholds import threshold
-from core.wishes import PUSHED_FROM, Book, derived, fixes
+from core.wishes import Book, derived, fixes
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
 log = logging.getLogger("tundish.pipeline")
@@ -119,44 +116,20 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
     known = make_facts(tables, resolution.members, line.funnel, at, compiled)
     known |= ledger_facts(line.ledger, line.connectors, compiled, at)
-    known |= {
-        "stage_map": compiled.give("fact.stage_map", stage_map(line.mappings)),
-        "base": compiled.give("fact.base", bases(line.ledger, at)),
-    }
-    ours = named(writes(line.ledger, at), line.connectors, line.mappings)
-    merged = _merged(line, known, compiled, at, ours)
-    known |= {"merged": compiled.give("fact.merged", merged.decisions)}
-    known |= {name: compiled.give(f"fact.{name}", rows) for name, rows in _fights(line, ours).items()}
+    known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
+    mirrored = mirror_facts(line.ledger, line.connectors, line.mappings, line.funnel, known, compiled, at)
+    known |= mirrored.facts
     findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
     compiled.save()
     if store:
-        keep_bases(line.ledger, merged.agreed, _last_read(line, at))
+        keep_bases(line.ledger, mirrored.agreed, mirrored.since)
         line.lake.append_derived("member", [resolution.members], run_id, now)
         line.lake.append_derived("link", [resolution.links], run_id, now)
         line.lake.append_derived("finding", [findings], run_id, now)
         line.lake.append_derived("metric", [metrics], run_id, now)
     return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
-
-
-def _fights(line: Line, ours: Mapping[FieldKey, Sequence[Written]]) -> dict[str, pa.Table]:
-    thawed = thaws(line.ledger)
-    span, times = timedelta(days=float(threshold(line.funnel, "ping_pong_days"))), int(threshold(line.funnel, "ping_pong_times"))
-    return {"fought": fought_table(fights(ours, thawed, span, times)), "thawed": thawed_table(thawed)}
-
-
-def _merged(
-    line: Line, known: Mapping[str, ibis.Table], compiled: Compiled, at: datetime, ours: Mapping[FieldKey, Sequence[Written]]
-) -> Merged:
-    ctx = Context({kind: compiled.tables[f"record.{kind}"] for kind in KINDS}, known, line.funnel, at, clock=moment())
-    return merge_mirrors(ctx, compiled, ours)
-
-
-def _last_read(line: Line, at: datetime) -> datetime:
-    """Since when at the earliest somebody may have changed a deal unknown to us: the beginning of the oldest of their last reads."""
-    holds_deals = {(account, name) for account, m in line.mappings.items() for name, r in m.resources.items() if "deal" in r.kinds}
-    return min((read_at for account, name, read_at in pulled(line.ledger, at) if (account, name) in holds_deals), default=at)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:
@@ -192,17 +165,20 @@ def make_plan(
     wishes += due
     rows = found.open_findings()
     book = Book(line.connectors, line.mappings, _owners(found))
-    fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], book)
+    fixable = [r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)]
+    seen = lasting(line.ledger, line.funnel, fixable)
+    fixed, held = fixes([r for r in fixable if r["finding_id"] in seen], book)
     wishes += [w for w in fixed if w.account in hands]
+    waiting = early(fixes([r for r in fixable if r["finding_id"] not in seen], book)[0])
     wishes, barred = _of_the_living(wishes, rows)
     live = read_live(wishes, hands)
     written = {key: ours[-1] for key, ours in writes(line.ledger, now).items()}
-    plan = build(
-        wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(line, found, rows), written=written
-    )
+    stopped = frozen(rows, found.members, line.mappings)
+    rungs, limits = _rungs(line), line.limits
+    plan = build(wishes, live, now=now, as_of=found.as_of, limits=limits, rungs=rungs, frozen=stopped, written=written)
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
-    plan = guard(replace(plan, held=(*plan.held, *held, *late, *barred)), _sizes(found, line), sources, line.limits)
+    plan = guard(replace(plan, held=(*plan.held, *held, *waiting, *late, *barred)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)
@@ -329,21 +305,6 @@ def _rungs(line: Line) -> dict[tuple[str, str, str], dict[str, str]]:
                 rows = mapping.stages[push.table].current
                 rungs[(account, push.target, push.field)] = {key.rsplit("/", 1)[-1]: r.milestone for key, r in rows.items() if r.milestone}
     return rungs
-
-
-def _frozen(line: Line, found: Understanding, findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    """(vendor id, vendor's field) where two writers alternate (rule T-05): in that record and in its mirrors, or the fight moves there."""
-    fought = {(row["entity_id"], PUSHED_FROM.get(row["field"], row["field"])) for row in findings if row["rule"] == "T-05"}
-    if not fought:
-        return frozenset()
-    entities = {entity_id for entity_id, _ in fought}
-    records = [(r["account"], r["vendor_id"], r["entity_id"]) for r in found.members.to_pylist() if r["entity_id"] in entities]
-    return frozenset(
-        (vendor_id, push.field)
-        for account, vendor_id, entity_id in records
-        for push in line.mappings[account].push
-        if not push.owned and (entity_id, push.source) in fought
-    )
 
 
 def _of_the_living(wishes: list[Desired], findings: Sequence[Mapping[str, Any]]) -> tuple[list[Desired], list[Held]]:

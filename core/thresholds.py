@@ -18,6 +18,7 @@ Question = tuple[str, ...]  # which of the functions below, and what about
 
 DEFAULTS: dict[str, Any] = {
     "quiet_minutes": 15,  # a field must differ this long
+    "quiet_pulls": 1,  # and be seen by so many pulls before it is written (an opt-out by one)
     "quiet_backward_hours": 24,  # a stage going backward, an outcome conflict
     "mirror_hours": 24,  # I-06: time a mirror may take to appear
     "mirror_open_deals": False,  # I-06: should every open deal exist in all CRMs?

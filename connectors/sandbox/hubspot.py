@@ -126,7 +126,7 @@ class HubspotEmulator(Emulator):
 
     # -- the control door --------------------------------------------------------------------------------------------
     def _update(self, type: str, id: str, properties: Mapping[str, Any], at: str | None = None, by: str | None = None) -> str:
-        """As a user in HubSpot would: anything may be set, a lifecycle stage may go back, computed values too. `by`: who, in the history."""
+        """As a user in HubSpot would: anything may be set, a lifecycle stage may go back, computed values too. `by`: who."""
         values = {n: None if v in ("", None) else str(v) for n, v in properties.items()}
         who = {"source": "CRM_UI", "by": by} if by else {}
         self.store.change(type, self.store.tables[type].rows[id], values, at=at, **who)

@@ -177,7 +177,7 @@ class Org:
         return str(row["Id"])
 
     def update(self, sobject: str, row_id: str, values: Mapping[str, Any], *, by: str | None = None) -> None:
-        """A row saved by a user, or by the API's. Raises: RowError, with the codes the platform uses for gone, merged, converted, locked and invalid rows."""
+        """Saved by a user, or the API's. Raises: RowError, as the platform for gone, merged, converted, locked and invalid rows."""
         if sobject in READ_ONLY:
             raise RowError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type {sobject} does not support update")
         row = self.live(sobject, row_id)
