@@ -23,12 +23,13 @@ from connectors.sandbox.kit import Fault
 from core.change import Change, canonical
 
 STEPS = int(os.environ.get("TUNDISH_STEPS", "0"))
-PER_EXAMPLE = 25 if STEPS else 8
+PER_EXAMPLE = 25 if STEPS else 6
 BOTH_WAYS = "{policy: most_recent, order: [salesforce, hubspot]}"
 VALUES: dict[str, tuple[tuple[Any, Any], ...]] = {  # field → pairs of (HubSpot's, Salesforce's) spelling
     "amount": (("1200", 1200.0), ("3400", 3400.0), ("5600", 5600.0)),
-    "close_date": (("2026-08-03T12:00:00Z", "2026-08-03"), ("2026-08-20T12:00:00Z", "2026-08-20"), ("2026-09-10T12:00:00Z", "2026-09-10")),
-    "stage": (("appointmentscheduled", "Prospecting"), ("qualifiedtobuy", "Qualification"), ("decisionmakerboughtin", "Negotiation/Review")),
+    "close_date": tuple((f"2026-{day}T12:00:00Z", f"2026-{day}") for day in ("08-03", "08-20", "09-10")),
+    "stage": (("appointmentscheduled", "Prospecting"), ("presentationscheduled", "Perception Analysis"),
+              ("decisionmakerboughtin", "Negotiation/Review")),
     "owner": ((REPS[0], sf("005", 1)), (REPS[1], sf("005", 2))),
 }  # fmt: skip
 NAMES = {"amount": ("amount", "Amount"), "close_date": ("closedate", "CloseDate"), "stage": ("dealstage", "StageName"),
@@ -52,6 +53,7 @@ class Hub(RuleBasedStateMachine):
         self.out: set[int] = set()  # people who opted out somewhere
         self.wrote: dict[tuple[str, str, str], datetime] = {}
         self.last: tuple[str, list[Change], datetime] | None = None  # the last run that wrote, what, and when
+        self.merged = False
         self.dirty = False  # something happened since the last night
 
     @initialize()
@@ -110,6 +112,7 @@ class Hub(RuleBasedStateMachine):
     def opt_out(self, system: str, person: int) -> None:
         self.three.pass_(minutes=7)
         if system == "hubspot":
+            person = 0 if self.merged else person
             self.three.hs("contacts", PEOPLE[person], hs_email_optout="true")
         elif system == "salesforce":
             self.three.sf("Contact", sf("003", person), HasOptedOutOfEmail=True)
@@ -117,6 +120,14 @@ class Hub(RuleBasedStateMachine):
             self.three.mc(person, status="unsubscribed")
         self.out.add(person)
         self.dirty = True
+
+    @rule()
+    def merge(self) -> None:
+        """In HubSpot; not of one who opted out, for what becomes of his refusal there is HubSpot's secret."""
+        if not self.merged and 1 not in self.out:
+            self.three.pass_(minutes=7)
+            self.three.sandbox.emulators["hubspot"].edits["merge"](type="contacts", winner=PEOPLE[0], loser=PEOPLE[1])
+            self.merged = self.dirty = True
 
     @rule(system=st.sampled_from((*SYSTEMS, "mailchimp")), kind=st.sampled_from(("throttle", "error", "cut")), after=st.integers(0, 40))
     def fault(self, system: str, kind: str, after: int) -> None:
@@ -144,7 +155,7 @@ class Hub(RuleBasedStateMachine):
         before = {c.change_id: self.value(c) for c in changes}
         done = {o.change_id: o.status for o in self.three.undo(run).outcomes}
         for c in changes:
-            if c.policy == "strictest":
+            if c.policy == "strictest" or c.account == "mailchimp":
                 assert self.value(c) == before[c.change_id]
             elif done.get(c.change_id) == "undone":
                 assert (self.value(c) or None) == c.before, c
@@ -153,18 +164,18 @@ class Hub(RuleBasedStateMachine):
                 away = done.get(c.change_id) in ("already", "failed", "gone", None)
                 assert away or (edited and edited > at), c
 
-    def turn(self, late: tuple[str, int, str, int] | None = None) -> list[Change]:
+    def turn(self, late: tuple[str, int, str, int] | None = None) -> list[Change] | None:
+        """What was planned; None where a pull was cut short, so that nothing may be."""
         self.three.sync()
         if late:
             self.change(*late)
         plan = self.three.plan()
-        if plan.refusals:
-            return []
-        done = self.three.apply(plan)
+        if any("not complete" in r for r in plan.refusals):  # a fault has cut the pull short: the next night will do
+            self.dirty = True
+            return None
+        done = self.three.apply(plan, "large", "shrunk")  # two deals: whatever changes is a large share
         status = {o.change_id: o.status for o in done.outcomes}
         written = [c for c in plan.changes if status.get(c.change_id) == "applied"]
-        if os.environ.get("TUNDISH_SHOW"):
-            print("TURN", self.now(), [(c.account, c.vendor_id[-4:], c.field, c.before, c.after, c.rule, status.get(c.change_id)) for c in plan.changes], [(h.account, h.field, h.reason) for h in plan.held], plan.refusals)
         for c in written:
             self.check(c)
         if written:
@@ -201,13 +212,14 @@ class Hub(RuleBasedStateMachine):
             emulator.faults.clear()
         for _ in range(5):
             self.three.pass_(hours=26)
-            if not self.turn():
+            if self.turn() == []:
                 break
         self.three.pass_(hours=26)
         assert self.turn() == [], "it does not converge"
         for person in self.out:
             assert self.three.in_mc(person) == "unsubscribed"
-            assert self.three.in_hs("contacts", PEOPLE[person], "hs_email_optout") == "true"
+            here = PEOPLE[0] if self.merged else PEOPLE[person]
+            assert self.three.in_hs("contacts", here, "hs_email_optout") == "true"
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +233,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Three:
 def test_whatever_people_do_the_hub_settles_and_overwrites_nothing_newer(begun: Three) -> None:
     Hub.begun = begun
     some = settings(
-        max_examples=max(1, STEPS // PER_EXAMPLE) if STEPS else 3, stateful_step_count=PER_EXAMPLE, deadline=None, database=None,
+        max_examples=max(1, STEPS // PER_EXAMPLE) if STEPS else 2, stateful_step_count=PER_EXAMPLE, deadline=None, database=None,
         derandomize=not STEPS, phases=(Phase.generate,), print_blob=False, suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     run_state_machine_as_test(Hub, settings=some)
