@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("writing", "Carry out a plan, or a part of it."),
     "undo": ("writing", "Take back what was applied: a run, a record or a field."),
     "audit": ("writing", "List who changed what, when and why."),
+    "thaw": ("safety", "Let frozen fields be written again; without an id, list them."),
     "run": ("work", "Run a job of the config now, e.g. nightly."),
     "serve": ("work", "Run the jobs of the config on their schedules."),
     "runs": ("work", "List past runs."),
