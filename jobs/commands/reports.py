@@ -75,8 +75,7 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from core.change import Plan
-    from jobs import show, show_quality
+    from jobs import show, show_ageing, show_plan, show_quality
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
@@ -87,28 +86,32 @@ def _table(data: dict[str, Any], name: str) -> str:
         parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))
+        parts += show_ageing.texts(data, 20)
     if name in ("all", "plan") and data["plan"]:
-        parts.append(show.plan_text(Plan.from_json(data["plan"]), 25))
+        parts.append(show_plan.page_text(data["plan"], 25))
     return "\n\n".join(parts)
 
 
 @click.command()
 @click.argument("what", metavar="ENTITY|RECORD|METRIC")
 @click.option("--dim", "dims", multiple=True, metavar="NAME=VALUE", help="A metric's dimension (repeatable).")
+@click.option("--to", "other", metavar="ENTITY|RECORD", help="Why the two are one, step by step, or why they are not.")
 @click.option("--max", "limit", default=50, show_default=True, help="At most so many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, as_json: bool) -> int:
+def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | None, limit: int, as_json: bool) -> int:
     """Show the rows behind an entity, a vendor record or a metric.
 
     \b
     Examples:
       tundish explain per_1f0c9a
       tundish explain hubspot:contacts:151
+      tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
     """
     from core.errors import UserError
     from jobs.explain import explain_entity, explain_metric
+    from jobs.explain_path import explain_path
     from jobs.steps import run_reconcile
     from jobs.wiring import open_hub
 
@@ -116,7 +119,9 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, a
         raise UserError(f"--dim {wrong[0]}: not NAME=VALUE", next_step="for example --dim currency=EUR")
     with open_hub(obj["config"]) as hub:
         found = run_reconcile(hub)
-        if what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
+        if other:
+            data, text = explain_path(hub, found, what, other)
+        elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
         else:
             data, text = explain_metric(found, what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
