@@ -112,6 +112,8 @@ class LimitsDocument(Written):
     """A resource that lost more than this share of its records since the last run stops the plan."""
     plan_expires_h: Annotated[float, Field(gt=0)] = 72
     """Hours after which a plan must be made anew."""
+    rewrite_h: Annotated[float, Field(ge=0)] = 24
+    """A field that people also write is written at most once in so many hours."""
     extra_overlap_s: Annotated[float, Field(ge=0)] = 0
     """Seconds to read again before the last cursor, on top of each connector's own overlap."""
     workers: Annotated[int, Field(ge=1, le=32)] = 4

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,19 +33,24 @@ from core.fit import definitions, misfits
 from core.identity_decisions import Decision, agreed
 from core.lake import Lake
 from core.ledger import Ledger
+from core.ledger_echo import keep_bases, writes
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
 from core.ledger_identity import decided
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
+from core.measure import distrusted
 from core.measure import measure as make_metrics
+from core.mirror_facts import mirror_facts
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
+from core.restraint import early, frozen, lasting
 from core.stage_map import stage_map
 from core.wishes import Book, derived, fixes
+from core.written_fields import left_to_others, written_fields
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
 log = logging.getLogger("tundish.pipeline")
@@ -124,12 +129,17 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     known = make_facts(tables, resolution.members, line.funnel, at, compiled)
     known |= ledger_facts(line.ledger, line.connectors, compiled, at, past)
     known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings)), "cut": compiled.give("fact.cut", resolution.cuts)}
+    known |= {"written": compiled.give("fact.written", written_fields(line.mappings, line.connectors))}
+    mirrored = mirror_facts(line.ledger, line.connectors, line.mappings, line.funnel, known, compiled, at)
+    known |= mirrored.facts
     before = follow(_stored(line, "finding", as_of), moved)
     findings = find(tables, resolution.members, known, line.funnel, at, before, compiled=compiled)
+    known |= {"distrusted": compiled.give("fact.distrusted", distrusted(findings))}
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
     compiled.save()
     if store:
+        keep_bases(line.ledger, mirrored.agreed, mirrored.since)
         kept = {"member": resolution.members, "link": resolution.links, "cut": resolution.cuts, "finding": findings, "metric": metrics}
         kept |= {"entity_change": became} if became.num_rows else {}
         line.lake.append_run({kind: [rows] for kind, rows in kept.items()}, run_id, now)
@@ -159,9 +169,9 @@ def make_plan(
     now: datetime,
     *,
     sources: Sequence[SourceSize] = (),
-    rules: frozenset[str] | None = None,
+    only: Callable[[Desired | Held], bool] = lambda wish: True,
 ) -> Plan:
-    """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `rules` limits the findings' fixes."""
+    """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `only` says which wishes it is made of."""
     compiled = found.compiled.also(_written(line, hands))
     wishes, marks = _derived(line, found, hands, compiled)
     due, late = _events(line, found, hands, now, compiled)
@@ -169,14 +179,22 @@ def make_plan(
     wishes += due
     rows = found.open_findings()
     book = Book(line.connectors, line.mappings, _owners(found))
-    fixed, held = fixes([r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)], book)
+    fixable = [r for r in rows if r.get("fix")]
+    seen = lasting(line.ledger, line.funnel, fixable)
+    fixed, held = fixes([r for r in fixable if r["finding_id"] in seen], book)
     wishes += [w for w in fixed if w.account in hands]
-    wishes, barred = _of_the_living(wishes, rows)
+    waiting = early(fixes([r for r in fixable if r["finding_id"] not in seen], book)[0])
+    wishes, barred = _of_the_living([w for w in wishes if only(w)], rows)
+    wishes, others = left_to_others(wishes, line.mappings)
     live = read_live(wishes, hands)
-    plan = build(wishes, live, now=now, as_of=found.as_of, limits=line.limits, rungs=_rungs(line), frozen=_frozen(rows))
+    written = {key: ours[-1] for key, ours in writes(line.ledger, now).items()}
+    stopped = frozen(rows, found.members, line.mappings)
+    rungs, limits = _rungs(line), line.limits
+    plan = build(wishes, live, now=now, as_of=found.as_of, limits=limits, rungs=rungs, frozen=stopped, written=written)
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
-    plan = guard(replace(plan, held=(*plan.held, *held, *late, *barred)), _sizes(found, line), sources, line.limits)
+    unwished = tuple(h for h in (*held, *waiting, *late, *barred, *others) if only(h))
+    plan = guard(replace(plan, held=(*plan.held, *unwished)), _sizes(found, line), sources, limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)
@@ -303,15 +321,6 @@ def _rungs(line: Line) -> dict[tuple[str, str, str], dict[str, str]]:
                 rows = mapping.stages[push.table].current
                 rungs[(account, push.target, push.field)] = {key.rsplit("/", 1)[-1]: r.milestone for key, r in rows.items() if r.milestone}
     return rungs
-
-
-def _frozen(findings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    """(vendor id, field) pairs where two writers alternate: rule T-05 freezes them."""
-    pairs = set()
-    for row in findings:
-        if row["rule"] == "T-05":
-            pairs |= {(str(vendor_id), str(row["field"])) for _, _, vendor_id in json.loads(row["records"])}
-    return frozenset(pairs)
 
 
 def _of_the_living(wishes: list[Desired], findings: Sequence[Mapping[str, Any]]) -> tuple[list[Desired], list[Held]]:

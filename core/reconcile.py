@@ -20,12 +20,15 @@ from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.doubts import CUTS
 from core.finding_heirs import finding_id, renamed
+from core.ledger_echo import FOUGHT, THAWED
 from core.ledger_facts import SCHEMAS
+from core.merged import MERGED
 from core.model import KINDS
 from core.rules import RULES, Context, Rule
 from core.rules.rule import SIDES
 from core.stage_map import STAGE_MAP
 from core.thresholds import enabled, scope, severity
+from core.written_fields import WRITTEN
 
 _MOMENT = pa.timestamp("us", "UTC")
 FINDINGS = pa.schema(
@@ -49,7 +52,9 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "cut": CUTS}  # facts that stand in no lake
+_SAID = {  # facts that stand in no lake
+    **SCHEMAS, "stage_map": STAGE_MAP, "written": WRITTEN, "cut": CUTS, "merged": MERGED, "fought": FOUGHT, "thawed": THAWED,
+}  # fmt: skip
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")

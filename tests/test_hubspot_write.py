@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hubspot_account import GRANT, account, ids, people, sent
+from hubspot_account import GRANT, account, ids, people, sent, thing
 
 from connectors.hubspot import CONNECTOR
 from connectors.hubspot_session import fault
@@ -72,6 +72,15 @@ def test_a_record_that_is_gone_is_told_by_its_own_result() -> None:  # row 26
     with account(people(2), writes=True) as hub:
         done = hub.write(Write("k1", "1", {"city": "Bonn"}), Write("k9", "999", {"city": "Bonn"}))
     assert (done["k1"].ok, done["k9"].ok, done["k9"].code) == (True, False, "OBJECT_NOT_FOUND")
+
+
+def test_a_life_cycle_stage_somebody_set_since_we_looked_is_not_cleared() -> None:
+    """HubSpot ignores the step back; going on by force would take the newer stage away."""
+    with account([thing(1, lifecyclestage="customer")], writes=True) as hub:
+        hub.write(Write("late", "1", {"lifecyclestage": "opportunity"}, before={"lifecyclestage": "lead"}))
+        assert hub.value("1", "lifecyclestage") == "customer"
+        hub.write(Write("meant", "1", {"lifecyclestage": "opportunity"}, before={"lifecyclestage": "customer"}))
+        assert hub.value("1", "lifecyclestage") == "opportunity"
 
 
 def test_a_life_cycle_stage_can_be_taken_back() -> None:
