@@ -44,7 +44,7 @@ def said_of(here: Compiled, name: str, nodes: ibis.Table, decisions: Sequence[De
     sides = [(n, side, key) for n, d in enumerate(decisions) for side, key in enumerate((d.left, d.right))]
     asked = [{"n": n, "side": side, "name": text} for n, side, key in sides for text in _spellings(key)]
     given = here.give(f"{name}.asked", pa.Table.from_pylist(asked, schema=_ASKED))
-    rows = here.rows(f"{name}.named", lambda: _named(nodes, given), _FOUND).to_pylist()
+    rows = here.rows(f"{name}.decided", lambda: _named(nodes, given), _FOUND).to_pylist()
     at = {(row["n"], row["side"]): row["i"] for row in rows}
     ends = [(d, at[n, 0], at[n, 1]) for n, d in enumerate(decisions) if (n, 0) in at and (n, 1) in at and at[n, 0] != at[n, 1]]
     links = [{"l": min(a, b), "r": max(a, b), "evidence": "manual", "detail": d.why or d.where} for d, a, b in ends if d.verdict == ONE]

@@ -6,9 +6,12 @@ l and r being row numbers. Shared values make stars around the smallest row, so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ibis
+
+from core.thresholds import free_mail, threshold
 
 _ROLE_ADDRESSES = (
     "abuse", "accounting", "accounts", "admin", "billing", "contact", "enquiries", "finance", "hello", "help", "hr", "info",
@@ -25,20 +28,32 @@ _NO_EDGES = {"l": "int64", "r": "int64", "evidence": "string", "detail": "string
 
 
 def edges(
-    kind: str, nodes: ibis.Table, associations: ibis.Table, *, shared_mailbox: int, shared_web_id: int, free_mail: Sequence[str] = ()
-) -> ibis.Table:
-    """All evidence for one kind. An address with more than `shared_mailbox` records in one list or object glues nobody.
+    kind: str,
+    nodes: ibis.Table,
+    associations: ibis.Table,
+    keep: Callable[[str, Callable[[], ibis.Table]], ibis.Table],
+    funnel: Any = None,
+) -> list[ibis.Table]:
+    """All evidence for one kind, in parts. An address with more than `shared_mailbox_records` in one list or object glues nobody.
 
-    The same holds for a visitor's id with more than `shared_web_id` records: many people use that device.
+    The same holds for a visitor's id with more than `shared_web_id_records`: many people use that device. `keep` computes
+    what it is given once, under a name; all at once, the parts would need twice the memory.
     """
-    known = aliases(nodes)
-    links = parsed_links(nodes)
-    found = [_by_links(nodes, links, known), *_by_merges(nodes, known), _by_associations(kind, nodes, associations)]
+    known = keep("known", lambda: aliases(nodes))
+    links = keep("parsed", lambda: parsed_links(nodes))
+    named = keep("named", lambda: _named(links, known))
+    found: dict[str, Callable[[], ibis.Table]] = {
+        "by_links": lambda: _by_links(nodes, named),
+        "by_merges": lambda: ibis.union(*_by_merges(nodes, known)),
+        "by_associations": lambda: _by_associations(kind, nodes, associations),
+    }
     if kind == "person":
-        found += [_by_conversion(nodes), _by_email(nodes, shared_mailbox), _by_web_id(nodes, links, known, shared_web_id)]
+        found["by_conversion"] = lambda: _by_conversion(nodes)
+        found["by_email"] = lambda: _by_email(nodes, int(threshold(funnel, "shared_mailbox_records")))
+        found["by_web_id"] = lambda: _by_web_id(nodes, links, known, int(threshold(funnel, "shared_web_id_records")))
     if kind == "company":
-        found.append(_by_domain(nodes, free_mail or _FREE_MAIL))
-    return ibis.union(*found)
+        found["by_domain"] = lambda: _by_domain(nodes, free_mail(funnel) or _FREE_MAIL)
+    return [keep(name, build) for name, build in found.items()]
 
 
 def _edge(joined: ibis.Table, left: str, right: str, evidence: str | ibis.Value, detail: ibis.Value) -> ibis.Table:
@@ -78,16 +93,20 @@ def parsed_links(nodes: ibis.Table) -> ibis.Table:
     return t.filter(t.nid != "")
 
 
-def _by_links(nodes: ibis.Table, links: ibis.Table, known: ibis.Table) -> ibis.Table:
-    """Records and the record each of their links names.
+def _named(links: ibis.Table, known: ibis.Table) -> ibis.Table:
+    """(i, link, account, resource, to_account, to_resource, to): links and the records they may name.
 
-    A link to the own vendor stays in the account. Otherwise any account of the vendor may hold the record; where several
-    do, nothing says which one is meant.
+    A link to the own vendor stays in the account. Otherwise any account of the vendor may hold the record.
     """
     there = known.select(to_account="account", to_vendor="vendor", to_resource="resource", nid="nid", to="to")
     joined = links.inner_join(there, ["to_vendor", "to_resource", "nid"])
     joined = joined.filter((joined.to_vendor != joined.own_vendor) | (joined.to_account == joined.account))
-    joined = joined.anti_join(_contradicted(joined, nodes), ["i", "link"])
+    return joined.select("i", "link", "account", "resource", "to_account", "to_resource", "to")
+
+
+def _by_links(nodes: ibis.Table, named: ibis.Table) -> ibis.Table:
+    """Records and the record each of their links names; where several accounts have it, nothing says which one is meant."""
+    joined = named.anti_join(_contradicted(named, nodes), ["i", "link"])
     one = joined.group_by("i", "link").agg(found=joined.count(), to=joined.to.min())
     return _edge(one.filter(one.found == 1), "i", "to", "link", one.link)
 
@@ -160,10 +179,10 @@ def site(domain: ibis.Value) -> ibis.Value:
     return domain.strip().lower().re_extract(_REGISTRABLE, 1).nullif("")
 
 
-def employer(email: ibis.Value, free_mail: Sequence[str]) -> ibis.Value:
+def employer(email: ibis.Value, free: Sequence[str]) -> ibis.Value:
     """The registrable domain of a business address; null for free mail and for what is no address."""
     domain = email.strip().lower().re_extract(r"@([^@]+)$", 1)
-    return ibis.ifelse(domain.isin(list(free_mail or _FREE_MAIL)), ibis.null("string"), site(domain))
+    return ibis.ifelse(domain.isin(list(free or _FREE_MAIL)), ibis.null("string"), site(domain))
 
 
 def address_digest(email: ibis.Value) -> ibis.Value:
@@ -192,11 +211,11 @@ def _by_web_id(nodes: ibis.Table, links: ibis.Table, known: ibis.Table, shared_w
     return _stars(t.inner_join(own, "i"), shared_web_id)
 
 
-def _by_domain(nodes: ibis.Table, free_mail: Sequence[str]) -> ibis.Table:
+def _by_domain(nodes: ibis.Table, free: Sequence[str]) -> ibis.Table:
     """Companies of different systems with one domain, unless a system has several (a group and its subsidiaries)."""
     domain = nodes.domain.strip().lower().re_replace(r"^https?://", "").re_replace(r"^www\.", "").re_replace(r"[/:?].*$", "")
     every = nodes.mutate(address=domain, list_id=ibis.literal(""), evidence=ibis.literal("domain"))
-    every = every.filter(every.address.contains("."), every.address.notin(list(free_mail)))
+    every = every.filter(every.address.contains("."), every.address.notin(list(free)))
     return _stars(every, 1)
 
 

@@ -23,7 +23,7 @@ from core.doubts import CUTS, EDGES, Limits, said_of, settle, weak
 from core.evidence import comparable_id, edges
 from core.identity_decisions import Decision
 from core.lake_schema import record_schema
-from core.thresholds import free_mail, threshold
+from core.thresholds import threshold
 
 ENTITY_KINDS: dict[str, str] = {"person": "per_", "company": "com_", "deal": "dea_"}
 _COLUMNS = ("account", "vendor", "resource", "vendor_id", "created_at", "deleted", "merged_into", "merged_ids", "links")
@@ -89,7 +89,8 @@ def _resolve_kind(
     nodes, size = _brought(there, here, name, kind)
     said = said_of(here, name, nodes, decisions)
     manual = here.give(f"{name}.manual", said.links)
-    pairs = here.keep(f"{name}.edges", lambda: ibis.union(_edges(kind, nodes, here.tables["resolve.associations"], funnel), manual))
+    parts = edges(kind, nodes, here.tables["resolve.associations"], lambda part, build: here.keep(f"{name}.{part}", build), funnel)
+    pairs = here.view(f"{name}.edges", lambda: ibis.union(*parts, manual))
     ends = here.rows(f"{name}.ends", lambda: pairs.select("l", "r", weak=weak(pairs.evidence)), _EDGE)
     limits = Limits(int(threshold(funnel, "component_records")), int(threshold(funnel, "bridge_records")))
     settled = settle(here, name, nodes, pairs, _components(size, ends), ends, said.apart, limits)
@@ -120,13 +121,6 @@ def _associations(there: Compiled) -> ibis.Table:
     """The ends of live associations."""
     table = there.tables["record.association"]
     return table.filter(~table.deleted.fill_null(False)).select(*_ENDS.names)
-
-
-def _edges(kind: str, nodes: ibis.Table, associations: ibis.Table, funnel: Any) -> ibis.Table:
-    return edges(
-        kind, nodes, associations, shared_mailbox=int(threshold(funnel, "shared_mailbox_records")),
-        shared_web_id=int(threshold(funnel, "shared_web_id_records")), free_mail=free_mail(funnel),
-    )  # fmt: skip
 
 
 def _nodes(t: ibis.Table) -> ibis.Table:
