@@ -44,7 +44,8 @@ def writer(kind: str) -> Callable[[Session, Sequence[Write]], Iterable[WriteResu
     def write(session: Session, writes: Sequence[Write]) -> Iterable[WriteResult]:
         inputs = {w.key: _input(w.key, w.vendor_id, {n: as_text(v) for n, v in w.values.items()}) for w in writes}
         results, rows = _send(session, kind, list(inputs.values()))
-        behind = [i for key, i in inputs.items() if key in rows and _ignored(i, rows[key])]
+        seen = {w.key: w.before.get(STAGE) for w in writes}
+        behind = [i for key, i in inputs.items() if key in rows and _ignored(i, rows[key], seen[key])]
         if behind:  # an earlier life cycle stage is ignored without a word unless the stage is cleared first
             results |= _back(session, kind, behind)
         return [results[w.key] for w in writes]
@@ -56,9 +57,10 @@ def _input(key: str, vendor_id: str, properties: Mapping[str, str]) -> dict[str,
     return {"id": vendor_id, "properties": dict(properties), "objectWriteTraceId": key}
 
 
-def _ignored(given: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+def _ignored(given: Mapping[str, Any], row: Mapping[str, Any], before: Any) -> bool:
+    """Did HubSpot keep the stage we saw? One that somebody set since we looked is his, and is not cleared."""
     wanted, held = given["properties"].get(STAGE), (row.get("properties") or {}).get(STAGE)
-    return bool(wanted) and bool(held) and wanted != held
+    return bool(wanted) and bool(held) and wanted != held and before in (None, held)
 
 
 def _back(session: Session, kind: str, inputs: Sequence[Mapping[str, Any]]) -> dict[str, WriteResult]:

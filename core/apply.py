@@ -191,9 +191,11 @@ def _before_write(change: Change, record: Mapping[str, Any] | None, ours: bool) 
 
 def _send(session: Any, target: Target, changes: Sequence[Change]) -> dict[str, WriteResult]:
     by_record: dict[str, dict[str, Any]] = defaultdict(dict)
+    before: dict[str, dict[str, Any]] = defaultdict(dict)
     for change in changes:
         by_record[change.vendor_id][change.field] = change.after
-    writes = [Write(vendor_id, vendor_id, values) for vendor_id, values in by_record.items()]
+        before[change.vendor_id][change.field] = change.before
+    writes = [Write(vendor_id, vendor_id, values, before[vendor_id]) for vendor_id, values in by_record.items()]
     try:
         return {r.key: r for r in target.write(session, writes)}
     except VendorUnavailable as problem:

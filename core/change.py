@@ -125,6 +125,16 @@ class Outcome:
     found: str | None = None  # the value found before writing (the before-image), canonical text
 
 
+@dataclass(frozen=True)
+class Written:
+    """What we wrote, in the vendor's words, over what, and when; `undone`: a person had it taken back then."""
+
+    value: str | None
+    at: datetime
+    before: str | None = None
+    undone: bool = False
+
+
 # -- events ------------------------------------------------------------------------------------------------------------
 def event_text(values: Mapping[str, Any]) -> str:
     """The one spelling of an event's values (see `core.connector.Target`): JSON with sorted keys."""

@@ -112,6 +112,8 @@ class LimitsDocument(Written):
     """A resource that lost more than this share of its records since the last run stops the plan."""
     plan_expires_h: Annotated[float, Field(gt=0)] = 72
     """Hours after which a plan must be made anew."""
+    rewrite_h: Annotated[float, Field(ge=0)] = 24
+    """A field that people also write is written at most once in so many hours."""
     extra_overlap_s: Annotated[float, Field(ge=0)] = 0
     """Seconds to read again before the last cursor, on top of each connector's own overlap."""
     workers: Annotated[int, Field(ge=1, le=32)] = 4
@@ -132,6 +134,8 @@ class ConfigDocument(Written):
     """What computes: duckdb, or the URL of another Ibis engine, such as sc://host:15002 (Spark)."""
     funnel: str | None = None
     """Our stages, rules and policies. Default: mappings/funnel.yaml beside this file, else the one that comes with Tundish."""
+    identity: str | None = None
+    """What people decided about who is who (links and cuts win over all evidence). Default: identity.yaml beside this file, if any."""
     jobs: dict[Name, JobDocument] = Field(default_factory=dict)
     """Jobs by name."""
     alerts: list[str] = Field(default_factory=list)

@@ -163,12 +163,14 @@ class Write:
     """New values for one vendor record. A value of None clears the field; a field not named is left alone.
 
     `key` is our own id of this write, echoed in the result. A field "tag:PREFIX" stands for the one tag that begins so.
-    To a target of kind "events" it is one event of the visitor `vendor_id` (see `Target`).
+    To a target of kind "events" it is one event of the visitor `vendor_id` (see `Target`). `before` is what stood there a moment
+    ago: what takes more than one request may go on only from there.
     """
 
     key: str
     vendor_id: str
     values: Mapping[str, Any]
+    before: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, create_model
 
 from core.checked import Written, check
 from core.mapping_document import Policy
+from core.merge import POLICIES_OF
 from core.model import LADDER, OFF_LADDER
 from core.thresholds import DEFAULTS, threshold
 from core.yaml_positions import Document, did_you_mean, raise_mistakes, read_yaml
@@ -40,6 +41,8 @@ class FieldPolicy(Written):
     policy: Policy
     order: list[str] = Field(default_factory=list)
     """Vendors or accounts, the most trusted first. The first that has a value wins."""
+    tolerance_minutes: float = Field(default=2, ge=0)
+    """For most_recent: edits closer to each other than this are at the same time, and the order counts."""
 
 
 class Exclude(Written):
@@ -148,6 +151,7 @@ def load_funnel(path: Path | str, accounts: Collection[str] | None = None) -> Fu
     funnel = check(document, Funnel)
     if funnel is not None:
         _check(document, funnel)
+        _check_policies(document, funnel)
         _check_scopes(document, funnel, accounts)
     raise_mistakes([document])
     assert funnel is not None  # no mistakes, so there is a funnel
@@ -172,6 +176,15 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, step in enumerate(threshold(funnel, "funnel_steps")):
         if step not in codes:
             document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+
+
+def _check_policies(document: Document, funnel: Funnel) -> None:
+    for name, said in funnel.policies.items():
+        allowed = POLICIES_OF.get(name)
+        if allowed is None:
+            document.wrong(("policies", name), f"no policy for {name!r}{did_you_mean(name, POLICIES_OF)}", key=True)
+        elif said.policy not in allowed:
+            document.wrong(("policies", name, "policy"), f"{name} cannot be {said.policy!r}; one of {', '.join(allowed)}")
 
 
 def _check_scopes(document: Document, funnel: Funnel, accounts: Collection[str] | None) -> None:

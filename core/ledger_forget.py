@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from core import ledger_tables as t
 from core.ledger import Ledger, upsert
+from core.ledger_identity import forget_decisions
 
 _AT = pa.field("at", pa.timestamp("us", "UTC"))
 ERASED = {
@@ -27,6 +28,7 @@ def forget_records(ledger: Ledger, keys: Sequence[tuple[str, str, str]], now: da
     rows = [{"account": a, "resource": r, "vendor_id": v, "at": now, "why": why} for a, r, v in keys]
     with ledger.write() as c:
         upsert(c, t.tombstone, rows)
+        forget_decisions(c, [":".join(key) for key in keys])
         for account, resource, vendor_id in keys:
             of = t.change.c
             mine = (of.account == account) & (of.target == resource) & (of.vendor_id == vendor_id)
@@ -36,7 +38,9 @@ def forget_records(ledger: Ledger, keys: Sequence[tuple[str, str, str]], now: da
             c.execute(update(t.plan).where(t.plan.c.id.in_(plans)).values(body=zlib.compress(b"{}"), status="erased"))
             c.execute(delete(t.note).where(t.note.c.about.in_([f"change:{id_}" for id_ in touched])))
             c.execute(update(t.change).where(mine).values(before=None, after=None, why="erased"))
-            c.execute(delete(t.base_value).where(t.base_value.c.key == f"{account}:{resource}:{vendor_id}"))
+            own, base = f"{account}:{resource}:{vendor_id}", t.base_value.c.key  # alone, or on either side of a pair
+            either = base.startswith(f"{own}|", autoescape=True) | base.endswith(f"|{own}", autoescape=True)
+            c.execute(delete(t.base_value).where((base == own) | either))
             for table in (t.pushed, t.reject):
                 same = (table.c.account == account) & (table.c.resource == resource) & (table.c.vendor_id == vendor_id)
                 c.execute(delete(table).where(same))

@@ -6,16 +6,21 @@ It must not know vendors, read anything, or write anything. `core.apply` carries
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
 
-from core.change import ANY, EVENT, Change, Desired, Held, Key, Plan, canonical, identity
+from core.change import ANY, EVENT, Change, Desired, Held, Key, Plan, Written, canonical, identity
+from core.merge import compared
 from core.model import LADDER
+
+FieldKey = tuple[str, str, str, str]
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Limits:
     share_floor: int = 25  # below so many changes the share is not asked
     max_drop: float = 0.5  # a resource that lost more than this share of its live rows since the last run is suspicious
     expires_h: float = 72.0
+    rewrite_h: float = 24.0  # a field of people's is written at most once in so many hours
 
 
 # -- from wishes to a plan --------------------------------------------------------------------------------------------
@@ -39,6 +45,7 @@ def build(
     limits: Limits,
     rungs: Mapping[tuple[str, str, str], Mapping[str, str]] | None = None,
     frozen: frozenset[tuple[str, str]] = frozenset(),
+    written: Mapping[FieldKey, Written] | None = None,
 ) -> Plan:
     """The plan for `wishes`, given the live values of every record they touch.
 
@@ -46,6 +53,7 @@ def build(
     live value: each that is wished is planned.
     rungs: {(account, target, field): {vendor value: milestone}}, for policies that compare stages.
     frozen: (vendor id, field) pairs nobody may write now (rule T-05).
+    written: {(account, target, vendor id, field): our last write}, for fields we share with people.
     """
     changes: dict[str, Change] = {}
     held: list[Held] = []
@@ -63,9 +71,10 @@ def build(
             continue
         ladder = (rungs or {}).get((wish.account, wish.target, wish.field), {})
         reason = (
-            "frozen: two writers alternate on this field (T-05)"
+            "frozen: two writers alternate on this field (T-05); once it has one writer: tundish thaw"
             if (wish.vendor_id, wish.field) in frozen
             else _forbidden(wish, now_there, ladder)
+            or _too_soon(wish, now_there, (written or {}).get((wish.account, wish.target, wish.vendor_id, wish.field)), now, limits)
         )
         if reason:
             held.append(_held(wish, now_there, reason))
@@ -100,17 +109,37 @@ def _forbidden(wish: Desired, live: str | None, ladder: Mapping[str, str]) -> st
     """Why the policy forbids this wish; "" when it may be written."""
     if wish.policy == "manual":
         return "policy manual: a person decides"
-    if wish.before != ANY and wish.before != live:
+    if wish.before != ANY and not _stands(wish.before, live):
         return "changed in the vendor since the last sync; sync again"
-    if wish.policy == "blank_fill" and live is not None:
-        return "policy blank_fill: the field is not empty"
+    if wish.policy == "fill_blank" and live is not None:
+        return "policy fill_blank: the field is not empty"
     if wish.policy == "strictest" and not _stricter(wish, live):
         return "policy strictest: consent is never loosened"
-    if wish.policy == "never_regress" and live is not None and not _further(ladder, live, wish.value):
-        return "policy never_regress: the live stage is further, or unmapped"
+    if wish.policy in ("never_regress", "furthest_stage") and live is not None and not _further(ladder, live, wish.value):
+        return f"policy {wish.policy}: the live stage is further, or unmapped"
+    if wish.policy in ("max", "min") and live is not None and not _beyond(wish, live):
+        return f"policy {wish.policy}: the live value is {'larger' if wish.policy == 'max' else 'smaller'}"
     if wish.policy not in ("derived", "propagate_null") and wish.value is None:
         return "an empty value never overwrites"
     return ""
+
+
+def _too_soon(wish: Desired, live: str | None, last: Written | None, now: datetime, limits: Limits) -> str:
+    """Why a field we share with people is left alone for now; "" when it may be written. An opt-out never waits."""
+    if last is None or wish.policy in ("derived", "strictest"):
+        return ""
+    if last.undone and (last.before, last.value) == (live, wish.value):
+        return f"undone by a person on {last.at:%Y-%m-%d}; edit either side, or apply that plan again"
+    if now - last.at < timedelta(hours=limits.rewrite_h):
+        return f"written less than {limits.rewrite_h:g} hours ago (limits.rewrite_h); a later plan will ask again"
+    return ""
+
+
+def _stands(seen: str | None, live: str | None) -> bool:
+    """Is it still what the lake saw? Of an instant it keeps our own day, so one on the day beside it may be it."""
+    if seen and live and _DAY.fullmatch(seen) and "T" in live:
+        return abs((date.fromisoformat(live[:10]) - date.fromisoformat(seen)).days) <= 1
+    return seen == live
 
 
 def _stricter(wish: Desired, live: str | None) -> bool:
@@ -118,6 +147,11 @@ def _stricter(wish: Desired, live: str | None) -> bool:
     if wish.field.lower().endswith(("optout", "optedoutofemail")):  # fields whose true means "may not be mailed"
         order = {"true": 1, "false": 0, None: 0}
     return order.get(wish.value, -1) > order.get(live, 1)
+
+
+def _beyond(wish: Desired, live: str) -> bool:
+    order = compared(wish.value, live)
+    return order > 0 if wish.policy == "max" else order < 0
 
 
 def _further(ladder: Mapping[str, str], live: str, wanted: str | None) -> bool:

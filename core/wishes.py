@@ -23,7 +23,8 @@ from core.errors import UserError
 from core.mapping import Mapping as VendorMapping
 from core.mapping import Push
 
-_SOURCES = {"owner": "owner_id"}  # a fix names our field; a push names what it is written from
+# A fix and a finding name our field, a history its own; a push names what it is written from.
+PUSHED_FROM = {"owner": "owner_id", "status": "lead_status", "consent": "marketable"}
 _DAY, _NOON = re.compile(r"\d{4}-\d\d-\d\d"), "T12:00:00Z"  # a day as an instant: at noon it is the same day in every time zone but two
 _WISH = pa.schema([(n, pa.string()) for n in ("vendor_id", "entity_id", "field", "value", "value_hash")])
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
@@ -131,7 +132,7 @@ def _fixes_of(finding: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _wish(finding: Mapping[str, Any], fix: Mapping[str, Any], book: Book) -> Desired | Held:
     account = str(fix["account"])
     connector, mapping = book.connectors.get(account), book.mappings.get(account)
-    source = _SOURCES.get(str(fix["field"]), str(fix["field"]))
+    source = PUSHED_FROM.get(str(fix["field"]), str(fix["field"]))
     targets = [t.name for t in connector.targets if t.resource == fix["resource"]] if connector else []
     pushes = [p for t in targets if mapping for p in mapping.pushes(t) if p.source == source]
     if not pushes or mapping is None:
@@ -141,12 +142,17 @@ def _wish(finding: Mapping[str, Any], fix: Mapping[str, Any], book: Book) -> Des
         )
     push = pushes[0]
     value = canonical(_vendor_value(push, mapping, fix, book), push.type)
-    before = canonical(fix["before"], push.type) if "before" in fix else ANY
+    before = _before(push, fix["before"]) if "before" in fix else ANY
     why = f"{finding['rule']}: {finding.get('title') or fix['field']}"
     return Desired(
         account, push.target, str(fix["vendor_id"]), push.field, push.type, value, why, _policy(push, fix), finding["rule"],
         finding["entity_id"], before,
     )  # fmt: skip
+
+
+def _before(push: Push, seen: Any) -> str | None:
+    """What the lake saw there; of an instant it only keeps the day."""
+    return str(seen) if push.type == "datetime" and _DAY.fullmatch(str(seen)) else canonical(seen, push.type)
 
 
 def _policy(push: Push, fix: Mapping[str, Any]) -> str:

@@ -69,7 +69,8 @@ class Hub:
         limits = setup.config.limits
         self.line = Line(
             self.ledger, self.lake, setup.funnel, self.connectors, setup.mappings,
-            Limits(limits.max_changes, limits.max_share, limits.share_floor, limits.max_drop, limits.plan_expires_h),
+            Limits(limits.max_changes, limits.max_share, limits.share_floor, limits.max_drop, limits.plan_expires_h, limits.rewrite_h),
+            setup.identity,
         )  # fmt: skip
 
     def _ledger_url(self) -> str:

@@ -194,6 +194,24 @@ def test_colleagues_and_tests_are_left_out() -> None:
     assert not funnel.is_excluded(None)
 
 
+def test_a_policy_a_field_cannot_have_is_told_with_its_place(tmp_path: Path) -> None:
+    ladder = "ladder: [" + ", ".join(f"{{code: {code}, name: x}}" for code in (*LADDER, *OFF_LADDER)) + "]\n"
+    path = tmp_path / "funnel.yaml"
+    said = "policies:\n  amount: {policy: strictest}\n  amont: {policy: max}\n  consent: {policy: most_recent}\n  owner: {policy: newest}\n"
+    path.write_text(ladder + said)
+    with pytest.raises(UserError) as caught:
+        load_funnel(path)
+    lines = [line.split("funnel.yaml:")[1] for line in str(caught.value).splitlines() if "funnel.yaml:" in line]
+    assert any(line.startswith("6:19: ") for line in lines), lines  # the word that is no policy at all is told first
+    path.write_text(ladder + said.replace("newest", "most_recent, tolerance_minutes: 10"))
+    with pytest.raises(UserError) as caught:
+        load_funnel(path)
+    told = str(caught.value)
+    assert "funnel.yaml:3:20: amount cannot be 'strictest'; one of source_of_truth, prefer_unless_blank, most_recent, manual" in told
+    assert "funnel.yaml:4:3: no policy for 'amont'; did you mean 'amount'" in told
+    assert "funnel.yaml:5:21: consent cannot be 'most_recent'; one of strictest" in told
+
+
 def test_a_rule_may_be_limited_to_accounts_of_the_config(tmp_path: Path) -> None:
     ladder = "ladder: [" + ", ".join(f"{{code: {code}, name: x}}" for code in (*LADDER, *OFF_LADDER)) + "]\n"
     path = tmp_path / "funnel.yaml"

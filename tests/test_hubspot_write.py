@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hubspot_account import GRANT, account, ids, people, sent
+from hubspot_account import GRANT, account, ids, people, sent, thing
 
 from connectors.hubspot import CONNECTOR
 from connectors.hubspot_session import fault
@@ -74,6 +74,15 @@ def test_a_record_that_is_gone_is_told_by_its_own_result() -> None:  # row 26
     assert (done["k1"].ok, done["k9"].ok, done["k9"].code) == (True, False, "OBJECT_NOT_FOUND")
 
 
+def test_a_life_cycle_stage_somebody_set_since_we_looked_is_not_cleared() -> None:
+    """HubSpot ignores the step back; going on by force would take the newer stage away."""
+    with account([thing(1, lifecyclestage="customer")], writes=True) as hub:
+        hub.write(Write("late", "1", {"lifecyclestage": "opportunity"}, before={"lifecyclestage": "lead"}))
+        assert hub.value("1", "lifecyclestage") == "customer"
+        hub.write(Write("meant", "1", {"lifecyclestage": "opportunity"}, before={"lifecyclestage": "customer"}))
+        assert hub.value("1", "lifecyclestage") == "opportunity"
+
+
 def test_a_life_cycle_stage_can_be_taken_back() -> None:
     with account(people(2), writes=True) as hub:
         assert hub.write(Write("up", "1", {"lifecyclestage": "customer"}))["up"].ok
@@ -116,7 +125,9 @@ def test_a_token_that_expires_in_the_middle_of_a_read_is_renewed_once() -> None:
     assert ids(pages) == [str(i) for i in range(1, 551)]
 
 
-@pytest.mark.parametrize("settings", [{"token": "pat-wrong"}, {**GRANT, "refresh_token": "ended-by-a-person"}, {**GRANT, "client_secret": "x"}])
+@pytest.mark.parametrize(
+    "settings", [{"token": "pat-wrong"}, {**GRANT, "refresh_token": "ended-by-a-person"}, {**GRANT, "client_secret": "x"}]
+)
 def test_a_wrong_credential_names_the_setting_and_is_not_tried_again(settings: dict[str, str]) -> None:
     with account(people(1), settings=settings) as hub:
         with pytest.raises(CredentialsError, match="token"):

@@ -352,6 +352,18 @@ def test_old_history_is_read_with_the_meaning_that_was_valid_then() -> None:
     assert one(change, {"s": "demo"})["stage"] == "M60"
 
 
+def test_a_stage_that_was_renamed_or_moved_leaves_the_milestones_of_its_history_alone() -> None:
+    """Ids mean the milestone, not labels or places; a stage that means more now does so from its day on."""
+    before = "{t: {a: M50, b: M60}}"
+    after = "{t: {b: [{milestone: M60, valid_to: 2026-03-01}, {milestone: M70, valid_from: 2026-03-01, label: Negotiating}], a: M50}}"
+    rows = [{"s": "a", "at": "2026-01-05T00:00:00Z"}, {"s": "b", "at": "2026-02-05T00:00:00Z"}, {"s": "gone", "at": "2026-02-06T00:00:00Z"}]
+    output = "{kind: stage_change, fields: {entered_at: at}, stage: {path: s, table: t}}"
+    reached = [[one(compiled(output, table), row)["stage"] for row in rows] for table in (before, after)]
+    assert reached[0] == reached[1] == ["M50", "M60", None]
+    assert one(compiled(output, after), {"s": "b", "at": "2026-03-01T00:00:00Z"})["stage"] == "M70"
+    assert one(compiled(output, after), rows[2])["raw_stage"] == "gone"  # told by G-01, not dropped
+
+
 def test_a_milestone_leads_back_to_the_vendors_stage() -> None:
     hubspot = shipped("hubspot")
     assert hubspot.vendor_stage("lifecycle", "M80") == "customer"

@@ -82,8 +82,8 @@ def test_consent_is_never_loosened(field: str, live: str, wanted: str, planned: 
 
 
 def test_blank_fill_leaves_a_value_alone() -> None:
-    assert plan(wish("EMEA", "blank_fill", "region"), live={"region": "APAC"}).changes == ()
-    assert len(plan(wish("EMEA", "blank_fill", "region"), live={"region": ""}).changes) == 1
+    assert plan(wish("EMEA", "fill_blank", "region"), live={"region": "APAC"}).changes == ()
+    assert len(plan(wish("EMEA", "fill_blank", "region"), live={"region": ""}).changes) == 1
 
 
 def test_an_empty_wish_never_clears_a_field_of_people() -> None:

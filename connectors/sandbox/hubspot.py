@@ -125,10 +125,11 @@ class HubspotEmulator(Emulator):
         return max((f.seconds for f in self.faults if f.kind == "lag" and f.take(path)), default=0.0)
 
     # -- the control door --------------------------------------------------------------------------------------------
-    def _update(self, type: str, id: str, properties: Mapping[str, Any], at: str | None = None) -> str:
-        """As a user in HubSpot would: anything may be set, a lifecycle stage may go back, computed values too."""
+    def _update(self, type: str, id: str, properties: Mapping[str, Any], at: str | None = None, by: str | None = None) -> str:
+        """As a user in HubSpot would: anything may be set, a lifecycle stage may go back, computed values too. `by`: who."""
         values = {n: None if v in ("", None) else str(v) for n, v in properties.items()}
-        self.store.change(type, self.store.tables[type].rows[id], values, at=at)
+        who = {"source": "CRM_UI", "by": by} if by else {}
+        self.store.change(type, self.store.tables[type].rows[id], values, at=at, **who)
         return id
 
     def _create(self, type: str, properties: Mapping[str, Any]) -> str:

@@ -178,7 +178,9 @@ class Store:
                 oid = table.gone[oid]
         return table.rows.get(oid)
 
-    def change(self, kind: str, thing: Thing, values: Mapping[str, Any], *, at: str | None = None, source: str = "INTEGRATION") -> None:
+    def change(
+        self, kind: str, thing: Thing, values: Mapping[str, Any], *, at: str | None = None, source: str = "INTEGRATION", by: str = "sandbox"
+    ) -> None:
         """Store checked values: bump the modification stamp, put history entries on top, newest first."""
         at = at or self.now()
         if thing.past is None:
@@ -188,7 +190,7 @@ class Store:
         for name, value in values.items():
             if value == thing.props.get(name):
                 continue
-            entry = {"value": value or "", "timestamp": at, "sourceType": source, "sourceId": "sandbox"}
+            entry = {"value": value or "", "timestamp": at, "sourceType": source, "sourceId": by}
             history[name] = [entry, *self.history_of(thing, name)]
         thing.history, thing.props, thing.updated = history, {**thing.props, **values}, at
         self.tables[kind].version += 1

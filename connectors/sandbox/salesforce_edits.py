@@ -25,9 +25,9 @@ class Edits:
     def insert(self, sobject: str, values: dict[str, Any]) -> str:
         return self.org.insert(sobject, values)
 
-    def update(self, sobject: str, id: str, values: dict[str, Any], at: str | None = None) -> str:
-        """`at`: the stamp to leave, for edits that share an instant or commit late."""
-        self.org.update(sobject, id, values)
+    def update(self, sobject: str, id: str, values: dict[str, Any], at: str | None = None, by: str | None = None) -> str:
+        """`at`: the stamp to leave, for edits that share an instant or commit late. `by`: the id of the user who saves."""
+        self.org.update(sobject, id, values, by=by)
         return self._stamp(sobject, id, at)
 
     def touch_many(self, sobject: str, ids: list[str], values: dict[str, Any], at: str) -> int:

@@ -176,8 +176,8 @@ class Org:
         self.put(sobject, row)
         return str(row["Id"])
 
-    def update(self, sobject: str, row_id: str, values: Mapping[str, Any]) -> None:
-        """Raises: RowError, with the codes the platform uses for gone, merged, converted, locked and invalid rows."""
+    def update(self, sobject: str, row_id: str, values: Mapping[str, Any], *, by: str | None = None) -> None:
+        """Saved by a user, or the API's. Raises: RowError, as the platform for gone, merged, converted, locked and invalid rows."""
         if sobject in READ_ONLY:
             raise RowError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type {sobject} does not support update")
         row = self.live(sobject, row_id)
@@ -186,7 +186,7 @@ class Org:
         clean = self._checked(sobject, values, row)
         self.refuse_locked(row["Id"])
         now = self.now()
-        new = row | clean | {"LastModifiedDate": now, "LastModifiedById": self.api_user, "SystemModstamp": now}
+        new = row | clean | {"LastModifiedDate": now, "LastModifiedById": by or self.api_user, "SystemModstamp": now}
         self.put(sobject, self._after(sobject, row, new, clean, now))
 
     def live(self, sobject: str, row_id: Any) -> Row:
@@ -317,11 +317,11 @@ class Org:
         if any(old.get(name) != new.get(name) for name in WATCHED):
             copied = {n: new.get(n) for n in (*WATCHED, "ExpectedRevenue", "ForecastCategory")}
             previous = {"PrevAmount": old.get("Amount"), "PrevCloseDate": old.get("CloseDate")}
-            self._history("OpportunityHistory", {"OpportunityId": new["Id"], **copied, **previous}, now)
+            self._history("OpportunityHistory", {"OpportunityId": new["Id"], **copied, **previous}, now, new.get("LastModifiedById"))
         return new
 
-    def _history(self, sobject: str, values: Row, now: str) -> None:
-        system = {"Id": self.new_id(sobject), "IsDeleted": False, "CreatedDate": now, "CreatedById": self.api_user}
+    def _history(self, sobject: str, values: Row, now: str, by: str | None = None) -> None:
+        system = {"Id": self.new_id(sobject), "IsDeleted": False, "CreatedDate": now, "CreatedById": by or self.api_user}
         self.put(sobject, {**values, **system, "SystemModstamp": now, "LastModifiedDate": now})
 
     def track(self, sobject: str, row_id: str, name: str, old: Any, new: Any, now: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ibis
 
-from core.rules.mirrors import mirrors, money, pair_sides, settled
+from core.rules.mirrors import decided_sides, mirrors, money, pair_sides, settled
 from core.rules.rule import Context, Rule, side, sides
 from core.tables import MOMENT, further
 
@@ -12,17 +12,20 @@ from core.tables import MOMENT, further
 def _amounts_apart(ctx: Context, outcome: str) -> ibis.Table:
     p = mirrors(ctx, "amount", "amount")
     p = p.filter(p.a_result == outcome, p.b_result == outcome, p.a_currency.fill_null("") == p.b_currency.fill_null(""))
-    larger = ibis.greatest(p.a_amount.abs(), p.b_amount.abs()).cast("float64")
-    tolerance = ibis.greatest(larger * float(ctx.limit("amount_share")), float(ctx.limit("amount_units")))
-    p = p.filter((p.a_amount - p.b_amount).abs().cast("float64") > tolerance)
+    p = p.filter(~amounts_agree(ctx, p))
     return settled(p, ctx.quiet).mutate(a_text=money(p.a_amount), b_text=money(p.b_amount))
 
 
+def amounts_agree(ctx: Context, p: ibis.Table) -> ibis.Value:
+    """Are they within what is no difference?"""
+    larger = ibis.greatest(p.a_amount.abs(), p.b_amount.abs()).cast("float64")
+    tolerance = ibis.greatest(larger * float(ctx.limit("amount_share")), float(ctx.limit("amount_units")))
+    return (p.a_amount - p.b_amount).abs().cast("float64") <= tolerance
+
+
 def _amount_drift(ctx: Context) -> ibis.Table:
-    """Two amounts without a common base are a person's decision, unless the funnel says who is believed."""
-    p = _amounts_apart(ctx, "open")
-    decided = ctx.policy("amount")[0] not in (None, "manual")
-    return pair_sides(p, "amount", "text", fix=p.a_text if decided else None, before="text" if decided else None)
+    """Without a word of the funnel two amounts are a person's decision."""
+    return decided_sides(ctx, _amounts_apart(ctx, "open"), "amount", "text", before="text", believed=ctx.policy("amount")[0] is not None)
 
 
 def _won_amount_drift(ctx: Context) -> ibis.Table:
@@ -40,19 +43,22 @@ def _amount_missing(ctx: Context) -> ibis.Table:
 def _close_date_drift(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "close_date", "close_date")
     p = p.filter(p.a_result == p.b_result)
-    moments = list(ctx.limit("timestamp_close_vendors"))
-    coarse = p.a_vendor.isin(moments) | p.b_vendor.isin(moments)
-    days = p.a_close_date.epoch_days() - p.b_close_date.epoch_days()
-    p = p.filter(days.abs() >= ibis.ifelse(coarse, int(ctx.limit("close_date_days_timestamp")), int(ctx.limit("close_date_days"))))
-    p = settled(p, ctx.quiet)
+    p = settled(p.filter(~close_dates_agree(ctx, p)), ctx.quiet)
     unit = "Q" if ctx.limit("forecast_period") == "quarter" else "M"
     same_period = p.a_close_date.truncate(unit) == p.b_close_date.truncate(unit)
     p = p.mutate(
         a_text=p.a_close_date.cast("string"), b_text=p.b_close_date.cast("string"),
         note=ibis.ifelse(same_period, "same period", f"different {ctx.limit('forecast_period')}s"),
     )  # fmt: skip
-    allowed = same_period & ibis.literal(ctx.policy("close_date")[0] != "manual")
-    return pair_sides(p, "close_date", "text", fix=ibis.ifelse(allowed, p.a_text, ibis.null("string")))
+    return decided_sides(ctx, p, "close_date", "text", before="text", allowed=same_period)
+
+
+def close_dates_agree(ctx: Context, p: ibis.Table) -> ibis.Value:
+    """Are they closer than what is a difference?"""
+    moments = list(ctx.limit("timestamp_close_vendors"))
+    coarse = p.a_vendor.isin(moments) | p.b_vendor.isin(moments)
+    days = p.a_close_date.epoch_days() - p.b_close_date.epoch_days()
+    return days.abs() < ibis.ifelse(coarse, int(ctx.limit("close_date_days_timestamp")), int(ctx.limit("close_date_days")))
 
 
 def _past_close_date(ctx: Context) -> ibis.Table:
@@ -66,8 +72,7 @@ def _past_close_date(ctx: Context) -> ibis.Table:
 def _owner_drift(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "owner", "owner_email")
     p = settled(p.filter(p.a_owner_email != p.b_owner_email), ctx.quiet)
-    fix = p.a_owner_email if ctx.policy("owner")[0] != "manual" else None
-    return pair_sides(p, "owner", "owner_email", fix=fix)
+    return decided_sides(ctx, p, "owner", "owner_email", before="owner_id")
 
 
 def _stalled(ctx: Context) -> ibis.Table:

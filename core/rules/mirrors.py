@@ -9,7 +9,7 @@ from core.tables import ranked
 
 _COLUMNS = (
     "entity_id", "account", "vendor", "resource", "vendor_id", "created_at", "updated_at", "result", "stage", "raw_stage",
-    "pipeline_id", "pipeline_stage", "amount", "currency", "close_date", "owner_email", "stage_entered_at",
+    "pipeline_id", "pipeline_stage", "amount", "currency", "close_date", "owner_email", "owner_id", "stage_entered_at",
 )  # fmt: skip
 
 
@@ -44,6 +44,40 @@ def pair_sides(pairs: ibis.Table, field: str, column: str, *, fix: ibis.Value | 
         fix_before=pairs[f"b_{before}"] if before else None, fix_pipeline=pairs.b_pipeline_id if fix is not None else None, **common,
     )  # fmt: skip
     return sides(a, b)
+
+
+def decided_sides(
+    ctx: Context, pairs: ibis.Table, field: str, column: str, *, fix: str = "", before: str = "", allowed: ibis.Value | bool = True,
+    believed: bool = True,
+) -> ibis.Table:  # fmt: skip
+    """Both ends as sides of one finding. What `core.merge` decided is the fix of the end that has to follow, where `allowed`.
+
+    fix, before: columns without their end, where they are not `column`; `believed`: without a decision the first end is right.
+    """
+    p = pairs if "wins" in pairs.columns else with_decision(ctx, pairs, field, believed=believed)
+    ends = []
+    for end, other in (("a", "b"), ("b", "a")):
+        value = ibis.ifelse((p.wins == other) & allowed, p[f"{other}_{fix or column}"].cast("string"), ibis.null("string"))
+        there = ibis.ifelse(value.notnull(), p[f"{end}_{before}"], ibis.null("string")) if before else None
+        line = ibis.ifelse(value.notnull(), p[f"{end}_pipeline_id"], ibis.null("string"))
+        ends.append(
+            one_side(
+                p, f"{end}_", "deal", field, part=p.part, value=p[f"{end}_{column}"], at=p[f"{end}_changed_at"],
+                fix_value=value, fix_before=there, fix_pipeline=line, note=p["note"] if "note" in p.columns else None,
+            )
+        )  # fmt: skip
+    told = one_side(p, "b_", "deal", field, part=p.part, value=p[f"b_{column}"], at=p.b_changed_at, note=p.decision)
+    return sides(*ends, told.filter(told["note"].notnull()))
+
+
+def with_decision(ctx: Context, pairs: ibis.Table, field: str, *, believed: bool = True) -> ibis.Table:
+    """The pairs with `wins` (a, b, or "" for a person) and why: `decision`."""
+    said = ctx.policy(field)[0]
+    default = "a" if believed and said in (None, "source_of_truth", "prefer_unless_blank") else ""
+    known = ctx.facts["merged"].filter(lambda t: t.field == field).drop("field")
+    p = pairs.left_join(known, ["entity_id", "b_account", "b_resource", "b_vendor_id"], rname="m_{name}")
+    wins = ibis.coalesce(p.wins, default) if believed else ibis.literal("")
+    return p.mutate(wins=wins, decision=p.decision.nullif(""))
 
 
 def settled(pairs: ibis.Table, since: ibis.Value) -> ibis.Table:

@@ -6,7 +6,7 @@ import ibis
 
 from core.rules.history import deal_steps
 from core.rules.lifecycles import lifecycles, linked_deals, with_deals
-from core.rules.mirrors import mirrors, pair_sides, settled
+from core.rules.mirrors import decided_sides, mirrors, pair_sides, settled, with_decision
 from core.rules.rule import Context, Rule, one_side, side, sides
 from core.tables import MOMENT, seconds_between
 
@@ -66,12 +66,10 @@ def _stage_differs(ctx: Context) -> ibis.Table:
     p = mirrors(ctx, "stage", "stage")
     p = p.mutate(a_where=ibis.coalesce(p.a_pipeline_stage, p.a_stage), b_where=ibis.coalesce(p.b_pipeline_stage, p.b_stage))
     p = p.filter(p.a_result == "open", p.b_result == "open", p.a_where != p.b_where)
-    p = settled(p, ctx.quiet).filter(
-        lambda t: ~(t.a_stage < t.b_stage) | (ibis.greatest(t.a_changed_at, t.b_changed_at) <= ctx.quiet_backward)
-    )
-    fixable = (p.a_stage != p.b_stage) & ibis.literal(ctx.policy("stage")[0] != "manual")
-    fix = ibis.ifelse(fixable, p.a_stage, ibis.null("string"))
-    return pair_sides(p, "stage", "where", fix=fix, before="raw_stage")
+    p = with_decision(ctx, settled(p, ctx.quiet), "stage")
+    backward = ibis.ifelse(p.wins == "b", p.b_stage < p.a_stage, p.a_stage < p.b_stage)
+    p = p.filter(~backward | (ibis.greatest(p.a_changed_at, p.b_changed_at) <= ctx.quiet_backward))
+    return decided_sides(ctx, p, "stage", "where", fix="stage", before="raw_stage", allowed=p.a_stage != p.b_stage)
 
 
 _RESULTS = ("open", "won", "lost")

@@ -86,6 +86,7 @@ def reconcile(
     from core.finding_history import aged
     from jobs import show, steps
     from jobs.choosing import choice_of
+    from jobs.identity import told_unknown
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
@@ -100,8 +101,12 @@ def reconcile(
             "as_of": found.as_of,
             "entities": found.entities(),
             "findings": [_plain(r) for r in rows],
+            "unknown_decisions": [vars(d) for d in found.unknown],
         }
-        emit(data, as_json, "" if as_json else show.entities_text(data["entities"]) + "\n" + show.findings_text(rows, limit))
+        text = (
+            "" if as_json else show.entities_text(data["entities"]) + "\n" + show.findings_text(rows, limit) + told_unknown(found.unknown)
+        )
+        emit(data, as_json, text)
         return 0
 
 

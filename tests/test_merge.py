@@ -1,0 +1,102 @@
+"""Who wins when mirrors differ: every policy, with and without a base, over clocks that disagree."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.merge import MERGED, POLICIES_OF, Base, Decision, Side, Terms, Wins, decide
+
+DAY = datetime(2026, 6, 30, tzinfo=UTC)
+BASE = Base("10", DAY)
+
+
+def at(hours: float) -> tuple[datetime, datetime]:
+    moment = DAY + timedelta(hours=hours)
+    return moment, moment
+
+
+def between(start: float, end: float) -> tuple[datetime, datetime]:
+    return DAY + timedelta(hours=start), DAY + timedelta(hours=end)
+
+
+def won(policy: str, a: Side, b: Side, base: Base | None = BASE, **terms: Any) -> Wins:
+    return decide(Terms(policy, **terms), a, b, base).wins
+
+
+def test_the_only_one_who_changed_wins() -> None:
+    assert won("most_recent", Side("10"), Side("12", at(1))) == "b"
+    assert won("most_recent", Side("12", at(1)), Side("10")) == "a"
+
+
+def test_of_two_edits_the_newer_wins_if_no_clock_can_deny_it() -> None:
+    assert won("most_recent", Side("11", at(1)), Side("12", at(2))) == "b"
+    assert won("most_recent", Side("11", at(2)), Side("12", at(1))) == "a"
+    assert won("most_recent", Side("11", between(0, 3)), Side("12", at(4))) == "b"
+
+
+def test_concurrent_edits_go_by_the_order_and_without_one_to_a_person() -> None:
+    one, other = Side("11", between(0, 3)), Side("12", at(2))
+    assert (won("most_recent", one, other), won("most_recent", one, other, ranked=False)) == ("a", "")
+    assert won("most_recent", Side("11", at(1)), Side("12", at(1.02)), ranked=False) == ""  # 72 seconds: within the tolerance
+    assert won("most_recent", Side("11", at(1)), Side("12", at(1.02)), tolerance=timedelta(seconds=30)) == "b"
+
+
+def test_who_came_back_to_the_base_has_been_there_too() -> None:
+    assert won("most_recent", Side("10", at(3)), Side("12", at(2))) == "a"
+    assert won("most_recent", Side("10", between(0, 3)), Side("12", at(2))) == "b"  # the record changed, but nobody knows that this did
+
+
+@pytest.mark.parametrize("policy", sorted(MERGED))
+def test_without_a_base_nobody_replaces_a_value(policy: str) -> None:
+    assert won(policy, Side("11", at(1)), Side("12", at(9)), None) == ""
+
+
+@pytest.mark.parametrize("policy", ["source_of_truth", "prefer_unless_blank"])
+def test_the_source_of_truth_may_and_gives_way_only_to_its_own_blank(policy: str) -> None:
+    assert won(policy, Side("11", at(1)), Side("12", at(9)), None) == "a"
+    assert won(policy, Side(None), Side("12")) == "b"
+
+
+@pytest.mark.parametrize("policy", sorted(MERGED))
+def test_a_blank_never_replaces_a_value(policy: str) -> None:
+    assert (won(policy, Side(None, at(9)), Side("12")), won(policy, Side("12"), Side(None, at(9)))) == ("b", "a")
+
+
+def test_largest_smallest_and_furthest() -> None:
+    assert (won("max", Side("9"), Side("12")), won("min", Side("9"), Side("12"))) == ("b", "a")
+    assert (won("max", Side("2026-08-01"), Side("2026-07-31")), won("min", Side("2026-08-01"), Side("2026-07-31"))) == ("a", "b")
+    assert (won("furthest_stage", Side("M50"), Side("M70")), won("never_regress", Side("M70"), Side("M50"))) == ("b", "a")
+    assert won("furthest_stage", Side("M85"), Side("M70")) == ""  # lost is no rung
+
+
+def test_manual_is_always_a_persons() -> None:
+    assert won("manual", Side("11", at(1)), Side("12", at(9))) == ""
+    assert won("manual", Side(None), Side("12")) == ""
+
+
+TIMES = st.tuples(st.integers(0, 48), st.integers(0, 48)).map(lambda t: between(min(t), max(t))) | st.just((None, None))
+SIDES = st.builds(Side, st.sampled_from([None, "10", "11", "12"]), TIMES)
+
+
+@given(a=SIDES, b=SIDES, base=st.none() | st.builds(Base, st.sampled_from(["10", "11"]), st.just(DAY)))
+def test_merging_is_symmetric_where_nobody_is_believed_more(a: Side, b: Side, base: Base | None) -> None:
+    """Turned round, the same record wins; and no certainly newer edit of another value loses."""
+    for policy in MERGED:
+        one, turned = (decide(Terms(policy, ranked=False), x, y, base) for x, y in ((a, b), (b, a)))
+        if a.value != b.value:
+            assert {"a": "b", "b": "a", "": ""}[one.wins] == turned.wins
+    if base and a.value and b.value and a.value != b.value and base.value not in (a.value, b.value):
+        decision: Decision = decide(Terms("most_recent"), a, b, base)
+        a_since, b_until = a.changed_in[0], b.changed_in[1]
+        if a_since and b_until and a_since > b_until + timedelta(minutes=2):
+            assert decision.wins == "a"
+
+
+def test_every_policy_a_field_can_have_is_one_that_is_decided_somewhere() -> None:
+    known = {*MERGED, "source_of_truth", "prefer_unless_blank", "manual", "strictest"}
+    assert {p for policies in POLICIES_OF.values() for p in policies} <= known
