@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +28,9 @@ class Review:
     undone: Said
     again: Said
     listed: list[dict[str, Any]]
+    since: str
+    runs: list[str]
+    back: Said
 
     def say(self, *words: str) -> Said:
         return tundish("--config", self.sandbox.config, *words)
@@ -57,7 +59,14 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
         record = f"{fix['account']}:{fix['target']}:{fix['vendor_id']}"
         undone = say("undo", "--record", record, "--field", fix["field"], "--yes", "--json")
         again = say("undo", "--record", record, "--field", fix["field"], "--yes")
-        yield Review(sandbox, plan, fix, applied, few, between, undone, again, say("plans", "--json").json["plans"])
+        listed = say("plans", "--json").json["plans"]
+        sandbox.clock.advance(60)
+        since, runs = f"{sandbox.clock.utc():%Y-%m-%dT%H:%M:%S}", []
+        for _ in range(2):
+            runs.append(say("apply", plan["plan_id"], "--account", "salesforce", "--max", "2", "--yes", "--json").json["run"])
+            sandbox.clock.advance(60)
+        back = say("undo", "--since", since, "--yes", "--json")
+        yield Review(sandbox, plan, fix, applied, few, between, undone, again, listed, since, runs, back)
 
 
 # -- approval in parts ------------------------------------------------------------------------------------------------------
@@ -148,35 +157,16 @@ def test_the_audit_trail_says_who_when_why_before_after_and_what_was_taken_back(
 
 
 def test_the_audit_trail_is_a_table_and_a_sheet_and_can_be_cut(review: Review) -> None:
-    rows = list(csv.DictReader(io.StringIO(review.say("audit", "--format", "csv").out)))
+    rows = list(csv.DictReader(io.StringIO(review.say("audit", "--until", review.since, "--format", "csv").out)))
     assert len(rows) == len(review.applied.json["details"]) + 3 + 1
     assert review.say("audit", "--since", "2026-07-02").out == "nothing was written\n"
     assert review.say("audit", "--account", "closed since").out == "nothing was written\n"
     assert review.say("audit", "--until", "2026-06-30").out == "nothing was written\n"
 
 
-def test_without_a_run_undo_goes_through_every_run_the_newest_first(stand: Callable[..., Standing]) -> None:
-    sandbox = stand(vendors=["hubspot"], size=2)
-
-    def say(*words: str) -> Any:
-        said = tundish("--config", sandbox.config, *words, "--json")
-        assert said.code == 0, said.err
-        return said.json
-
-    say("sync")
-    plan = say("plan", "--field", "tundish_stage")
-    assert {c["field"] for c in plan["changes"]} == {"tundish_stage"}
-    first = say("apply", plan["plan_id"], "--max", "2", "--yes")["run"]
-    sandbox.clock.advance(60)
-    second = say("apply", plan["plan_id"], "--max", "2", "--yes")["run"]
-    sandbox.clock.advance(60)
-    last = f"{sandbox.clock.utc() - timedelta(seconds=90):%Y-%m-%dT%H:%M:%S}"
-    assert say("undo", "--since", last, "--field", "closedate", "--yes")["outcomes"] == {}
-    undone = say("undo", "--field", "tundish_stage", "--yes")
-    of = {r["id"]: r["of"] for r in say("undo", "--list")["runs"]}
-    assert [(of[run["run"]], run["outcomes"]) for run in undone["runs"]] == [(second, {"undone": 2}), (first, {"undone": 2})]
-    assert tundish("--config", sandbox.config, "apply", "latest", "--rule", "D-01", "--yes").code == 2
-    redone = say("apply", plan["plan_id"], "--max", "1", "--yes")["run"]
-    sandbox.clock.advance(60)
-    assert [r["outcomes"] for r in say("undo", "--since", last, "--yes")["runs"]] == [{"undone": 1}]
-    assert redone in tundish("--config", sandbox.config, "runs").out
+def test_without_a_run_undo_goes_through_every_run_since_the_newest_first(review: Review) -> None:
+    of = {r["id"]: r["of"] for r in review.say("undo", "--list", "--json").json["runs"]}
+    done = [(of[run["run"]], run["outcomes"]) for run in review.back.json["runs"]]
+    assert done == [(run, {"undone": 2}) for run in reversed(review.runs)]
+    assert review.say("undo", "--since", review.since, "--rule", "D-01", "--yes", "--json").json["outcomes"] == {}
+    assert review.say("undo", review.runs[0], "--since", review.since, "--yes").code == 2
