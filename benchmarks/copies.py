@@ -6,7 +6,7 @@ What an organisation has once stays once: owners, pipelines, campaigns, experime
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def copied_plants(plants: Sequence[Mapping[str, Any]], copies: int) -> Iterator[
         yield from [{"rule": plant["rule"], "records": [r for row in rows for r in row["records"]]}] if plant.get("about") else rows
 
 
-def multiply(config: Path, copies: int) -> int:
+def multiply(config: Path, copies: int, kinds: Collection[str] = tuple(KINDS)) -> int:
     """Write `grown.yaml` beside the config, with a lake and a ledger of so many copies; returns how many records they hold."""
     home = config.parent / "grown"
     shutil.rmtree(home, ignore_errors=True)
@@ -47,7 +47,7 @@ def multiply(config: Path, copies: int) -> int:
     with open_hub(config) as source, open_hub(config.parent / "grown.yaml") as target:
         now = source.clock()
         run_id = target.ledger.start_run("sync", now)
-        for kind in KINDS:
+        for kind in kinds:
             if source.lake.relation(source.lake.connect(), kind) is not None:
                 rows += _multiplied(kind, source.lake, target.lake, target.ledger, run_id, copies, now)
         target.ledger.end_run(run_id, "done", now)

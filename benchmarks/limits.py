@@ -32,6 +32,7 @@ from jobs import steps
 from jobs.play import Playground, playground
 from jobs.wiring import open_hub
 
+FILLED = 0.9  # the share of a limit from which on it is what made a sync wait
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 # Where each limit is published. Read on the dates that stand in the connectors.
 SOURCES = {
@@ -66,7 +67,7 @@ class Row:
     def verdict(self) -> str:
         if not self.waited_s:
             return "never waited for"
-        return f"filled if replies take < {self.reply_ms:,.0f} ms" if self.used > 0.9 else "another limit came first"
+        return f"filled if replies take < {self.reply_ms:,.0f} ms" if self.used > FILLED else "waited for something else"
 
 
 @dataclass
@@ -127,7 +128,7 @@ def measured(play: Playground, vendor: str, seconds: float, calls: int) -> Itera
     watch = Watch(emulator.clock, seconds, calls)
     if hasattr(emulator, "ticks"):
         emulator.ticks = emulator.clock.now
-    with simulated(watch), open_hub(play.config) as hub:
+    with simulated(watch), open_hub(play.config, clock=emulator.clock.utc) as hub:
         buckets = [b for b in hub.connectors[vendor].buckets if b.window_s < LONG_WINDOW_S] or hub.connectors[vendor].buckets
         cpu = Cpu()
         watch.start()
@@ -181,7 +182,7 @@ def table(rows: list[Row]) -> str:
     lines = [COLUMNS, ("---",) * len(COLUMNS)]
     for r in rows:
         numbers = f"{r.requests:,}", f"{r.waited_s:.1f}", *shares(r), str(r.refused), f"{r.cpu_s:.2f}"
-        lines.append((r.vendor, r.bucket, r.limit, *numbers, f"{r.core:.1%}" if r.waited_s else "-", r.verdict))
+        lines.append((r.vendor, r.bucket, r.limit, *numbers, f"{r.core:.1%}" if r.used > FILLED else "-", r.verdict))
     sources = [f"{vendor}: {SOURCES.get(vendor, 'see its connector')}" for vendor in dict.fromkeys(r.vendor for r in rows)]
     return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", *sources])
 

@@ -2,6 +2,7 @@
 
     --seeds 20 --size 5000         so many sandboxes pulled over HTTP and reconciled: precision and recall per rule
     --people 100000 1000000        one sandbox, multiplied in the lake to so many people: time, memory and the same score
+    --people … --resolve           the same for resolve alone: who is who, once from nothing and once after a run before
 
 A multiplied world gives every copy ids, addresses, domains and names of its own, so copies have nothing in common but owners,
 pipelines and campaigns. Exit code 1 when a rule misses its goal: 1.0 and 1.0, for probable duplicates (I-02) 0.99 and 0.95.
@@ -29,6 +30,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from copies import copied_plants, multiply
 from limits import Watch, simulated
 
+from core.compiled import over
+from core.entity_history import moves
+from core.model import KINDS
+from core.resolve import resolve
 from jobs.play import Playground, playground
 from jobs.steps import run_reconcile, run_sync
 from jobs.truth import score
@@ -42,8 +47,10 @@ COUNTS = ("planted", "found", "missed", "false")
 def main() -> int:
     args = arguments()
     if args.one:
-        print(json.dumps(reconciled(Path(args.one))))
+        print(json.dumps((resolved if args.resolve else reconciled)(Path(args.one))))
         return 0
+    if args.people and args.resolve:
+        return who_is_who(args.people, args.size, args.first_seed)
     if args.people:
         return grown(args.people, args.size, args.first_seed)
     total: Counter[tuple[str, str]] = Counter()
@@ -67,6 +74,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--size", type=int, default=500, help="people in a sandbox, beside those of the planted cases (500)")
     parser.add_argument("--people", type=int, nargs="*", default=(), help="multiply the sandbox to so many people")
+    parser.add_argument("--resolve", action="store_true", help="with --people: measure resolve alone")
     parser.add_argument("--one", help=argparse.SUPPRESS)  # a prepared home, measured in a process of its own
     return parser.parse_args()
 
@@ -123,6 +131,44 @@ def reconciled(home: Path) -> dict[str, Any]:
         findings = [{"rule": row["rule"], "records": json.loads(row["records"])} for row in found.open_findings()]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"findings": findings, "wall_s": wall_s, "cpu_s": cpu_s, "peak_mb": peak}
+
+
+# -- resolve alone -------------------------------------------------------------------------------------------------------
+def who_is_who(sizes: Sequence[int], base: int, seed: int) -> int:
+    """Only what resolve reads is multiplied. Each size in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="tundish-grown-") as home, playground(Path(home), size=base, seed=seed, now=NOW) as play:
+        pulled(play)
+        people = len(play.truth["people"])
+        print(f"{'people':>10}{'records':>12}{'entities':>11}{'links':>11}{'cuts':>7}{'s':>8}{'CPU s':>8}{'again s':>9}{'peak MB':>9}")
+        for size in sizes:
+            copies = max(1, round(size / people))
+            multiply(play.config, copies, ("person", "company", "deal", "association"))
+            done = subprocess.run([sys.executable, __file__, "--one", home, "--resolve"], stdout=subprocess.PIPE, check=True)
+            one = json.loads(done.stdout)
+            counts = "".join(f"{one[name]:>{width},}" for name, width in (("records", 12), ("entities", 11), ("links", 11), ("cuts", 7)))
+            times = f"{one['wall_s']:>8.1f}{one['cpu_s']:>8.1f}{one['again_s']:>9.1f}{one['peak_mb']:>9.0f}"
+            print(f"{people * copies:>10,}{counts}{times}", flush=True)
+    return 0
+
+
+def resolved(home: Path) -> dict[str, Any]:
+    """Resolve over a prepared home, measured: from nothing, then with the members of the run before and what moved since."""
+    with open_hub(home / "grown.yaml", clock=lambda: NOW) as hub:
+        tables = {kind: hub.lake.current(kind) for kind in KINDS}
+        compiled = over(tables, hub.setup.funnel)
+        wall, cpu = time.monotonic(), time.process_time()
+        first = resolve(tables, hub.setup.funnel, None, compiled)
+        wall_s, cpu_s = time.monotonic() - wall, time.process_time() - cpu
+        wall = time.monotonic()
+        again = resolve(tables, hub.setup.funnel, first.members, compiled)
+        moved = moves(first.members, again.members, compiled).num_rows
+        again_s = time.monotonic() - wall
+    if moved or not again.members.equals(first.members):
+        raise RuntimeError("the same records were resolved otherwise the second time")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    entities = first.members.group_by("entity_id").aggregate([]).num_rows
+    counts = {"records": first.members.num_rows, "entities": entities, "links": first.links.num_rows, "cuts": first.cuts.num_rows}
+    return {**counts, "wall_s": wall_s, "cpu_s": cpu_s, "again_s": again_s, "peak_mb": peak}
 
 
 # -- telling ---------------------------------------------------------------------------------------------------------

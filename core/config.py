@@ -17,6 +17,7 @@ from core.config_document import ConfigDocument, JobDocument, LimitsDocument, Or
 from core.connector import Connector, Setting
 from core.errors import UserError
 from core.funnel import Funnel, load_funnel
+from core.identity_decisions import Decision, load_identity
 from core.mapping import Mapping as VendorMapping
 from core.mapping import load_mapping
 from core.references import broken_reference, is_reference, mentions_environment, resolve
@@ -49,6 +50,7 @@ class Config:
     ledger: str  # an SQLAlchemy URL, perhaps with ${NAME} in it
     engine: str
     funnel_path: Path
+    identity_path: Path | None  # None: there is no such file
     jobs: Mapping[str, JobDocument]
     alerts: tuple[str, ...]
     limits: LimitsDocument
@@ -94,6 +96,7 @@ class Setup:
     config: Config
     mappings: Mapping[str, VendorMapping]  # by account
     funnel: Funnel
+    identity: tuple[Decision, ...] = ()
 
 
 def load_config(path: Path | str, connectors: Mapping[str, Connector]) -> Config:
@@ -105,7 +108,7 @@ def load_config(path: Path | str, connectors: Mapping[str, Connector]) -> Config
 
 
 def load_setup(path: Path | str, connectors: Mapping[str, Connector]) -> Setup:
-    """Config, mappings and funnel. Raises: UserError with the mistakes of all the files at once."""
+    """Config, mappings, funnel and decisions about identity. Raises: UserError with the mistakes of all the files at once."""
     document, config = _read(Path(path), connectors)
     lines = document.lines()
     mappings: dict[str, VendorMapping] = {}
@@ -118,9 +121,13 @@ def load_setup(path: Path | str, connectors: Mapping[str, Connector]) -> Setup:
                 mappings[name] = load_account_mapping(config, account, connectors[account.vendor])
     with _collected(lines):
         funnel = load_funnel(config.funnel_path, config.accounts)
+    identity: tuple[Decision, ...] = ()
+    if config.identity_path is not None:
+        with _collected(lines):
+            identity = load_identity(config.identity_path, {n: mappings[n].resources if n in mappings else None for n in config.accounts})
     if lines:
         raise UserError("\n".join(lines))
-    return Setup(config, mappings, funnel)
+    return Setup(config, mappings, funnel, identity)
 
 
 @contextmanager
@@ -168,6 +175,7 @@ def _config(path: Path, document: Document, written: ConfigDocument) -> Config:
         ledger=_ledger_url(folder, written.ledger),
         engine=written.engine,
         funnel_path=_file(folder, written.funnel, "funnel.yaml"),
+        identity_path=_own(folder, written.identity, "identity.yaml"),
         jobs=written.jobs,
         alerts=tuple(written.alerts),
         limits=written.limits,
@@ -180,6 +188,13 @@ def _file(folder: Path, named: str | None, default: str) -> Path:
         return folder / named
     own = folder / "mappings" / default
     return own if own.exists() else SHIPPED / default
+
+
+def _own(folder: Path, named: str | None, default: str) -> Path | None:
+    """The file the user named, else the one beside the config, where there is one."""
+    if named is not None:
+        return folder / named
+    return folder / default if (folder / default).exists() else None
 
 
 def _ledger_url(folder: Path, text: str) -> str:

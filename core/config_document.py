@@ -134,6 +134,8 @@ class ConfigDocument(Written):
     """What computes: duckdb, or the URL of another Ibis engine, such as sc://host:15002 (Spark)."""
     funnel: str | None = None
     """Our stages, rules and policies. Default: mappings/funnel.yaml beside this file, else the one that comes with Tundish."""
+    identity: str | None = None
+    """What people decided about who is who (links and cuts win over all evidence). Default: identity.yaml beside this file, if any."""
     jobs: dict[Name, JobDocument] = Field(default_factory=dict)
     """Jobs by name."""
     alerts: list[str] = Field(default_factory=list)

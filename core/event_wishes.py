@@ -20,6 +20,7 @@ from core.change import EVENT, Desired, Held, canonical, event_text
 from core.compiled import Compiled
 from core.compiled import as_of as moment
 from core.connector import Connector, Target
+from core.entity_history import EntityHistory
 from core.errors import UserError
 from core.mapping import Mapping as VendorMapping
 from core.mapping_events import ORIGINAL_TIME, Event
@@ -33,9 +34,9 @@ TOO_LATE = "older than the vendor accepts; `late: now` in the mapping would send
 
 @dataclass(frozen=True)
 class Told:
-    """What one account was told: event ids, and (target, visitor, event) of each."""
+    """What one account was told: event ids with the time, and (target, visitor, event) of each."""
 
-    ids: frozenset[str] = frozenset()
+    ids: Mapping[str, datetime] = field(default_factory=dict)
     visits: frozenset[tuple[str, str, str]] = frozenset()
 
 
@@ -60,9 +61,11 @@ def events(
     told: Callable[[Target], Told],
     now: datetime,
     compiled: Compiled,
+    past: EntityHistory | None = None,
 ) -> Wished:
     """Every event that is due: reached at a known time no later than `now`, by somebody the vendor knows as a visitor.
 
+    What was told of an entity that `past` says was merged into another one is told of that one, too.
     facts: as `core.facts` gives them. `compiled` holds them, and depends on the mapping's events, too.
     Raises: UserError when a parameter is not known of persons or deals.
     """
@@ -77,7 +80,8 @@ def events(
             query = partial(_due, facts, visitors[event.of], event)
             schema = pa.schema([*_DUE, *((name, pa.string()) for name in _told_columns(event, facts[event.of]))])
             for row in compiled.rows(f"event.{account}.{target.name}.{event.name}", query, schema, now).to_pylist():
-                _wish(found, account, target, event, row, known, now)
+                if not _is_told(account, target, event, row, known, past or EntityHistory()):
+                    _wish(found, account, target, event, row, now)
     return found
 
 
@@ -178,11 +182,18 @@ def _told_columns(event: Event, entity: ibis.Table) -> dict[str, str]:
     return sources
 
 
-def _wish(found: Wished, account: str, target: Target, event: Event, row: Mapping[str, Any], told: Told, now: datetime) -> None:
+def _is_told(account: str, target: Target, event: Event, row: Mapping[str, Any], told: Told, past: EntityHistory) -> bool:
+    """Under this id, under that of an entity whose records came here since, or, of a person, of one of his visitors."""
+    if event_id(account, target.name, row["entity_id"], event.name) in told.ids:
+        return True
+    before = ((told.ids.get(event_id(account, target.name, e, event.name)), until) for e, until in past.before(row["entity_id"]).items())
+    if any(at is not None and at <= until for at, until in before):
+        return True
+    return event.of == "person" and any((target.name, v, event.name) in told.visits for v in row["visitors"])
+
+
+def _wish(found: Wished, account: str, target: Target, event: Event, row: Mapping[str, Any], now: datetime) -> None:
     id_ = event_id(account, target.name, row["entity_id"], event.name)
-    seen = event.of == "person" and any((target.name, v, event.name) in told.visits for v in row["visitors"])
-    if id_ in told.ids or seen:  # a person may have got another entity id since, never another visitor's
-        return
     late = target.max_age_s is not None and (now - row["at"]).total_seconds() > target.max_age_s
     value = event_text(_values(event, row, id_, now if late else row["at"], late))
     why = f"{event.code} of {row['entity_id']}"

@@ -201,10 +201,16 @@ def _by_domain(nodes: ibis.Table, free_mail: Sequence[str]) -> ibis.Table:
 
 
 def _stars(every: ibis.Table, most: int) -> ibis.Table:
-    """Every holder of a value joined to the smallest one; values with more than `most` live holders in one place are left out."""
+    """Every holder of a value joined to the first one; values with more than `most` live holders in one place are left out.
+
+    The first is the smallest of those with the best evidence (evidence sorts by name), so that an edge says no more than the
+    weaker of its ends.
+    """
     place = every.group_by("address", "account", "resource", "list_id").agg(n=every.i.nunique(where=every.live))
     crowded = place.group_by("address").agg(n=place.n.max())
     crowded = crowded.filter(crowded.n > most)
     kept = every.anti_join(crowded, "address")
-    kept = kept.mutate(centre=kept.i.min().over(group_by="address"))
+    kept = kept.mutate(best=kept.evidence.min().over(group_by="address"))
+    best = ibis.ifelse(kept.evidence == kept.best, kept.i, ibis.null("int64"))
+    kept = kept.mutate(centre=best.min().over(group_by="address"))
     return _edge(kept, "centre", "i", kept.evidence, kept.address)

@@ -24,7 +24,7 @@ from core.errors import UserError
 from core.lake_forget import address_digests, belongs, by_account
 from core.lake_identity import begin_anew, belonging, one_at_a_time
 from core.lake_scan import current_sql, only_reads, quoted, scan_into, visible_sql
-from core.lake_schema import known_schema
+from core.lake_schema import DERIVED, LOGS, known_schema
 from core.lake_write import KEPT, ONCE, again, fitted, spill_folder, writer
 from core.ledger import Ledger, Visible
 from core.ledger_forget import forget_records, keep_digests
@@ -93,17 +93,22 @@ class Lake:
 
     def append_derived(self, kind: str, tables: Iterable[pa.Table], run_id: str, now: datetime) -> int:
         """The rows of a computed kind for one run, visible all at once; they replace the run before. Returns how many."""
-        batch_id = self.ledger.open_batch(run_id, "", kind, now)
-        rows = 0
-        for table in tables:
-            own = {"run_id": pa.repeat(pa.scalar(run_id), table.num_rows), "batch_id": pa.repeat(pa.scalar(batch_id), table.num_rows)}
-            for name, column in own.items():
-                table = table.drop_columns([name]) if name in table.column_names else table
-                table = table.append_column(name, column)
-            self.append(kind, table)
-            rows += table.num_rows
-        self.ledger.commit_derived(batch_id, rows, now)
-        return rows
+        return self.append_run({kind: tables}, run_id, now)
+
+    def append_run(self, kinds: Mapping[str, Iterable[pa.Table]], run_id: str, now: datetime) -> int:
+        """The same for several kinds, all of them visible at one instant."""
+        batches: dict[int, int] = {}
+        for kind, tables in kinds.items():
+            batch_id = self.ledger.open_batch(run_id, "", kind, now)
+            batches[batch_id] = 0
+            for table in tables:
+                for name, value in (("run_id", run_id), ("batch_id", batch_id)):
+                    table = table.drop_columns([name]) if name in table.column_names else table
+                    table = table.append_column(name, pa.repeat(pa.scalar(value), table.num_rows))
+                self.append(kind, table)
+                batches[batch_id] += table.num_rows
+        self.ledger.commit_derived(batches, now)
+        return sum(batches.values())
 
     def _path(self, kind: str) -> str:
         return f"{self.root}/{kind}"
@@ -248,7 +253,7 @@ class Lake:
         visible = self.ledger.visible(as_of)
         connection = self.connect()
         try:
-            for kind in [*KINDS, *(k for k in self.kinds() if k not in KINDS)]:
+            for kind in dict.fromkeys([*KINDS, *DERIVED, *self.kinds()]):
                 self._view(connection, kind, visible, as_of)
             if self.local:
                 connection.execute(f"SET allowed_directories = ['{quoted(self.root)}']")
@@ -274,6 +279,8 @@ class Lake:
         if kind in KINDS:
             latest = f"SELECT max(version) FROM {kind}_versions GROUP BY account, resource, vendor_id"
             connection.execute(f"CREATE VIEW {kind} AS SELECT * FROM {kind}_versions WHERE version IN ({latest})")
+        elif kind in LOGS:
+            connection.execute(f"CREATE VIEW {kind} AS SELECT * FROM {kind}_versions")
         else:
             run_id = quoted(self.ledger.latest_derived(kind, as_of) or "")
             connection.execute(f"CREATE VIEW {kind} AS SELECT * FROM {kind}_versions WHERE run_id = '{run_id}'")

@@ -38,9 +38,9 @@ _HANGS_ON = {"touch": ("person_id",), "stage_change": ("record_id",), "associati
 
 def belongs(kind: str, account: str, keys: Sequence[tuple[str, str]]) -> str:
     """SQL condition of the rows of `kind` that are one of the keys, or tell something about one. "": none can be."""
-    if kind == "link":
+    if kind in ("link", "cut", "suggestion"):
         names = ", ".join(f"'{quoted(f'{account}:{r}:{v}')}'" for r, v in keys)
-        return f"left_key IN ({names}) OR right_key IN ({names})"
+        return f"left_key IN ({names}) OR right_key IN ({names})" + (f" OR part IN ({names})" if kind == "cut" else "")
     if kind == "finding":  # computed anew by the next run, without them
         return " OR ".join(f"strpos(records, '{quoted(json.dumps([account, r, v], separators=(',', ':')))}') > 0" for r, v in keys)
     own = " OR ".join(f"(resource = '{quoted(r)}' AND vendor_id = '{quoted(v)}')" for r, v in keys)

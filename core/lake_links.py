@@ -70,3 +70,20 @@ def named_touches(lake: Lake, keys: Sequence[tuple[str, str, str]]) -> list[tupl
         return [(account, resource, vendor_id) for account, resource, vendor_id in found]
     finally:
         connection.close()
+
+
+def kinds_of(lake: Lake, keys: Sequence[str]) -> dict[str, str]:
+    """key → person, company or deal, for those of the records account:resource:id that were ever pulled, by any id they had."""
+    found: dict[str, str] = {}
+    with lake.borrowed() as connection:
+        for kind in _KINDS:
+            if (relation := lake.relation(connection, kind)) is None:
+                continue
+            query = f"""SELECT 1 FROM {relation} WHERE account = $account AND resource = $resource AND (
+                vendor_id = $id OR list_contains(merged_ids, $id) OR (vendor = 'salesforce' AND length($id) IN (15, 18)
+                AND vendor_id[:15] = $id[:15])) LIMIT 1"""
+            for key in keys:
+                account, resource, id_ = key.split(":", 2)
+                if connection.execute(query, {"account": account, "resource": resource, "id": id_}).fetchone():
+                    found.setdefault(key, kind)
+    return found

@@ -33,7 +33,20 @@ DERIVED: dict[str, pa.Schema] = {
         [*((n, pa.string()) for n in ("entity_id", "kind", "account", "resource", "vendor_id")), ("live", pa.bool_()), *_RUN]
     ),
     "link": pa.schema([*((n, pa.string()) for n in ("kind", "left_key", "right_key", "evidence", "detail")), *_RUN]),
+    "cut": pa.schema([*((n, pa.string()) for n in ("kind", "left_key", "right_key", "evidence", "detail", "why", "part")), *_RUN]),
+    "entity_change": pa.schema(
+        [*((n, pa.string()) for n in ("kind", "entity_id", "change", "other_id")), ("records", pa.int64()), ("changed_at", MOMENT), *_RUN]
+    ),
+    "suggestion": pa.schema(
+        [
+            *((n, pa.string()) for n in ("left_id", "right_id", "left_key", "right_key")),
+            ("match_weight", pa.float64()),
+            ("probability", pa.float64()),
+            *_RUN,
+        ]
+    ),
 }
+LOGS = ("entity_change",)  # computed kinds whose runs add to each other
 
 
 @cache

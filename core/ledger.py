@@ -213,10 +213,11 @@ class Ledger:
             if rejects:
                 c.execute(insert(t.reject), rejects)
 
-    def commit_derived(self, batch_id: int, rows: int, now: datetime) -> None:
-        """Makes a batch of derived rows (members, findings, metrics) visible."""
+    def commit_derived(self, batches: Mapping[int, int], now: datetime) -> None:
+        """Makes batches of derived rows (members, findings, metrics) visible all at once. batches: id → rows."""
         with self.write() as c:
-            _finish_batch(c, batch_id, rows, now)
+            for batch_id, rows in batches.items():
+                _finish_batch(c, batch_id, rows, now)
 
     def abandon_batches(self, account: str) -> list[int]:
         """Batches of the account that were opened and never committed; from now on they never can be.

@@ -20,14 +20,14 @@ from core.ledger import Ledger, upsert
 _TAKEN = ("applied", "uncertain")
 
 
-def told(ledger: Ledger, account: str, target: str, *, resendable: bool) -> list[tuple[str, str, str]]:
-    """(visitor, event, id) of what the target was told. Where resending does no harm, what was only asked does not count."""
+def told(ledger: Ledger, account: str, target: str, *, resendable: bool) -> list[tuple[str, str, str, datetime]]:
+    """(visitor, event, id, when) of what the target was told. Where resending does no harm, what was only asked does not count."""
     p = t.pushed.c
     states = _TAKEN if resendable else (*_TAKEN, "sent")
-    query = select(p.vendor_id, p.field).where(p.account == account, p.resource == target, p.value_hash.in_(states))
+    query = select(p.vendor_id, p.field, p.at).where(p.account == account, p.resource == target, p.value_hash.in_(states))
     with ledger.read() as c:
         rows = c.execute(query).all()
-    return [(visitor, *name.rsplit(" ", 1)) for visitor, name in rows if " " in name]
+    return [(visitor, *name.rsplit(" ", 1), at) for visitor, name, at in rows if " " in name]
 
 
 def told_entities(ledger: Ledger, until: datetime) -> list[tuple[str, str, datetime]]:
@@ -78,9 +78,9 @@ def _row(change: Change, state: str, now: datetime) -> dict[str, Any]:
 
 
 def history(ledger: Ledger, entities: Sequence[str]) -> list[dict[str, Any]]:
-    """Events of these entities that were sent: account, target, vendor_id, field, values, status, at (when)."""
+    """Events of these entities that were sent: entity_id, account, target, vendor_id, field, values, status, at (when)."""
     ch, o = t.change.c, t.outcome.c
-    columns = (ch.account, ch.target, ch.vendor_id, ch.field, ch.after, ch.detail, ch.change_id, o.status, o.at)
+    columns = (ch.entity_id, ch.account, ch.target, ch.vendor_id, ch.field, ch.after, ch.detail, ch.change_id, o.status, o.at)
     query = select(*columns).join_from(t.change, t.outcome, ch.change_id == o.change_id)
     with ledger.read() as c:
         rows = [dict(row) for row in c.execute(query.where(ch.entity_id.in_(entities), o.status.in_(_TAKEN))).mappings()]

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from core.compiled import Compiled
 from core.connector import Connector
+from core.entity_history import EntityHistory
 from core.ledger import Ledger
 from core.ledger_events import told_entities
 from core.ledger_forget import ERASED, erased
@@ -29,14 +30,17 @@ SCHEMAS = {
 }  # fmt: skip
 
 
-def ledger_facts(ledger: Ledger, connectors: Mapping[str, Connector], compiled: Compiled, until: datetime) -> dict[str, ibis.Table]:
+def ledger_facts(
+    ledger: Ledger, connectors: Mapping[str, Connector], compiled: Compiled, until: datetime, past: EntityHistory | None = None
+) -> dict[str, ibis.Table]:
     """The tables SCHEMAS describes, as they were then.
 
-    Connectors by account say which object a target writes to.
+    Connectors by account say which object a target writes to; what was told of an entity is known of all that its records belong to now.
     """
+    past = past or EntityHistory()
     objects = {(account, target.name): target.resource for account, c in connectors.items() for target in c.targets}
     refused = [(account, objects.get((account, name), name), *rest) for account, name, *rest in refused_writes(ledger, until)]
-    told = [(entity, event) for entity, event, _ in told_entities(ledger, until)]
+    told = sorted({(heir, event) for entity, event, at in told_entities(ledger, until) for heir in past.heirs(entity, at)})
     rows: dict[str, Sequence[tuple[object, ...]]] = {"told": told, "pulled": pulled(ledger, until), "refused": refused}
     tables = {name: _table(some, SCHEMAS[name]) for name, some in rows.items()} | erased(ledger)
     return {name: compiled.give(f"fact.{name}", table) for name, table in tables.items()}

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from core import ledger_tables as t
 from core.ledger import Ledger, upsert
+from core.ledger_identity import forget_decisions
 
 _AT = pa.field("at", pa.timestamp("us", "UTC"))
 ERASED = {
@@ -27,6 +28,7 @@ def forget_records(ledger: Ledger, keys: Sequence[tuple[str, str, str]], now: da
     rows = [{"account": a, "resource": r, "vendor_id": v, "at": now, "why": why} for a, r, v in keys]
     with ledger.write() as c:
         upsert(c, t.tombstone, rows)
+        forget_decisions(c, [":".join(key) for key in keys])
         for account, resource, vendor_id in keys:
             of = t.change.c
             mine = (of.account == account) & (of.target == resource) & (of.vendor_id == vendor_id)

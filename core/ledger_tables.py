@@ -148,6 +148,12 @@ pushed = Table(
 pace = Table("pace", metadata, _key("account"), _key("bucket"), Column("leaves_ms", BigInteger, nullable=False))
 # The id of each of the lake's tables that were made under this ledger.
 lake_table = Table("lake_table", metadata, _key("kind"), _text("table_id", nullable=False))
+# What people said of two records (account:resource:id). verdict: one or two; the last of a pair that was not taken back holds.
+identity_decision = Table(
+    "identity_decision", metadata, _key("id"), _text("left_key", nullable=False), _text("right_key", nullable=False),
+    _text("verdict", nullable=False), _text("why", nullable=False, default=""), _text("author", nullable=False),
+    _time("at", nullable=False), _time("undone_at"), _text("undone_by"),
+)  # fmt: skip
 note = Table(
     "note", metadata, Column("id", BigId, primary_key=True, autoincrement=True), _text("about", nullable=False),
     _text("text", nullable=False), _text("author"), _time("at", nullable=False), Index("note_about", "about"),

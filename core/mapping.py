@@ -36,6 +36,7 @@ class Push:
     values: AnyMapping[str, Any] | None = None
     table: str | None = None
     where: str = ""
+    synced: str = ""  # where the mapping says that another integration owns the field: the hub never writes it
 
     @property
     def owned(self) -> bool:
@@ -121,8 +122,14 @@ def _pushes(document: Document, written: MappingDocument) -> Iterator[Push]:
                 values=spec.values,
                 table=spec.table,
                 where=document.where(("push", target, name), key=True),
+                synced=_synced(document, written, target, name),
             )
             yield _tag(push, spec.prefix) if push.type == "tags" else push
+
+
+def _synced(document: Document, written: MappingDocument, target: str, name: str) -> str:
+    fields = written.synced_natively.get(target, [])
+    return document.where(("synced_natively", target, fields.index(name))) if name in fields else ""
 
 
 def _tag(push: Push, prefix: str) -> Push:

@@ -47,6 +47,7 @@ def check_mapping(document: Document, mapping: MappingDocument, connector: Conne
             _Check(document, mapping, ("resources", name, i) if written_as_list else ("resources", name)).output(output)
     _check_stages(document, mapping)
     _check_push(document, mapping, connector)
+    _check_synced(document, mapping, connector)
     check_events(document, mapping, connector)
 
 
@@ -221,6 +222,20 @@ def _check_push(document: Document, mapping: MappingDocument, connector: Connect
             document.wrong(("push", target), f"{connector.name} has no target {target!r}{did_you_mean(target, targets)}", key=True)
         for name, spec in fields.items():
             _check_push_field(document, mapping, ("push", target, name), spec)
+
+
+def _check_synced(document: Document, mapping: MappingDocument, connector: Connector) -> None:
+    """A field the hub does not write may stand there: the list of the other integration can be copied as it is."""
+    targets = [target.name for target in connector.targets if target.kind != "events"]
+    for target, fields in mapping.synced_natively.items():
+        _known(document, ("synced_natively", target), f"target of {connector.name}", target, targets, key=True)
+        pushed = {name.lower(): name for name in mapping.push.get(target, {})}
+        for i, field in enumerate(fields):
+            loc = ("synced_natively", target, i)
+            if field in fields[:i]:
+                document.wrong(loc, f"{field!r} stands here twice")
+            elif pushed.get(field.lower(), field) != field:
+                document.wrong(loc, f"`push` writes this field as {pushed[field.lower()]!r}; write it alike here")
 
 
 def _check_push_field(document: Document, mapping: MappingDocument, loc: Loc, spec: PushSpec) -> None:

@@ -250,5 +250,8 @@ class MappingDocument(Written):
     """Tables from the vendor's stage ids (`pipeline/stage` where a pipeline is given) to milestones."""
     push: dict[str, dict[str, PushSpec]] = Field(default_factory=dict)
     """Per target: the vendor fields the hub writes."""
+    synced_natively: dict[str, list[str]] = Field(default_factory=dict)
+    """Per target: the vendor fields that another integration keeps equal, such as HubSpot's own sync with Salesforce. The hub
+    never writes them, whatever `push` says; rule G-06 names those it would have written."""
     events: dict[str, dict[str, EventSpec]] = Field(default_factory=dict)
     """Per target that takes events: what is told, under the vendor's name of the event."""

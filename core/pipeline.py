@@ -24,17 +24,22 @@ from core.apply import Hand
 from core.change import EVENT, Desired, Held, Key, Plan
 from core.compiled import Compiled, over
 from core.connector import Connector, Target
+from core.entity_history import EntityHistory, changes, moves
 from core.errors import UserError, VendorError
 from core.event_wishes import Told, events
 from core.facts import facts as make_facts
+from core.finding_heirs import follow
 from core.fit import definitions, misfits
+from core.identity_decisions import Decision, agreed
 from core.lake import Lake
 from core.ledger import Ledger
 from core.ledger_echo import keep_bases, writes
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
+from core.ledger_identity import decided
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
+from core.measure import distrusted
 from core.measure import measure as make_metrics
 from core.mirror_facts import mirror_facts
 from core.model import KINDS
@@ -45,6 +50,7 @@ from core.resolve import Resolution, resolve
 from core.restraint import early, frozen, lasting
 from core.stage_map import stage_map
 from core.wishes import Book, derived, fixes
+from core.written_fields import left_to_others, written_fields
 
 Mark = tuple[str, str, str, str]  # account, target, vendor id, field
 log = logging.getLogger("tundish.pipeline")
@@ -60,6 +66,7 @@ class Line:
     connectors: Mapping[str, Connector]
     mappings: Mapping[str, VendorMapping]
     limits: Limits = field(default_factory=Limits)
+    identity: tuple[Decision, ...] = ()  # of identity.yaml; those made by command are in the ledger
 
     @cached_property
     def plans(self) -> PlanBook:
@@ -78,6 +85,8 @@ class Understanding:
     findings: pa.Table
     metrics: pa.Table
     compiled: Compiled
+    unknown: tuple[Decision, ...] = ()  # decisions about records that are not there
+    past: EntityHistory = field(default_factory=EntityHistory)
 
     def open_findings(self) -> list[dict[str, Any]]:
         """The findings that stand now: neither fixed since nor muted or accepted by a person."""
@@ -113,23 +122,28 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     compiled = over(tables, line.funnel)
-    resolution: Resolution = resolve(tables, line.funnel, previous, compiled)
+    resolution: Resolution = resolve(tables, line.funnel, previous, compiled, agreed(line.identity, decided(line.ledger, at)))
+    moved = moves(previous, resolution.members, compiled)
+    became = changes(moved, at)
+    past = EntityHistory.of(line.lake.engine.to_pyarrow(line.lake.versions("entity_change", as_of)), became)
     known = make_facts(tables, resolution.members, line.funnel, at, compiled)
-    known |= ledger_facts(line.ledger, line.connectors, compiled, at)
-    known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings))}
+    known |= ledger_facts(line.ledger, line.connectors, compiled, at, past)
+    known |= {"stage_map": compiled.give("fact.stage_map", stage_map(line.mappings)), "cut": compiled.give("fact.cut", resolution.cuts)}
+    known |= {"written": compiled.give("fact.written", written_fields(line.mappings, line.connectors))}
     mirrored = mirror_facts(line.ledger, line.connectors, line.mappings, line.funnel, known, compiled, at)
     known |= mirrored.facts
-    findings = find(tables, resolution.members, known, line.funnel, at, _stored(line, "finding", as_of), compiled=compiled)
+    before = follow(_stored(line, "finding", as_of), moved)
+    findings = find(tables, resolution.members, known, line.funnel, at, before, compiled=compiled)
+    known |= {"distrusted": compiled.give("fact.distrusted", distrusted(findings))}
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
     compiled.save()
     if store:
         keep_bases(line.ledger, mirrored.agreed, mirrored.since)
-        line.lake.append_derived("member", [resolution.members], run_id, now)
-        line.lake.append_derived("link", [resolution.links], run_id, now)
-        line.lake.append_derived("finding", [findings], run_id, now)
-        line.lake.append_derived("metric", [metrics], run_id, now)
-    return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled)
+        kept = {"member": resolution.members, "link": resolution.links, "cut": resolution.cuts, "finding": findings, "metric": metrics}
+        kept |= {"entity_change": became} if became.num_rows else {}
+        line.lake.append_run({kind: [rows] for kind, rows in kept.items()}, run_id, now)
+    return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled, resolution.unknown, past)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:
@@ -171,6 +185,7 @@ def make_plan(
     wishes += [w for w in fixed if w.account in hands]
     waiting = early(fixes([r for r in fixable if r["finding_id"] not in seen], book)[0])
     wishes, barred = _of_the_living(wishes, rows)
+    wishes, others = left_to_others(wishes, line.mappings)
     live = read_live(wishes, hands)
     written = {key: ours[-1] for key, ours in writes(line.ledger, now).items()}
     stopped = frozen(rows, found.members, line.mappings)
@@ -178,7 +193,8 @@ def make_plan(
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=limits, rungs=rungs, frozen=stopped, written=written)
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
-    plan = guard(replace(plan, held=(*plan.held, *held, *waiting, *late, *barred)), _sizes(found, line), sources, line.limits)
+    held = [*plan.held, *held, *waiting, *late, *barred, *others]
+    plan = guard(replace(plan, held=tuple(held)), _sizes(found, line), sources, line.limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)
@@ -216,7 +232,7 @@ def _events(
     late: list[Held] = []
     for account, hand in hands.items():
         known = partial(_told, line, account)
-        due = events(account, line.connectors[account], line.mappings[account], found.facts, known, now, compiled)
+        due = events(account, line.connectors[account], line.mappings[account], found.facts, known, now, compiled, found.past)
         wishes += [w for w in due.wishes if w.target in hand.targets]
         late += [h for h in due.held if h.target in hand.targets]
     return wishes, late
@@ -224,7 +240,7 @@ def _events(
 
 def _told(line: Line, account: str, target: Target) -> Told:
     rows = told(line.ledger, account, target.name, resendable=target.idempotent)
-    return Told(frozenset(id_ for _, _, id_ in rows), frozenset((target.name, visitor, name) for visitor, name, _ in rows))
+    return Told({id_: at for _, _, id_, at in rows}, frozenset((target.name, visitor, name) for visitor, name, _, _ in rows))
 
 
 def _writable(found: Understanding) -> ibis.Table:

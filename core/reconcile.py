@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
@@ -19,6 +18,8 @@ import pyarrow.compute as pc
 
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
+from core.doubts import CUTS
+from core.finding_heirs import finding_id, renamed
 from core.ledger_echo import FOUGHT, THAWED
 from core.ledger_facts import SCHEMAS
 from core.merged import MERGED
@@ -27,6 +28,7 @@ from core.rules import RULES, Context, Rule
 from core.rules.rule import SIDES
 from core.stage_map import STAGE_MAP
 from core.thresholds import enabled, scope, severity
+from core.written_fields import WRITTEN
 
 _MOMENT = pa.timestamp("us", "UTC")
 FINDINGS = pa.schema(
@@ -50,7 +52,8 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "merged": MERGED, "fought": FOUGHT, "thawed": THAWED}  # facts that stand in no lake
+# Facts that stand in no lake.
+_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "written": WRITTEN, "cut": CUTS, "merged": MERGED, "fought": FOUGHT, "thawed": THAWED}
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")
@@ -67,7 +70,7 @@ def reconcile(
     rules: Iterable[str] | None = None,
     compiled: Compiled | None = None,
 ) -> pa.Table:
-    """All findings as of an instant, most severe first (columns: FINDINGS). Facts of the ledger and the mappings may be missing.
+    """All findings as of an instant, most severe first (columns: FINDINGS). Facts of the ledger, the mappings and resolve may be missing.
 
     A finding seen before keeps first_seen and what a person decided about it; one that is gone comes back once more as
     `fixed`. JSON columns: records [[account, resource, id]…], values {account: value}, fix {account, resource, vendor_id,
@@ -79,14 +82,15 @@ def reconcile(
     ids = list(RULES) if rules is None else list(rules)
     found = [row for rule_id in ids if enabled(funnel, rule_id) for row in findings_of(RULES[rule_id], ctx, c)]
     old = {row["finding_id"]: row for row in previous_findings.to_pylist()} if previous_findings is not None else {}
-    current = [_aged(row, old.get(row["finding_id"]), as_of) for row in found]
-    gone = _fixed(old, {row["finding_id"] for row in current}, ids)
+    same = renamed(found, old)
+    current = [_aged(row, same.get(row["finding_id"]) or old.get(row["finding_id"]), as_of) for row in found]
+    gone = _fixed(old, {row["finding_id"] for row in (*current, *same.values())}, ids)
     rows = sorted(current + gone, key=lambda r: (r["severity"], r["rule"], r["entity_id"], r["field"], r["finding_id"]))
     return pa.Table.from_pylist(rows, schema=FINDINGS)
 
 
 def complete(facts: Mapping[str, ibis.Table], compiled: Compiled) -> dict[str, ibis.Table]:
-    """The same facts, and empty ones of the ledger and the mappings where these are not given."""
+    """The same facts, and empty ones of the ledger, the mappings and resolve where these are not given."""
     unsaid = {name: schema for name, schema in _SAID.items() if name not in facts}
     return {**facts, **{name: compiled.give(f"fact.{name}", schema.empty_table()) for name, schema in unsaid.items()}}
 
@@ -116,11 +120,6 @@ def scoped(rule: Rule, ctx: Context) -> ibis.Table:
         there = deals.filter(deals.pipeline_id.isin(where["pipelines"])).select("account", "resource", "vendor_id")
         inside = inside.semi_join(there, ["account", "resource", "vendor_id"])
     return found.semi_join(inside.select(*_IDENTITY).distinct(), _IDENTITY)
-
-
-def finding_id(rule: str, entity_id: str, field: str, part: str = "") -> str:
-    """One name through time. `part` tells apart findings that one entity and field can have several of (one per mirror)."""
-    return sha256("|".join((rule, entity_id, field, part)).encode()).hexdigest()[:20]
 
 
 def _finding(rule: Rule, ctx: Context, key: tuple[str, str, str, str], sides: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Who is who: records of all systems that are one person, company or deal, with the evidence for every link.
 
-Deterministic: connected components over link fields, merges, conversions, e-mail addresses, visitors' ids, company domains and
-associations.
+Deterministic: connected components over link fields, merges, conversions, e-mail addresses, visitors' ids, company domains,
+associations and what people decided; groups in doubt come apart at their weakest evidence (`core.doubts`).
 It must not know where tables come from or what is done with entities. Only keys and evidence are brought to this machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from core.compiled import Compiled, over
+from core.doubts import CUTS, EDGES, Limits, said_of, settle, weak
 from core.evidence import comparable_id, edges
+from core.identity_decisions import Decision
 from core.lake_schema import record_schema
 from core.thresholds import free_mail, threshold
 
@@ -32,25 +34,36 @@ LINKS = pa.schema([(n, pa.string()) for n in ("kind", "left_key", "right_key", "
 
 _PREVIOUS = pa.schema([MEMBERS.field(n) for n in ("entity_id", "kind", *_KEY)])
 _ENDS = pa.schema([record_schema("association").field(n) for n in ("account", "from_kind", "from_id", "to_kind", "to_id")])
-_EDGE = pa.schema([("l", pa.int64()), ("r", pa.int64())])
+_EDGE = pa.schema([("l", pa.int64()), ("r", pa.int64()), ("weak", pa.bool_())])
 _LABEL = pa.schema([("label", pa.int64())])
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """members: every record with its entity; live is false for deleted and merged ones. links: why (keys are account:resource:id)."""
+    """members: every record with its entity; live is false for deleted and merged ones. links: why (keys are account:resource:id).
+
+    cuts: evidence that was not believed, and why (`core.components`). unknown: decisions that name no record, or two of
+    different kinds.
+    """
 
     members: pa.Table
     links: pa.Table
+    cuts: pa.Table = field(default_factory=CUTS.empty_table)
+    unknown: tuple[Decision, ...] = ()
 
 
 def resolve(
-    tables: Mapping[str, ibis.Table], funnel: Any, previous_members: pa.Table | None = None, compiled: Compiled | None = None
+    tables: Mapping[str, ibis.Table],
+    funnel: Any,
+    previous_members: pa.Table | None = None,
+    compiled: Compiled | None = None,
+    decisions: Sequence[Decision] = (),
 ) -> Resolution:
     """The entities behind the current records. Every record of a person, company or deal belongs to exactly one.
 
     An entity keeps the id it had in `previous_members`: of several, the oldest member's; a new one is named after its
-    smallest key. When an entity falls apart, the part with its oldest member keeps the id. `compiled` keeps the queries.
+    smallest key. When an entity falls apart, the part with its oldest member keeps the id. `compiled` keeps the queries;
+    `decisions` win over all evidence.
     """
     there = compiled or over(tables, funnel)
     engine = ibis.duckdb.connect()
@@ -59,24 +72,48 @@ def resolve(
         here.give("resolve.associations", there.rows("resolve.associations", lambda: _associations(there), _ENDS))
         previous = _PREVIOUS.empty_table() if previous_members is None else previous_members.select(_PREVIOUS.names).cast(_PREVIOUS)
         here.give("resolve.previous", previous)
-        found = [_resolve_kind(there, here, kind, funnel) for kind in ENTITY_KINDS]
+        found = [_resolve_kind(there, here, kind, funnel, decisions) for kind in ENTITY_KINDS]
     finally:
         engine.disconnect()
-    return Resolution(pa.concat_tables([members for members, _ in found]), pa.concat_tables([links for _, links in found]))
+    members, links, cuts = (pa.concat_tables(parts) for parts in zip(*(tables for tables, _ in found), strict=True))
+    known = [sides for _, sides in found]
+    unknown = (d for n, d in enumerate(decisions) if not any({(n, 0), (n, 1)} <= sides for sides in known))
+    return Resolution(members, links, cuts, tuple(unknown))
 
 
-def _resolve_kind(there: Compiled, here: Compiled, kind: str, funnel: Any) -> tuple[pa.Table, pa.Table]:
+def _resolve_kind(
+    there: Compiled, here: Compiled, kind: str, funnel: Any, decisions: Sequence[Decision]
+) -> tuple[tuple[pa.Table, pa.Table, pa.Table], frozenset[tuple[int, int]]]:
+    """(members, links and cuts; which sides of the decisions are records of this kind)."""
     name = f"resolve.{kind}"
+    nodes, size = _brought(there, here, name, kind)
+    said = said_of(here, name, nodes, decisions)
+    manual = here.give(f"{name}.manual", said.links)
+    pairs = here.keep(f"{name}.edges", lambda: ibis.union(_edges(kind, nodes, here.tables["resolve.associations"], funnel), manual))
+    ends = here.rows(f"{name}.ends", lambda: pairs.select("l", "r", weak=weak(pairs.evidence)), _EDGE)
+    limits = Limits(int(threshold(funnel, "component_records")), int(threshold(funnel, "bridge_records")))
+    settled = settle(here, name, nodes, pairs, _components(size, ends), ends, said.apart, limits)
+    members = _members(here, kind, nodes, settled.labels)
+    doubted, kept = here.tables[f"{name}.doubted"], here.give(f"{name}.kept", settled.edges)
+    links = here.rows(f"{name}.links", lambda: _links(kind, nodes, _believed(pairs, doubted, kept)), LINKS)
+    cuts = pa.Table.from_pylist([{"kind": kind, **cut} for cut in settled.cuts], schema=CUTS)
+    here.let_go(*(known for known in here.tables if known.startswith(f"{name}.")))
+    return (members, links, cuts), said.found
+
+
+def _brought(there: Compiled, here: Compiled, name: str, kind: str) -> tuple[ibis.Table, int]:
+    """The nodes, and how many; from here on nothing else holds the records."""
     record = there.tables[f"record.{kind}"].select(*_COLUMNS, *_EXTRA[kind])
     given = there.rows(f"{name}.records", lambda: record, record.schema().to_pyarrow())
     rows = here.give(f"{name}.records", given)
     nodes = here.keep(f"{name}.nodes", lambda: _nodes(rows))
-    pairs = here.keep(f"{name}.edges", lambda: _edges(kind, nodes, here.tables["resolve.associations"], funnel))
-    ends = here.rows(f"{name}.ends", lambda: pairs.select("l", "r"), _EDGE)
-    members = _members(here, kind, nodes, _components(given.num_rows, ends))
-    links = here.rows(f"{name}.links", lambda: _links(kind, nodes, pairs), LINKS)
-    here.let_go(*(known for known in here.tables if known.startswith(f"{name}.")))
-    return members, links
+    here.let_go(f"{name}.records")
+    return nodes, given.num_rows
+
+
+def _believed(pairs: ibis.Table, doubted: ibis.Table, kept: ibis.Table) -> ibis.Table:
+    """All edges but those of records in doubt, and of these the edges that hold."""
+    return ibis.union(pairs.select(*EDGES.names).anti_join(doubted, pairs.l == doubted.i), kept)
 
 
 def _associations(there: Compiled) -> ibis.Table:

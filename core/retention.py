@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, select
 from core import ledger_tables as t
 from core.lake import Lake
 from core.lake_scan import quoted
+from core.lake_schema import LOGS
 from core.ledger import Ledger
 from core.model import KINDS
 
@@ -68,7 +69,7 @@ def _remove(lake: Lake, kind: str, query: str, before: datetime) -> int:
 def _old_results(lake: Lake, ledger: Ledger, before: datetime) -> int:
     """Members, links, findings and metrics of runs that ended by then and are not the newest of their kind."""
     removed = 0
-    for kind in ledger.derived_kinds():
+    for kind in set(ledger.derived_kinds()) - set(LOGS):
         b = t.batch.c
         mine = (b.account == "") & (b.resource == kind) & (b.status == "committed")
         with ledger.read() as c:

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 
 from core.config_document import ConfigDocument
 from core.funnel import Funnel
+from core.identity_decisions import IdentityDocument
 from core.mapping_document import MappingDocument
 
 FOLDER = Path(__file__).resolve().parent.parent / "mappings" / "schema"
-MODELS: dict[str, type[BaseModel]] = {"config": ConfigDocument, "mapping": MappingDocument, "funnel": Funnel}
+MODELS: dict[str, type[BaseModel]] = {"config": ConfigDocument, "mapping": MappingDocument, "funnel": Funnel, "identity": IdentityDocument}
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -54,6 +54,9 @@ DEFAULTS: dict[str, Any] = {
     "lead_hours": 24,  # E-02
     "lead_max_days": 90,
     "event_value_share": 0.01,  # E-04
+    "campaign_days": 1,  # E-06
+    "campaign_answers": ("visit", "click", "form", "conversion", "response"),  # kinds of touches by which somebody answers a campaign
+    "same_campaigns": {},  # a campaign's name in the CRM: its names elsewhere, where they are not the same
     "lead_count_share": 0.15,  # E-07
     "lead_count_min": 10,
     "lead_count_days": 90,
@@ -77,9 +80,17 @@ DEFAULTS: dict[str, Any] = {
     "bulk_stamp_records": 10,
     "sample_ratio_p": 0.001,
     "several_variants_share": 0.01,
+    "experiment_visitors_share": 0.02,
+    "experiment_conversions_share": 0.05,
+    "experiment_least": 50,
+    "experiment_goals": {},  # an event of our own: what experiment tools call it, where it is not the same
     "overlap_days": 1,
+    "sync_users": ("hubspot",),  # G-06: words in the names of Salesforce's users that HubSpot's own sync signs in as
+    "sync_days": 90,
     "shared_mailbox_records": 5,  # an address with more records in one list or object is a shared mailbox
     "shared_web_id_records": 3,  # a visitor's id with more records in one list or object is a shared device
+    "component_records": 50,  # I-09, I-02: more live records than this are not one person, company or deal
+    "bridge_records": 6,  # one weak piece of evidence does not join two groups of so many live records each
     "duplicate_probability": 0.7,  # I-02: as probably one person as this
     "shared_phone_persons": 5,  # I-02: a telephone of more persons is a switchboard
     "hierarchy_vendors": ("hubspot", "salesforce"),  # I-11: systems where a company can be another's parent

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import core.measure
+from core.entity_history import MERGED, SPLIT
 from core.errors import UserError
 from core.pipeline import Understanding
 from jobs import show
+from jobs.explain_path import because
 from jobs.reporting import opened
 from jobs.timeline import Moment, timeline
 from jobs.wiring import Hub
@@ -17,7 +19,7 @@ from jobs.wiring import Hub
 def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -> tuple[dict[str, Any], str]:
     """(data, text) for an entity id, or for the entity of a record written account:resource:id. Text: `limit` lines of its way."""
     members = found.members.to_pylist()
-    entity_id = what
+    entity_id = found.past.now(what)
     if ":" in what:
         account, resource, vendor_id = what.split(":", 2)
         entity_id = next(
@@ -36,22 +38,27 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
     facts = _rows(found, kind, entity_id)
     findings = [opened(r) for r in found.open_findings() if r["entity_id"] == entity_id]
     names = {rung.code: rung.name for rung in hub.setup.funnel.ladder}
+    past = _past(found, entity_id)
     way = timeline(found, hub.ledger, kind, entity_id, names)
     data = {
-        "entity_id": entity_id, "kind": kind, "records": mine, "evidence": links, "facts": facts, "findings": findings,
+        "entity_id": entity_id, "asked": what, "kind": kind, "history": past,
+        "records": mine, "evidence": links, "facts": facts, "findings": findings,
         "timeline": [moment.to_json() for moment in way],
     }  # fmt: skip
     parts = [
+        *([f"{what} is {entity_id} now"] if what != entity_id and ":" not in what else []),
         f"{kind} {entity_id}: {len(mine)} records",
         show.table_text(
             ["account", "resource", "id", "live"],
             [[m["account"], m["resource"], m["vendor_id"], "yes" if m["live"] else "no"] for m in mine],
         ),
     ]
+    if past:
+        parts += ["history", show.table_text(["time (UTC)", "what"], [[f"{r['changed_at']:%Y-%m-%d %H:%M}", r["what"]] for r in past])]
     if links:
         parts += [
             "joined because",
-            show.table_text(["record", "record", "evidence"], [[r["left_key"], r["right_key"], r["evidence"]] for r in links]),
+            show.table_text(["record", "record", "evidence"], [[r["left_key"], r["right_key"], because(r)] for r in links]),
         ]
     if facts:
         parts += [
@@ -63,6 +70,21 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
     if findings:
         parts += ["findings", show.findings_text(findings, 20)]
     return data, "\n".join(parts)
+
+
+def _past(found: Understanding, entity_id: str) -> list[dict[str, Any]]:
+    """What became of the entity, and of others that are it now, oldest first, with `what` in words."""
+    before = {entity_id: found.as_of, **found.past.before(entity_id)}
+    rows = {id(row): row for name, until in before.items() for row in found.past.about(name) if row["changed_at"] <= until}
+    return [{**row, "what": _became(row)} for row in sorted(rows.values(), key=lambda row: row["changed_at"])]
+
+
+def _became(row: Mapping[str, Any]) -> str:
+    it, other, n = row["entity_id"], row["other_id"], row["records"]
+    records = "1 record" if n == 1 else f"{n} records"
+    if row["change"] == MERGED:
+        return f"{it} was until then; merged into {other} ({records})"
+    return f"{it} came out of {other} ({records})" if row["change"] == SPLIT else f"{it} got {records} of {other}"
 
 
 def _way_text(way: Sequence[Moment], limit: int) -> str:

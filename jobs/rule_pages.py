@@ -101,7 +101,7 @@ def _value(name: str) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
     if isinstance(default, dict):
-        return "; ".join(f"{name} ({', '.join(words)})" for name, words in default.items())
+        return "; ".join(f"{name} ({', '.join(words)})" for name, words in default.items()) or "none"
     return (
         ", ".join(str(one) for one in default) or "none"
         if isinstance(default, tuple)

@@ -49,7 +49,7 @@ def timeline(found: Understanding, ledger: Ledger, kind: str, entity_id: str, na
         *(_created(row) for row in _rows(f["people"], persons)),
         *_changes(_rows(f["changes"], entities), names),
         *_deals(_rows(f["deals"], deals), _rows(f["deal"], deals), _rows(f["milestone"].filter(f["milestone"].kind == "deal"), deals)),
-        *_told(history(ledger, entities)),
+        *_told(_history(found, ledger, entities)),
     ]
     return sorted(m for m in moments if m is not None)
 
@@ -134,6 +134,13 @@ def _deals(deals: Sequence[Row], entities: Sequence[Row], milestones: Sequence[R
         reason = f", reason {deal['lost_reason']}" if deal["outcome"] == "lost" and deal["lost_reason"] else ""
         words = " ".join(w for w in (f"deal {deal['outcome']}", _money(deal["amount"], deal["currency"])) if w)
         yield _moment(record, ends.get((deal["entity_id"], code or "")), words + reason)
+
+
+def _history(found: Understanding, ledger: Ledger, entities: Sequence[str]) -> list[dict[str, Any]]:
+    """What was told of these entities, and of others before their records came here."""
+    until = {name: when for entity in entities for name, when in found.past.before(entity).items()}
+    former = history(ledger, sorted(set(until) - set(entities))) if until else []
+    return history(ledger, entities) + [row for row in former if row["at"] <= until[row["entity_id"]]]
 
 
 def _told(rows: Sequence[Row]) -> Iterator[Moment | None]:

@@ -70,6 +70,7 @@ class Hub:
         self.line = Line(
             self.ledger, self.lake, setup.funnel, self.connectors, setup.mappings,
             Limits(limits.max_changes, limits.max_share, limits.share_floor, limits.max_drop, limits.plan_expires_h, limits.rewrite_h),
+            setup.identity,
         )  # fmt: skip
 
     def _ledger_url(self) -> str:

@@ -23,8 +23,9 @@ if CACHE not in os.environ:  # one for all processes of this run, and none of th
 
 # The longest first, so that no process is left with one of them alone at the end.
 LONGEST = (
-    "test_contract_tour", "test_kill_points", "test_line", "test_reconcile", "test_fit", "test_events_line", "test_hotjar", "test_vwo", "test_ga4",
-    "test_hostile_clocks", "test_ga4_line", "test_cli", "test_chain", "test_team", "test_hostile_store", "test_event_wishes", "test_web_identity",
+    "test_contract_tour", "test_kill_points", "test_line", "test_reconcile", "test_fit", "test_events_line", "test_hotjar", "test_vwo",
+    "test_ga4", "test_hostile_clocks", "test_ga4_line", "test_cli", "test_chain", "test_team", "test_hostile_store", "test_event_wishes",
+    "test_web_identity",
 )  # fmt: skip
 
 

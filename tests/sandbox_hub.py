@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,8 +19,10 @@ from unittest.mock import patch
 
 from connectors.sandbox.kit import Clock, Emulator, serve
 from connectors.sandbox.world import build
+from core.config import SHIPPED
 from core.http import Transport
 from core.model import KINDS
+from core.rules import RULES
 from jobs.cli import main
 from jobs.play import emulator_classes, write_config
 from jobs.wiring import Hub, all_connectors, open_hub
@@ -73,8 +75,13 @@ def loaded(size: int, seed: int, now: datetime, clock: Clock, vendors: Sequence[
 
 
 @contextmanager
-def standing(home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str] = VENDORS) -> Iterator[Standing]:
-    """A world of `size` people at NOW. Whoever waits moves the clock on instead, for hub and emulators alike."""
+def standing(
+    home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str] = VENDORS, rules: Collection[str] = RULES.keys()
+) -> Iterator[Standing]:
+    """A world of `size` people at NOW. Whoever waits moves the clock on instead, for hub and emulators alike.
+
+    Of the catalogue only `rules` are on: most of what a plan costs in a small world is asking all of them.
+    """
     clock = Clock(NOW.timestamp())
     emulators, truth = loaded(size, seed, NOW, clock, vendors)
     with standing_on(home, emulators, clock, truth) as stood:
@@ -87,10 +94,19 @@ def standing_on(home: Path, emulators: Mapping[str, Emulator], clock: Clock, tru
     with ExitStack() as stack:
         urls = stack.enter_context(serve(list(emulators.values())))
         config = write_config(home, urls)
+        if len(rules) < len(RULES):
+            only(rules, home / "mappings" / "funnel.yaml")
         stack.enter_context(patch("jobs.wiring.Transport", partial(Transport, sleep=clock.advance, monotonic=clock.now)))
         stack.enter_context(patch("jobs.wiring.datetime", SimpleNamespace(now=lambda zone: clock.utc())))
         hub = stack.enter_context(open_hub(config))
         yield Standing(emulators, truth, config, hub, clock)
+
+
+def only(rules: Collection[str], funnel: Path) -> None:
+    """A funnel as it is shipped in which no other rule is on."""
+    off = ", ".join(f"{rule}: {{enabled: false}}" for rule in RULES if rule not in rules)
+    funnel.parent.mkdir(exist_ok=True)
+    funnel.write_text((SHIPPED / "funnel.yaml").read_text().replace("\nrules: {}", f"\nrules: {{{off}}}"))
 
 
 def held(hub: Hub) -> tuple[dict[RecordKey, tuple[int, bool]], int]:

@@ -94,7 +94,7 @@ def run(plans: PlanBook, plan: Plan, vendor: Vendor, now: datetime = NOW) -> dic
 
 def known(plans: PlanBook, vendor: Vendor) -> set[str]:
     """Events that will not be planned again."""
-    return {name for _, name, _ in told(plans.ledger, "ga4", "collect", resendable=vendor.idempotent)}
+    return {name for _, name, _, _ in told(plans.ledger, "ga4", "collect", resendable=vendor.idempotent)}
 
 
 def test_an_event_is_sent_once_with_its_values_and_remembered(plans: PlanBook) -> None:

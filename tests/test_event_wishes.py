@@ -13,6 +13,7 @@ from unified_rows import NOW, row, tables
 from core.change import Plan
 from core.compiled import over
 from core.connector import Target
+from core.entity_history import EntityHistory
 from core.errors import UserError
 from core.event_wishes import Told, Wished, event_id, events
 from core.facts import facts
@@ -43,13 +44,20 @@ def reached(vendor_id: str, code: str, at: str, kind: str = "person", account: s
     )  # fmt: skip
 
 
-def wished(text: str = EVENTS, told: Told | None = None, now: datetime = NOW, funnel: Any = None, **given: list[dict[str, Any]]) -> Wished:
+def wished(
+    text: str = EVENTS,
+    told: Told | None = None,
+    now: datetime = NOW,
+    funnel: Any = None,
+    past: EntityHistory | None = None,
+    **given: list[dict[str, Any]],
+) -> Wished:
     known = tables(**given)
     compiled = over(known, funnel or {})
     members = resolve(known, funnel or {}, compiled=compiled).members
     found = facts(known, members, funnel or {}, now, compiled)
     mapping = compile_mapping(text, ANALYTICS, name="m.yaml")
-    return events("ga4", ANALYTICS, mapping, found, lambda target: told or Told(), now, compiled.also(mapping.events))
+    return events("ga4", ANALYTICS, mapping, found, lambda target: told or Told(), now, compiled.also(mapping.events), past)
 
 
 def said(found: Wished) -> list[dict[str, Any]]:
@@ -146,7 +154,7 @@ def test_a_lost_deal_is_told_while_it_stands_lost() -> None:
 def test_what_was_told_is_not_wished_again_even_when_the_person_got_another_entity_id() -> None:
     given = {"person": [person("1", links=["ga4:clients:1", "ga4:clients:2"])], "stage_change": [reached("1", "M30", "2026-06-29T10:00")]}
     [wish] = wished(**given).wishes
-    assert wished(told=Told(ids=frozenset({json.loads(wish.value or "")["id"]})), **given).wishes == []
+    assert wished(told=Told(ids={json.loads(wish.value or "")["id"]: NOW}), **given).wishes == []
     assert wished(told=Told(visits=frozenset({("collect", "2", "qualify_lead")})), **given).wishes == []
     assert len(wished(told=Told(visits=frozenset({("collect", "2", "disqualify_lead")})), **given).wishes) == 1
 
@@ -156,7 +164,7 @@ def test_two_deals_of_one_visitor_are_two_events() -> None:
     given = {"person": [person("1")], "deal": [deal(), deal("8")], "association": [joined("1"), joined("1", "8")], "stage_change": changes}
     found = wished(**given)
     assert [w.vendor_id for w in found.wishes] == ["11.22", "11.22"]
-    told = Told(frozenset({said(found)[0]["id"]}), frozenset({("collect", "11.22", "close_convert_lead")}))
+    told = Told({said(found)[0]["id"]: NOW}, frozenset({("collect", "11.22", "close_convert_lead")}))
     assert [v["id"] for v in said(wished(told=told, **given))] == [said(found)[1]["id"]]
 
 

@@ -25,6 +25,7 @@ from core.lake_links import carried_ids
 from core.ledger_events import forget_events
 from core.mapping import compile_mapping
 from core.pipeline import Line, make_plan, understand
+from core.rules import RULES
 
 NOW = datetime.fromisoformat("2026-06-30T12:00:00+00:00")
 CRM = """
@@ -38,6 +39,7 @@ resources:
       id: [id, stage]
       fields: {record_kind: {const: person}, record_id: id, field: {const: lifecycle}, value: stage, stage: stage, entered_at: at}
 """
+NO_RULES = {"rules": {rule: {"enabled": False} for rule in RULES}}
 TOLD = """
 vendor: ga4
 events:
@@ -74,7 +76,7 @@ class Hub:
     def __post_init__(self) -> None:
         self.ga4 = analytics(self.idempotent)
         self.line = Line(
-            self.place.ledger, self.place.lake, {}, {"toy": toy_connector(), "ga4": self.ga4},
+            self.place.ledger, self.place.lake, NO_RULES, {"toy": toy_connector(), "ga4": self.ga4},
             {"toy": self.crm, "ga4": compile_mapping(TOLD, self.ga4)},
         )  # fmt: skip
 

@@ -125,7 +125,9 @@ def test_a_token_that_expires_in_the_middle_of_a_read_is_renewed_once() -> None:
     assert ids(pages) == [str(i) for i in range(1, 551)]
 
 
-@pytest.mark.parametrize("settings", [{"token": "pat-wrong"}, {**GRANT, "refresh_token": "revoked"}, {**GRANT, "client_secret": "x"}])
+@pytest.mark.parametrize(
+    "settings", [{"token": "pat-wrong"}, {**GRANT, "refresh_token": "ended-by-a-person"}, {**GRANT, "client_secret": "x"}]
+)
 def test_a_wrong_credential_names_the_setting_and_is_not_tried_again(settings: dict[str, str]) -> None:
     with account(people(1), settings=settings) as hub:
         with pytest.raises(CredentialsError, match="token"):

@@ -133,7 +133,7 @@ def test_a_finished_increment_forgets_earlier_increments_but_not_the_whole_pass(
 
 def test_the_newest_complete_run_of_a_computed_kind_is_known(ledger: Ledger) -> None:
     for i, run_id in enumerate(("r1", "r2")):
-        ledger.commit_derived(ledger.open_batch(run_id, "", "finding", NOW), 3, NOW + i * HOUR)
+        ledger.commit_derived({ledger.open_batch(run_id, "", "finding", NOW): 3}, NOW + i * HOUR)
     ledger.open_batch("r3", "", "finding", NOW + 2 * HOUR)
     assert ledger.latest_derived("finding") == "r2"
     assert ledger.latest_derived("finding", NOW) == "r1"

@@ -91,7 +91,7 @@ def test_no_fix_ever_loosens_consent(found: list[Finding]):
 
 
 def test_an_erased_person_is_known_again_by_id_in_the_same_system_and_by_address_in_another(tmp_path: Path):
-    with standing(tmp_path, size=6, vendors=["hubspot", "salesforce"]) as sandbox:
+    with standing(tmp_path, size=6, vendors=["hubspot", "salesforce"], rules=["C-05"]) as sandbox:
         run_sync(sandbox.hub, quiet=True)
         person_ = next(p for p in sandbox.truth["people"] if {r[0] for r in p["records"]} == {"hubspot", "salesforce"})
         mine, others = ([tuple(r) for r in person_["records"] if (r[0] == "hubspot") == here] for here in (True, False))

@@ -9,6 +9,7 @@ from typing import Any
 from connectors.sandbox.world import NOW, _draft
 from connectors.sandbox.world_ga4 import bigquery_events, hits, local_day
 from connectors.sandbox.world_model import Draft
+from connectors.sandbox.world_web import COUNTED, TRIALS
 
 
 def world(size: int = 30) -> Draft:
@@ -33,7 +34,9 @@ def test_the_export_has_one_row_for_each_hit_in_the_order_of_time() -> None:
 def test_every_visit_is_one_session_of_its_visitor() -> None:
     draft = world()
     starts = [(r["user_pseudo_id"], param(r, "ga_session_id")) for r in bigquery_events(draft) if r["event_name"] == "session_start"]
-    assert sorted(starts) == sorted((v.client_id, visit.at) for v in draft.web.visitors for visit in v.visits if visit.at < draft.now)
+    assert sorted(starts) == sorted(
+        (v.client_id, visit.at) for v in draft.web.visitors for visit in v.visits if visit.at < draft.now and not v.hidden
+    )
 
 
 def test_experiments_are_seen_once_and_by_the_variant_that_was_drawn() -> None:
@@ -41,8 +44,9 @@ def test_experiments_are_seen_once_and_by_the_variant_that_was_drawn() -> None:
     seen = [
         (r["user_pseudo_id"], param(r, "exp_variant_string")) for r in bigquery_events(draft) if r["event_name"] == "experience_impression"
     ]
-    tools = {"pricing_anchor": "optimizely", "contact_short": "optimizely", "home_hero": "vwo", "case_teaser": "vwo"}
-    true = [(v.client_id, f"{tools[key]}-{key}-{variant}") for v in draft.web.visitors for key, (variant, _) in v.variants.items()]
+    tests = {t.key: f"{t.tool}-{t.name}" for t in (*TRIALS, *(one.trial for one in COUNTED.values()))}
+    shown = [(v, key, variant) for v in draft.web.visitors if not v.hidden for key, (variant, _) in v.variants.items()]
+    true = [(v.client_id, f"{tests[key]}-{variant}") for v, key, variant in shown]
     assert seen
     assert sorted(seen) == sorted(true)
 

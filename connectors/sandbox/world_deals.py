@@ -22,6 +22,7 @@ STAGE_OF = ("Prospecting", "Qualifying", "Proposing", "Closing", "Closing")
 RUNG_OF = {"Prospecting": "M50", "Qualifying": "M50", "Proposing": "M60", "Closing": "M70", "Won": "M80"}
 MIRROR_DELAY = 60
 REP, SYNC = "userId:41001", "salesforce-sync"
+NATIVE = "hubspot-sync"  # carries a rep's change into Salesforce, as a user of its own there
 Plan = Callable[[Draft, Company], Deal]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from connectors.sandbox.world_names import DAY, HOUR
-from connectors.sandbox.world_web import TIMEZONE, TRIALS, Channel, Visit, Visitor
+from connectors.sandbox.world_web import COUNTED, TIMEZONE, TRIALS, Channel, Visit, Visitor
 
 if TYPE_CHECKING:
     from connectors.sandbox.world_model import Deal, Draft
@@ -29,7 +29,7 @@ COLUMNS = (
 )  # fmt: skip
 UNKNOWN = Channel("(not set)", "(not set)", "(not set)", "Unassigned")
 _ZONE = ZoneInfo(TIMEZONE)
-_TRIAL = {trial.key: trial for trial in TRIALS}
+_TRIAL = {trial.key: trial for trial in (*TRIALS, *(one.trial for one in COUNTED.values()))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _flat(hit: Hit) -> list[Any]:
 def hits(draft: Draft) -> Iterator[Hit]:
     """Everything collected before now: what visitors did, then what the company's server told of its sales."""
     for visitor in draft.web.visitors:
-        for visit in visitor.visits:
+        for visit in () if visitor.hidden else visitor.visits:
             if visit.at < draft.now:
                 yield from (hit for hit in _of_visit(visitor, visit) if hit.at < draft.now)
     for deal in draft.deals:
@@ -109,8 +109,8 @@ def _of_visit(visitor: Visitor, visit: Visit) -> Iterator[Hit]:
         at = visit.at + 0.25 + 20 * i
         yield hit("page_view", at, page)
         for key in [k for k in shown if _TRIAL[k].page == page]:
-            yield hit("experience_impression", at + 0.5, page, variant=f"{_TRIAL[key].tool}-{key}-{shown.pop(key)}")
-    for event in visit.events:
+            yield hit("experience_impression", at + 0.5, page, variant=f"{_TRIAL[key].tool}-{_TRIAL[key].name}-{shown.pop(key)}")
+    for event in () if visitor.unsent else visit.events:
         yield hit(event.name, event.at, event.page, cents=event.cents)
     if visit.engaged:
         yield hit("user_engagement", visit.at + 20 * len(visit.pages), visit.pages[-1])

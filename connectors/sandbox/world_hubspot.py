@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.sandbox.world_deals import REP, SYNC
+from connectors.sandbox.world_deals import NATIVE, REP, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
 from connectors.sandbox.world_names import CITY, DAY, HOUR, INDUSTRY, PRODUCT, SOURCE, iso, iso_date, money, owners
 from connectors.sandbox.world_people import LIFECYCLE_RUNG
@@ -211,7 +211,7 @@ def _deal(d: Deal, now: int) -> dict[str, Any]:
     closes = [] if d.undated else [(iso(t), at, REP) for t, at in dates]
     history = {
         "dealstage": stage_history(d),
-        "amount": _history([(money(c) or "", t, by) for c, t, by in amounts if c is not None]),
+        "amount": _history([(money(c) or "", t, REP if by == NATIVE else by) for c, t, by in amounts if c is not None]),
         "closedate": _history(closes),
     }
     return _object(d.hs_id, properties, d.created, updated, history)

@@ -104,6 +104,8 @@ class Person:
     marketing_contact: bool | None = None  # HubSpot bills him; unless set: who is not opted out
     stored_contact: str = ""  # the Salesforce contact HubSpot has stored, where it is not his own
     stored_hubspot: str = ""  # the HubSpot contact Salesforce has stored, where it is not his own
+    answered: list[tuple[int, bool]] = field(default_factory=list)  # when Salesforce put him into the webinar's campaign; did he answer?
+    came: list[int] = field(default_factory=list)  # visits by the webinar's link
     same_as: str = ""  # the truth: another entry of this person, which nothing but likeness tells
 
     @property

@@ -1,10 +1,13 @@
-"""Planted discrepancies and near misses of how vendors are set up: stages, their order, chances and categories (G-02 to G-05, G-07)."""
+"""Planted discrepancies and near misses of how vendors are set up: stages, their order, chances and categories, and what
+HubSpot's own sync writes (G-02 to G-07).
+"""
 
 from __future__ import annotations
 
-from connectors.sandbox.world_deals import MIRROR_DELAY, closing
+from connectors.sandbox.world_deals import MIRROR_DELAY, NATIVE, REP, closing, opening
 from connectors.sandbox.world_hubspot import FORMER, PROBABILITY, TRIAL
-from connectors.sandbox.world_model import Draft, Shown
+from connectors.sandbox.world_model import Deal, Draft, Shown
+from connectors.sandbox.world_names import DAY, HOUR
 from connectors.sandbox.world_partners import partner_deal
 from connectors.sandbox.world_plants_deals import one
 from connectors.sandbox.world_salesforce import EARLY, PARKED, STAGE_IDS
@@ -61,6 +64,29 @@ def g05_decoy(draft: Draft, n: int) -> None:
     )
 
 
+def _corrected(deal: Deal, at: int, writers: tuple[str, str]) -> Deal:
+    """Its amount was a fifth less until then; who set the two in Salesforce."""
+    cents = deal.cents or 0
+    deal.amounts = [(cents * 4 // 5 // 100 * 100, deal.path_hs[0][1], writers[0]), (cents, at, writers[1])]
+    return deal
+
+
+def g06(draft: Draft, n: int) -> None:
+    draft.odd.add("G-06")
+    deal = one(draft, opening(at=2, age_days=4))
+    _corrected(deal, deal.path_hs[-1][1] + HOUR, (REP, NATIVE))
+    draft.plant("G-06", "HubSpot's own sync carried the amount into Salesforce, and the hub writes it into HubSpot", deal, about="amount")
+
+
+def g06_decoy(draft: Draft, n: int) -> None:
+    draft.odd.add("G-06")
+    born = one(draft, opening(at=2, age_days=4))
+    _corrected(born, born.path_hs[-1][1] + HOUR, (NATIVE, REP))
+    draft.decoy("G-06", "created by the sync, and changed by a rep", born)
+    past = one(draft, closing(won=True, days_ago=120 + n % 40))
+    draft.decoy("G-06", "changed by the sync, months ago", _corrected(past, past.path_hs[-1][1] - DAY, (REP, NATIVE)))
+
+
 def _life_cycle(draft: Draft, value: str) -> Shown:
     """A stage of HubSpot's life cycle, which is then there."""
     draft.odd.add(value)
@@ -75,4 +101,4 @@ def g07_decoy(draft: Draft, n: int) -> None:
     draft.decoy("G-07", "a stage of the portal's own that is hidden again", _life_cycle(draft, FORMER[0]))
 
 
-CASES = (g02, g02_decoy, g03, g03_decoy, g04, g04_decoy, g05, g05_decoy, g07, g07_decoy)
+CASES = (g02, g02_decoy, g03, g03_decoy, g04, g04_decoy, g05, g05_decoy, g06, g06_decoy, g07, g07_decoy)

@@ -1,4 +1,4 @@
-"""Planted discrepancies and near misses of conversion events and of leads as they are counted (E-02 E-03 E-04 E-05 E-07 E-08)."""
+"""Planted discrepancies and near misses of conversion events and of leads as they are counted and campaigns (E-02 to E-08)."""
 
 from __future__ import annotations
 
@@ -73,6 +73,34 @@ def e05_decoy(draft: Draft, n: int) -> None:
     draft.decoy("E-05", "two words for one source; a word nobody grouped", same, unknown)
 
 
+def _webinar(draft: Draft, n: int, *, answered: tuple[float, bool] | None, came: float | None) -> Person:
+    """A lead who answered the webinar's campaign in Salesforce, or came by its link, so many days after it knew him."""
+    draft.odd.add("E-06")
+    person = someone(draft, "lead", n)
+    person.client_id = f"{1_800_000_000 + person.number}.{1_790_000_000 + person.number}"
+    known = person.sf_status[0][1]
+    noon = known - known % DAY + 12 * HOUR
+    person.answered = [(noon + int(answered[0] * DAY), answered[1])] if answered else []
+    person.came = [] if came is None else [noon + int(came * DAY)]
+    return person
+
+
+def e06(draft: Draft, n: int) -> None:
+    draft.plant("E-06", "answered in Salesforce four days before he came by the link", _webinar(draft, n, answered=(10, True), came=14))
+    draft.plant("E-06", "answered in Salesforce, and never came", _webinar(draft, n, answered=(10, True), came=None))
+    draft.plant("E-06", "came by the link, and is in no campaign", _webinar(draft, n, answered=None, came=10))
+    draft.plant("E-06", "came by the link, and was only sent it", _webinar(draft, n, answered=(8, False), came=10))
+
+
+def e06_decoy(draft: Draft, n: int) -> None:
+    draft.decoy("E-06", "came on the eve of his answer", _webinar(draft, n, answered=(10, True), came=9))
+    draft.decoy("E-06", "came before Salesforce knew him, and answered nothing", _webinar(draft, n, answered=None, came=-2))
+    draft.decoy("E-06", "was sent it, and did nothing", _webinar(draft, n, answered=(10, False), came=None))
+    unread = someone(draft, "subscriber", n)
+    unread.client_id, unread.came = f"{1_850_000_000 + unread.number}.{1_790_000_000 + unread.number}", [unread.created + 10 * DAY]
+    draft.decoy("E-06", "came by the link, and is not in Salesforce", unread)
+
+
 def _crowd(draft: Draft, days_ago: int, many: int) -> list[Person]:
     """Leads of one week who all came by the form."""
     found = []
@@ -116,4 +144,4 @@ def e08_decoy(draft: Draft, n: int) -> None:
     draft.decoy("E-08", "a real name that begins like a test", _named(draft, real, "testa.rossi"))
 
 
-CASES = (e02, e02_decoy, e05, e05_decoy, e07, e07_decoy, e03, e03_decoy, e04, e04_decoy, e08, e08_decoy)
+CASES = (e02, e02_decoy, e05, e05_decoy, e06, e06_decoy, e07, e07_decoy, e03, e03_decoy, e04, e04_decoy, e08, e08_decoy)

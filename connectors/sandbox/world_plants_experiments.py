@@ -1,4 +1,4 @@
-"""Planted discrepancies and near misses of experiments: samples, visitors in two variants, tests in each other's way (X-01 X-02 X-04)."""
+"""Planted discrepancies and near misses of experiments: samples, visitors in two variants, tests in each other's way (X-01 to X-04)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from connectors.sandbox.world_model import Draft, Person, Shown
 from connectors.sandbox.world_names import DAY
 from connectors.sandbox.world_optimizely import FIRST_EXPERIMENT, price_decision
 from connectors.sandbox.world_plants_people import someone
-from connectors.sandbox.world_vwo import ODD
+from connectors.sandbox.world_vwo import COUNTED_IDS, ODD
 from connectors.sandbox.world_web import web_ids
 
 
@@ -45,6 +45,22 @@ def x02_decoy(draft: Draft, n: int) -> None:
     draft.decoy("X-02", "shown one variant", _visitor(draft, n))
 
 
+def _counted(draft: Draft, name: str) -> Shown:
+    draft.odd.add(name)
+    return Shown("vwo", "campaigns", str(COUNTED_IDS[name]))
+
+
+def x03(draft: Draft, n: int) -> None:
+    """Two tests, each wrong in one number."""
+    draft.plant("X-03", "five of sixty refused web analytics, not the test", _counted(draft, "X-03"), about="X-03")
+    draft.plant("X-03", "as many visitors; of thirty forms two were not told", _counted(draft, "X-03 goals"), about="X-03 goals")
+
+
+def x03_decoy(draft: Draft, n: int) -> None:
+    draft.decoy("X-03", "one of sixty refused, and one form of thirty was not told", _counted(draft, "X-03 near"))
+    draft.decoy("X-03", "far apart, and begun before web analytics tells of anything", _counted(draft, "X-03 unread"))
+
+
 def x04(draft: Draft, n: int) -> None:
     form = Shown("optimizely", "experiments", str(FIRST_EXPERIMENT + 100))
     draft.plant("X-04", "a VWO test on the page of a running Optimizely test", _test(draft, "X-04"), form, about="X-04")
@@ -55,4 +71,4 @@ def x04_decoy(draft: Draft, n: int) -> None:
     draft.decoy("X-04", "a VWO test on a page whose Optimizely test is over", _test(draft, "X-04 later"), price)
 
 
-CASES = (x01, x01_decoy, x02, x02_decoy, x04, x04_decoy)
+CASES = (x01, x01_decoy, x02, x02_decoy, x03, x03_decoy, x04, x04_decoy)

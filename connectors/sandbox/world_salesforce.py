@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from connectors.sandbox import world_tasks
-from connectors.sandbox.world_deals import MIRROR_DELAY, SYNC
+from connectors.sandbox.world_deals import MIRROR_DELAY, NATIVE, SYNC
 from connectors.sandbox.world_model import Company, Deal, Draft, Extra, Person, job_title
 from connectors.sandbox.world_names import CITY, DAY, INDUSTRY, SOURCE, iso, iso_date, owners, sf_id
 
@@ -25,6 +25,8 @@ EARLY = ("Needs Analysis", 20, "Pipeline", "Pipeline")  # likelier than the stag
 CHANCE = {name: (p, category, label) for name, p, category, label in (*STAGES, PARKED)}
 STAGE_IDS = {name: sf_id("01J", i) for i, (name, *_) in enumerate((*STAGES, PARKED, EARLY), 1)}
 LEAD_STATUS = ("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted")
+WEBINAR = ("Flow sensor webinar", "Webinar")  # one that the web knows by its link
+SYNC_USER = sf_id("005", 90)  # whom HubSpot's own sync signs in as, where it does
 CAMPAIGNS = (("Sensor days webinar", "Webinar"), ("Hall 7 trade show", "Trade Show"), ("Retrofit guide", "Email"))
 
 
@@ -45,11 +47,13 @@ def seed(draft: Draft) -> dict[str, Any]:
         "OpportunityStage": _stages(draft),
         "LeadStatus": [_lead_status(i, draft.now) for i in range(len(LEAD_STATUS))],
         "OpportunityContactRole": _roles(deals),
-        "Campaign": [_campaign(i, draft.now, members) for i in range(len(CAMPAIGNS))],
+        "Campaign": [
+            _campaign(i, *one, draft.now, members) for i, one in enumerate((*CAMPAIGNS, *([WEBINAR] if "E-06" in draft.odd else [])))
+        ],
         "CampaignMember": members,
         "Task": world_tasks.tasks(deals, draft.now),
         "Event": world_tasks.meetings(deals, draft.now),
-        "User": [_user(i, draft.now) for i in range(len(owners()))],
+        "User": [*(_user(i, draft.now) for i in range(len(owners()))), *([_sync_user(draft.now)] if "G-06" in draft.odd else [])],
         "OpportunityFieldHistory": [],
         "LeadHistory": _lead_history(leads),
     }
@@ -232,7 +236,7 @@ def _history_rows(d: Deal, changes: list[tuple[int, str, Any, str]], number: int
             "PrevAmount": before,
             "PrevCloseDate": closed_before,
             "CreatedDate": iso(at),
-            "CreatedById": owners()[1 if by == SYNC else d.owner_sf].salesforce,
+            "CreatedById": SYNC_USER if by == NATIVE else owners()[1 if by == SYNC else d.owner_sf].salesforce,
             "SystemModstamp": iso(at),
             "IsDeleted": False,
         })  # fmt: skip
@@ -291,22 +295,24 @@ def _members(draft: Draft, people: list[Person]) -> list[dict[str, Any]]:
     """Every third person was in a campaign; every second of these answered it."""
     rows: list[dict[str, Any]] = []
     for p in people:
-        if p.number % 3:
-            continue
-        at = min(draft.now - 3 * DAY, (p.sf_status[0][1] if p.sf_status else p.created) + 2 * DAY)
-        answered = p.number % 2 == 0
-        rows.append({
-            "Id": sf_id("00v", len(rows) + 1), "CampaignId": campaign_id(p.number // 3 % 3),
-            "LeadId": p.lead_id if p.sf == "lead" else None, "ContactId": p.contact_id if p.sf != "lead" else None,
-            "Status": "Responded" if answered else "Sent", "HasResponded": answered,
-            "FirstRespondedDate": iso_date(at) if answered else None, **stamps(at, at),
-        })  # fmt: skip
+        usual = min(draft.now - 3 * DAY, (p.sf_status[0][1] if p.sf_status else p.created) + 2 * DAY)
+        joined = [] if p.number % 3 else [(p.number // 3 % 3, usual, p.number % 2 == 0)]
+        for campaign, at, answered in [*joined, *((len(CAMPAIGNS), *one) for one in p.answered)]:
+            rows.append(_campaign_member(p, campaign, at, answered, len(rows) + 1))
     return rows
 
 
-def _campaign(i: int, now: int, members: list[dict[str, Any]]) -> dict[str, Any]:
+def _campaign_member(p: Person, campaign: int, at: int, answered: bool, number: int) -> dict[str, Any]:
+    return {
+        "Id": sf_id("00v", number), "CampaignId": campaign_id(campaign),
+        "LeadId": p.lead_id if p.sf == "lead" else None, "ContactId": p.contact_id if p.sf != "lead" else None,
+        "Status": "Responded" if answered else "Sent", "HasResponded": answered,
+        "FirstRespondedDate": iso_date(at) if answered else None, **stamps(at, at),
+    }  # fmt: skip
+
+
+def _campaign(i: int, name: str, kind: str, now: int, members: list[dict[str, Any]]) -> dict[str, Any]:
     mine = [m for m in members if m["CampaignId"] == campaign_id(i)]
-    name, kind = CAMPAIGNS[i]
     start = now - (120 + 100 * i) * DAY
     return {
         "Id": campaign_id(i), "Name": name, "Type": kind, "Status": "Completed", "StartDate": iso_date(start),
@@ -322,6 +328,14 @@ def _user(i: int, now: int) -> dict[str, Any]:
     return {
         "Id": o.salesforce, "Name": f"{o.first} {o.last}", "FirstName": o.first, "LastName": o.last, "Email": o.sf_email,
         "Username": o.email.replace("@", "@crm."), "IsActive": o.active, **stamps(now - 900 * DAY, now - (30 + i) * DAY),
+    }  # fmt: skip
+
+
+def _sync_user(now: int) -> dict[str, Any]:
+    return {
+        "Id": SYNC_USER, "Name": "HubSpot Integration", "FirstName": "HubSpot", "LastName": "Integration",
+        "Email": "hubspot-integration@lumen-loom.example", "Username": "hubspot-integration@crm.lumen-loom.example", "IsActive": True,
+        **stamps(now - 800 * DAY, now - 800 * DAY),
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.sandbox.world_model import Draft
 from connectors.sandbox.world_names import DAY, HOME, HOUR, owners
-from connectors.sandbox.world_web import TIMEZONE, TRIALS, Trial, Visitor
+from connectors.sandbox.world_web import COUNTED, TIMEZONE, TRIALS, Trial, Visitor
 
 WORKSPACE = 781_204
 FIRST = 41  # id of the first campaign
@@ -21,6 +21,8 @@ ODD = {
     "X-04": (54, "Contact: map", "/contact", (0.5, 0.5), (12, 11), 20, 2),
     "X-04 later": (55, "Pricing: currency", "/pricing", (0.5, 0.5), (12, 11), 12, 2),
 }
+COUNTED_IDS = {name: 56 + i for i, name in enumerate(COUNTED)}
+_LEADS = {"id": 1, "name": "Generate lead", "type": "formSubmit", "isPrimary": True}  # called like the site's own event
 GOALS = (
     {"id": LEAD, "name": "Asked for an offer", "type": "formSubmit", "isPrimary": True},
     {"id": CONTACT, "name": "Came to the contact page", "type": "visitPage", "isPrimary": False},
@@ -32,8 +34,9 @@ def seed(draft: Draft) -> dict[str, Any]:
     """The VWO emulator's seed."""
     trials = [t for t in TRIALS if t.tool == "vwo"]
     tests = [_test(draft, FIRST + i, t) for i, t in enumerate(trials)]
+    tests += [_test(draft, id, COUNTED[name].trial) | {"goals": [_LEADS]} for name, id in COUNTED_IDS.items() if name in draft.odd]
     tests += [_odd(draft.now, *one) for name, one in ODD.items() if name in draft.odd]
-    others = [*_others(draft.now, FIRST + len(tests)), *_heat_maps(draft.now, FIRST + 20)]
+    others = [*_others(draft.now, FIRST + len(trials)), *_heat_maps(draft.now, FIRST + 20)]
     sale = [(c["id"], SALE) for c in tests]
     return {
         "workspace": {"id": WORKSPACE, "name": "Lumen & Loom", "createdOn": draft.now - 900 * DAY, "timezone": TIMEZONE, "enabled": True},

@@ -46,6 +46,10 @@ CHANNELS = (
 )
 
 
+# A campaign that Salesforce lists too; only people of planted cases come by it.
+WEBINAR = Channel("flow-letter", "email", "flow_sensor_webinar", "Email")
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """An experiment that ran on the site. `shares` are what each variant should get; the first variant is the baseline."""
@@ -68,6 +72,29 @@ TRIALS = (
     Trial("vwo", "home_hero", "Home: factory picture", "/", 100, 30, ("control", "factory", "engineer"), (0.34, 0.33, 0.33)),
     Trial("vwo", "case_teaser", "Cases: numbers first", "/cases/bottling", 40, None, ("control", "numbers"), (0.5, 0.5)),
 )
+
+
+# Tests of planted cases: how many saw each variant, and whom of them web analytics did not (of how many each; who became a lead).
+# They were long ago: the forms of those days are nobody's leads any more.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    trial: Trial
+    each: int  # visitors of each variant
+    leads: int  # of each variant: the first of them
+    hidden: int  # of each variant: the last of them refused to be counted by web analytics
+    lost: int = 0  # of each variant: the form's event did not reach web analytics
+
+
+def _counted(key: str, name: str, began: int, ended: int) -> Trial:
+    return Trial("vwo", key, name, f"/products/{key}", began, ended, ("control", "new"), (0.5, 0.5))
+
+
+COUNTED = {
+    "X-03": Counted(_counted("flow_prices", "Flow: prices", 130, 112), 60, 0, 5),
+    "X-03 goals": Counted(_counted("flow_form", "Flow: form beside the text", 130, 112), 60, 30, 0, 2),
+    "X-03 near": Counted(_counted("flow_tabs", "Flow: tabs", 130, 112), 60, 30, 1, 1),
+    "X-03 unread": Counted(_counted("flow_photo", "Flow: photo", 335, 322), 60, 0, 30),  # begun before the export does
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +133,8 @@ class Visitor:
     browser: str
     visits: list[Visit]
     variants: dict[str, tuple[str, int]]  # trial key → variant, first time seen
+    hidden: bool = False  # refused to be counted by web analytics; the tests need no consent
+    unsent: bool = False  # the form told the tests, and its event for web analytics was lost
 
 
 class Web:
@@ -119,7 +148,11 @@ class Web:
         known = [p for p in self._draft.people if p.client_id]
         made = [self._visitor(i, p) for i, p in enumerate(known)]
         made += [self._visitor(len(known) + i, None) for i in range(ANONYMOUS * len(known))]
-        return made + [_stray(len(made) + i, client, at) for i, (client, at) in enumerate(self._draft.strays)]
+        made += [_stray(len(made) + i, client, at) for i, (client, at) in enumerate(self._draft.strays)]
+        for name, counted in COUNTED.items():
+            if name in self._draft.odd:
+                made += _tested(counted, self._draft.now, len(made))
+        return made
 
     @cached_property
     def of(self) -> Mapping[str, Visitor]:
@@ -167,6 +200,7 @@ class Web:
         if not person.untagged and any(stage == "lead" for stage, _ in person.lifecycle):
             form.events = [Event("form_start", form.at + 40, "/contact"), Event("generate_lead", form.at + 95, "/contact")]
         later = [self._visit(asked + int((3 + 20 * self._rng.random()) * DAY), CHANNELS[2]) for _ in range(person.number % 3)]
+        later += [self._visit(at, WEBINAR) for at in person.came]
         return sorted((v for v in (first, form, *later) if v.at < self._draft.now - 2 * HOUR), key=lambda v: v.at) or [first]
 
     def _unknown_visits(self) -> list[Visit]:
@@ -200,6 +234,27 @@ def _stray(number: int, client_id: str, at: int) -> Visitor:
     """One visit and a form, of somebody who is in no system."""
     visit = Visit(at, CHANNELS[0], ("/pricing", "/contact"), True, [Event("generate_lead", at + 95, "/contact")])
     return Visitor(number, client_id, *web_ids(client_id), None, "Germany", "desktop", "Chrome", [visit], {})
+
+
+def _tested(counted: Counted, now: int, number: int) -> list[Visitor]:
+    """Visitors of a test, evenly from its first day to its last; with one who came every day before, between and after."""
+    trial, found = counted.trial, list[Visitor]()
+    first, last = now - trial.began * DAY, now - (trial.ended or 0) * DAY
+    for variant in trial.variants:
+        for i in range(counted.each):
+            at = first + 9 * HOUR + i * (last - first) // counted.each
+            visit = Visit(at, CHANNELS[0], (trial.page, "/contact"), True)
+            visit.events = [Event("generate_lead", at + 95, "/contact")] if i < counted.leads else []
+            client = f"{2_200_000_000 + number + len(found)}.{1_780_000_000 + number}"
+            visitor = Visitor(
+                number + len(found), client, *web_ids(client), None, "Germany", "desktop", "Chrome", [visit], {trial.key: (variant, at)}
+            )
+            visitor.hidden, visitor.unsent = i >= counted.each - counted.hidden, i < counted.lost
+            found.append(visitor)
+    daily = [Visit(day + 12 * HOUR, CHANNELS[3], ("/blog/uptime",), False) for day in range(first - 3 * DAY, last + 4 * DAY, DAY)]
+    client = f"{2_200_000_000 + number + len(found)}.{1_780_000_000 + number}"
+    regular = Visitor(number + len(found), client, *web_ids(client), None, "Germany", "desktop", "Chrome", daily, {})
+    return [*found, regular]
 
 
 def web_ids(client_id: str) -> tuple[str, str]:

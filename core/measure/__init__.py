@@ -10,9 +10,10 @@ import ibis
 import pyarrow as pa
 
 from core.measure import explain, funnel, pipeline, sources
+from core.measure.distrust import distrusted
 from core.measure.metric import METRICS, Metric, Scope, table
 
-__all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "measure", "rows"]
+__all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "distrusted", "measure", "rows"]
 
 FAMILIES = {"funnel": funnel.measure, "pipeline": pipeline.measure, "sources": sources.measure}
 
@@ -25,7 +26,10 @@ def measure(
     as_of: datetime,
     families: tuple[str, ...] = tuple(FAMILIES),
 ) -> pa.Table:
-    """All metrics (columns: METRICS). `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval."""
+    """All metrics (columns: METRICS). `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval.
+
+    The fact `distrusted` (the function of that name makes it of findings) says what no average, wait or cohort stands on.
+    """
     del tables, members  # the facts stand on them already
     scope = Scope(facts, funnel, as_of)
     return table((metric for family in families for metric in FAMILIES[family](scope)), as_of)

@@ -12,9 +12,11 @@ from typing import Any
 
 import ibis
 
+from core.measure.distrust import DISORDERED, STAMPED, flagged, left_out
 from core.measure.metric import Metric, Scope, Survival, pairs, share, survival
 from core.tables import days_between, further, instant, keep
 
+_UNDATED = "reached, date unknown or before the start"
 MODES = {
     "implied": "persons of the cohort with evidence of this milestone or a later one",
     "strict": "persons of the cohort with dated entries into every step until this one, in order",
@@ -47,12 +49,30 @@ def stage_counts(scope: Scope) -> Iterator[Metric]:
 
 
 def _progress(scope: Scope, steps: tuple[str, ...]) -> ibis.Table:
-    """One row per person: at_<step> (earliest dated entry), has_<step> (any own evidence) and the furthest rung `top`."""
+    """One row per person: at_<step> (earliest dated entry), has_<step> (any own evidence) and the furthest rung `top`.
+
+    Beside them what is wrong with the dates: `disordered`, and stamped_<step>.
+    """
     m = scope.facts["milestone"]
     m = m.filter(m.kind == "person", ~m.implied).semi_join(scope.persons, "entity_id")
+    m = flagged(m, "stamped", _stamped(scope), ("entity_id", "code", "reached_at"))
     at = {f"at_{code}": m.reached_at.min(where=m.code == code) for code in steps}
     has = {f"has_{code}": (m.code == code).any() for code in steps}
-    return m.group_by("entity_id").agg(**at, **has, top=further(m.code).max())
+    stamped = {f"stamped_{code}": ((m.code == code) & m.stamped).any() for code in steps}
+    t = m.group_by("entity_id").agg(**at, **has, **stamped, top=further(m.code).max())
+    return flagged(t, "disordered", scope.distrust.disordered_persons)
+
+
+def _stamped(scope: Scope) -> ibis.Table | None:
+    """(entity_id, code, reached_at) of persons, by changes of their own or of their deals."""
+    changes = scope.distrust.stamped
+    if changes is None:
+        return None
+    changes = changes.filter(changes.code.notnull())
+    own = changes.filter(changes.kind == "person").select("entity_id", "code", reached_at="at")
+    deals = changes.filter(changes.kind == "deal").select("code", deal="entity_id", reached_at="at")
+    on = deals.inner_join(scope.facts["deal_person"], "deal")
+    return ibis.union(own, on.select("code", "reached_at", entity_id="person").select("entity_id", "code", "reached_at"))
 
 
 def period_ratios(scope: Scope, steps: tuple[str, ...]) -> Iterator[Metric]:
@@ -76,7 +96,9 @@ def period_ratios(scope: Scope, steps: tuple[str, ...]) -> Iterator[Metric]:
 def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
     """Of those who entered the first step in a month, how many got to each step until now; and over all months."""
     t = progress.filter(progress[f"at_{steps[0]}"].notnull())
-    counts = {f"{mode}_{code}": _reached(t, mode, steps, i).sum() for mode in MODES for i, code in enumerate(steps)}
+    sound = _sound(t, steps[0])
+    counts = {f"{mode}_{code}": (_reached(t, mode, steps, i) & sound).sum() for mode in MODES for i, code in enumerate(steps)}
+    counts |= {"disordered": t.disordered.sum(), "stamped": (~t.disordered & ~sound).sum()}
     by_month = pairs(t.group_by(month=t[f"at_{steps[0]}"].strftime("%Y-%m")).agg(**counts).order_by("month"))
     if not by_month:
         return
@@ -89,12 +111,21 @@ def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metri
 
 def _reach(row: Mapping[str, Any], mode: str, words: str, steps: tuple[str, ...], i: int, code: str) -> Iterator[Metric]:
     part, whole = row[f"{mode}_{code}"], row[f"{mode}_{steps[0]}"]
+    excluded = left_out(disordered=row["disordered"], stamped=row["stamped"])
     dims = {"cohort": row["month"], "mode": mode, "from": steps[0], "to": code}
-    yield share("reach", f"cohort reach: {words} ÷ the cohort; young cohorts are still growing", dims, part, whole)
+    yield share("reach", f"cohort reach: {words} ÷ the cohort; young cohorts are still growing", dims, part, whole, excluded=excluded)
     if i:
         before = row[f"{mode}_{steps[i - 1]}"]
         dims = {"cohort": row["month"], "mode": mode, "from": steps[i - 1], "to": code}
-        yield share("step", f"step rate: {words} ÷ the same of the step before", dims, part, before)
+        yield share("step", f"step rate: {words} ÷ the same of the step before", dims, part, before, excluded=excluded)
+
+
+def _sound(t: ibis.Table, *steps: str) -> ibis.Value:
+    """Are the person's dates of these steps to be believed?"""
+    sound = ~t.disordered
+    for code in steps:
+        sound = sound & ~t[f"stamped_{code}"]
+    return sound
 
 
 def _reached(t: ibis.Table, mode: str, steps: tuple[str, ...], i: int) -> ibis.Value:
@@ -112,9 +143,8 @@ def _reached(t: ibis.Table, mode: str, steps: tuple[str, ...], i: int) -> ibis.V
 
 def timed(scope: Scope, progress: ibis.Table, start: str, end: str) -> Iterator[Metric]:
     """Within H days, and how long it takes."""
-    counts, undated = waits(scope, progress, start, end)
+    counts, excluded = waits(scope, progress, start, end)
     curve = survival((days, event, n) for days, event, _, n in counts)
-    excluded = {"reached, date unknown or before the start": undated} if undated else {}
     dims = {"from": start, "to": end}
     for horizon in scope.choice("within_days"):
         yield matured(counts, dims, int(horizon), excluded)
@@ -130,17 +160,22 @@ def _durations(name: str, words: str, dims: Mapping[str, Any], curve: Survival, 
         yield Metric(name, words, {**dims, "quantile": label}, value, "days", curve.n, curve.events, excluded=excluded)
 
 
-def waits(scope: Scope, progress: ibis.Table, start: str, end: str) -> tuple[list[tuple[float, bool, float, int]], int]:
-    """((days, reached, days watched, persons) of all who entered `start`, number of those whose wait is not known)."""
+def waits(scope: Scope, progress: ibis.Table, start: str, end: str) -> tuple[list[tuple[float, bool, float, int]], dict[str, int]]:
+    """((days, reached, days watched, persons) of all who entered `start`, why others are left out and how many they are)."""
     t = progress.filter(progress[f"at_{start}"].notnull(), progress[f"at_{start}"] <= instant(scope.as_of))
     began, reached = t[f"at_{start}"], t[f"at_{end}"]
     watched = days_between(began, instant(scope.as_of)).floor().cast("int64")
     wait = days_between(began, reached).floor().cast("int64")
     unknown = (reached.isnull() & (t.top >= end).fill_null(False)) | (wait < 0).fill_null(False)
-    t = t.mutate(unknown=unknown, event=reached.notnull(), watched=watched, wait=ibis.coalesce(wait, watched))
-    rows = pairs(t.group_by("unknown", "event", "watched", "wait").agg(n=t.count()))
-    known = [(float(r["wait"]), bool(r["event"]), float(r["watched"]), int(r["n"])) for r in rows if not r["unknown"]]
-    return known, sum(int(r["n"]) for r in rows if r["unknown"])
+    doubt = ibis.cases((t.disordered, DISORDERED), (~_sound(t, start, end), STAMPED), (unknown, _UNDATED), else_=ibis.null("string"))
+    t = t.mutate(doubt=doubt, event=reached.notnull(), watched=watched, wait=ibis.coalesce(wait, watched))
+    rows = pairs(t.group_by("doubt", "event", "watched", "wait").agg(n=t.count()))
+    known = [(float(r["wait"]), bool(r["event"]), float(r["watched"]), int(r["n"])) for r in rows if r["doubt"] is None]
+    excluded: dict[str, int] = {}
+    for r in rows:
+        if r["doubt"] is not None:
+            excluded[r["doubt"]] = excluded.get(r["doubt"], 0) + int(r["n"])
+    return known, excluded
 
 
 def matured(counts: list[tuple[float, bool, float, int]], dims: Mapping[str, Any], horizon: int, excluded: Mapping[str, Any]) -> Metric:
@@ -158,5 +193,6 @@ def reached_rows(scope: Scope, cohort: str, mode: str, to: str) -> ibis.Table:
     steps = tuple(scope.choice("funnel_steps"))
     t = _progress(scope, steps)
     began = t[f"at_{steps[0]}"]
+    t = t.filter(_sound(t, steps[0]))
     t = t.filter(began.notnull()) if cohort == "all" else t.filter(began.strftime("%Y-%m") == cohort)
     return t.filter(_reached(t, mode, steps, steps.index(to)))

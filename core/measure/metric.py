@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from math import sqrt
 from typing import Any
 
@@ -16,6 +17,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
+from core.measure.distrust import Distrust, distrust
 from core.thresholds import threshold
 
 METRICS = pa.schema(
@@ -72,6 +74,10 @@ class Scope:
         """Everyone who counts: colleagues and tests are left out."""
         person = self.facts["person"]
         return person.filter(~person.excluded)
+
+    @cached_property
+    def distrust(self) -> Distrust:
+        return distrust(self.facts)
 
     @property
     def left_out(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import ibis
 
+from core.measure.distrust import flagged, left_out
 from core.measure.metric import Metric, Scope, pairs, share, survival
 from core.tables import instant
 
@@ -165,13 +166,15 @@ def pipeline_velocity(scope: Scope, currency: str | None) -> Metric:
     d = open_deals(scope)
     qualified = int(d.filter(d.pipeline_stage.isin(list(scope.choice("qualified_stages")))).count().execute())
     closed = closed_in(scope, *window(scope))
-    won = closed.filter(closed.outcome == "won")
+    won = _judged(scope, closed.filter(closed.outcome == "won"))
     ours = won.currency.identical_to(ibis.literal(currency, type="string"))
     cycle = won.close_date.epoch_days() - won.created_at.date().epoch_days()
     row = pairs(
         won.agg(
-            n=won.count(), size=won.amount.cast("float64").mean(where=ours), days=cycle.mean(where=cycle >= 0),
-            backwards=(cycle < 0).sum(),
+            n=won.count(), size=won.amount.cast("float64").mean(where=ours & ~won.outlier),
+            days=cycle.mean(where=(cycle >= 0) & ~won.disordered & ~won.stamped), outlier=(ours & won.outlier).sum(),
+            disordered=won.disordered.sum(), stamped=(won.stamped & ~won.disordered).sum(),
+            backwards=((cycle < 0) & ~won.disordered & ~won.stamped).sum(),
         )
     )[0]  # fmt: skip
     total = int(closed.count().execute())
@@ -179,9 +182,19 @@ def pipeline_velocity(scope: Scope, currency: str | None) -> Metric:
     value = velocity(qualified, rate, row["size"], row["days"])
     words = "open qualified deals × win rate × mean won amount ÷ mean days from creation to won"
     excluded = {"won before created": row["backwards"]} if row["backwards"] else {}
+    excluded |= left_out(**{name: row[name] or 0 for name in ("outlier", "disordered", "stamped")})
     metric = Metric("velocity", words, {"currency": currency}, value, f"{currency or 'units'} per day", qualified, excluded=excluded)
     factors = {"win_rate": rate, "mean_won": row["size"], "mean_cycle_days": row["days"]}
     return replace(metric, dimensions={**metric.dimensions, **{k: round(v, 4) for k, v in factors.items() if v is not None}})
+
+
+def _judged(scope: Scope, deals: ibis.Table) -> ibis.Table:
+    """The deals with what is to be looked at first: `outlier` (no average has it), `disordered` and `stamped` (no span of days)."""
+    doubt = scope.distrust
+    stamped = doubt.stamped.filter(lambda c: c.kind == "deal") if doubt.stamped is not None else None
+    for flag, where in (("outlier", doubt.outliers), ("disordered", doubt.disordered_deals), ("stamped", stamped)):
+        deals = flagged(deals, flag, where)
+    return deals
 
 
 def time_in_stage(scope: Scope) -> Iterator[Metric]:
@@ -189,18 +202,24 @@ def time_in_stage(scope: Scope) -> Iterator[Metric]:
     c = scope.facts["changes"]
     d = scope.facts["deal"].select("entity_id", "outcome", account="source_account", resource="source_resource", vendor_id="source_id")
     c = c.filter(c.kind == "deal", c.field == "stage", c.code.notnull()).inner_join(d, ["entity_id", "account", "resource", "vendor_id"])
+    c = flagged(c, "stamped", scope.distrust.stamped, ("account", "resource", "vendor_id", "field", "seq"))
+    c = flagged(c, "disordered", scope.distrust.disordered_deals)
     by_record = {"group_by": ["account", "resource", "vendor_id"], "order_by": "seq"}
     c = c.mutate(before=c.code.lag().over(**by_record))
     c = c.filter(c.before.isnull() | (c.before != c.code))
-    c = c.mutate(next_code=c.code.lead().over(**by_record), next_at=c.at.lead().over(**by_record))
+    c = c.mutate(next_code=c.code.lead().over(**by_record), next_at=c.at.lead().over(**by_record), until=c.stamped.lead().over(**by_record))
     c = c.filter(c.code.isin(_STAGES), c.next_at.notnull() | (c.outcome == "open"))
     end = ibis.coalesce(c.next_at, instant(scope.as_of))
     days = ((end.epoch_seconds() - c.at.epoch_seconds()) / 86400.0).floor().cast("int64")
     c = c.mutate(days=days, forward=((c.next_code > c.code) & (c.next_code != "M85")).fill_null(False))
-    rows = pairs(c.group_by("code", "days", "forward").agg(n=c.count()))
+    c = c.mutate(stamped=~c.disordered & (c.stamped | c.until.fill_null(False)))
+    rows = pairs(c.group_by("code", "days", "forward", "disordered", "stamped").agg(n=c.count()))
+    sound = [r for r in rows if not r["disordered"] and not r["stamped"]]
     words = "days in the stage until the next one, open ones as far as watched (Kaplan-Meier)"
     for code in _STAGES:
-        curve = survival((float(r["days"]), bool(r["forward"]), int(r["n"])) for r in rows if r["code"] == code)
+        curve = survival((float(r["days"]), bool(r["forward"]), int(r["n"])) for r in sound if r["code"] == code)
+        excluded = left_out(**{why: sum(r["n"] for r in rows if r["code"] == code and r[why]) for why in ("disordered", "stamped")})
         for label, q in (("median", 0.5), ("p75", 0.75)):
             dims = {"stage": code, "quantile": label}
-            yield Metric("time_in_stage", words, dims, curve.quantile(q) if curve.n else None, "days", curve.n, curve.events)
+            value = curve.quantile(q) if curve.n else None
+            yield Metric("time_in_stage", words, dims, value, "days", curve.n, curve.events, excluded=excluded)

@@ -8,6 +8,7 @@ from core.rules import (
     clock_sync,
     config,
     config_labels,
+    config_owners,
     config_stages,
     consent,
     deal,
@@ -15,9 +16,11 @@ from core.rules import (
     deal_moves,
     deal_numbers,
     events,
+    events_campaigns,
     events_leads,
     events_told,
     experiments,
+    experiments_counts,
     identity,
     stage,
     stage_moves,
@@ -28,7 +31,8 @@ from core.rules.rule import Context, Rule
 __all__ = ["RULES", "Context", "Rule"]
 
 _FAMILIES = (
-    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events,
-    events_leads, events_told, clock, clock_dates, clock_sync, experiments, config, config_labels, config_stages,
+    identity, stage, stage_moves, stage_people, deal, deal_gaps, deal_moves, deal_numbers, consent, events, events_campaigns,
+    events_leads, events_told, clock, clock_dates, clock_sync, experiments, experiments_counts, config, config_labels, config_owners,
+    config_stages,
 )  # fmt: skip
 RULES: dict[str, Rule] = {rule.id: rule for family in _FAMILIES for rule in family.RULES}

@@ -118,14 +118,15 @@ RULES = (
     ),
     Rule(
         "T-03", "Milestones in an impossible order", "S3", "A later rung was reached before an earlier one: the time between is wrong.",
-        _out_of_order, question="Which of the dates is wrong? Leave the record out of velocity until it is known.",
+        _out_of_order, question="Which of the dates is wrong? Until this is settled or accepted, cohorts and velocity leave the "
+        "record out.",
         flag="dates out of order",
         exact="Of two rungs between M20 and M80, both dated, the later one was reached more than `milestone_days` before the earlier one; "
         "from M50 on the deal is named, not its persons.",
     ),
     Rule(
         "T-04", "Bulk stamp", "S2", "These dates say when an import or a mass update ran, not when anything happened.", _bulk_stamp,
-        question="Was this an import? Do not trust cohorts and velocity that stand on these dates.",
+        question="Was this an import? Until this is settled or accepted, cohorts and velocity leave these dates out.",
         exact="More than `bulk_stamp_share` of all entries into a stage of an account, and at least `bulk_stamp_records`, lie within one "
         "minute.",
     ),

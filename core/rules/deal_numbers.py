@@ -133,7 +133,7 @@ RULES = (
     ),
     Rule(
         "D-16", "Amount outlier", "S2", "One typing mistake of this size decides every average and the whole forecast.", _amount_outlier,
-        question="Is this amount right?", flag="outlier",
+        question="Is this amount right? Until this is settled or accepted, sums have it and averages leave it out.", flag="outlier",
         exact="A deal's amount is more than `outlier_factor` times the median of the won deals of its pipeline and currency (of the "
         "currency alone where fewer than `outlier_min_won` were won), or it is, with `outlier_digits` digits or more, the id of the deal, "
         "of its company or contact, or the end of a phone number of one of its contacts.",

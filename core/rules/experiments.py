@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ibis
 
+from core.rules.experiments_known import experiments, part, tally
 from core.rules.rule import Context, Rule, one_side, prefixed, record_key, side, sides
 from core.tables import days_between
 
@@ -15,33 +16,14 @@ _TRIMMED = r"^https?://(www\.)?|[?#].*$|/+([?#].*)?$"  # what does not tell page
 _EXPECTED = 5  # visitors a variant must be due for chi-square to mean anything
 
 
-def _part(t: ibis.Table, name: str) -> ibis.Value:
-    """An attribute as text."""
-    return t.attributes.re_extract(f'"{name}":"?([^",}}]+)', 1).nullif("")
-
-
-def _tally(ctx: Context, measure: str) -> ibis.Table:
-    """(account, experiment, variation, amount, attributes) of a measure that is counted per variation."""
-    t = ctx.records("tally")
-    t = t.filter(t.measure == measure, ~t.deleted.fill_null(False), t.value.notnull())
-    return t.select(
-        "account", experiment=_part(t, "experiment_id"), variation=_part(t, "variation_id"), amount="value", attributes="attributes"
-    )
-
-
-def _experiments(ctx: Context) -> ibis.Table:
-    t = ctx.records("experiment")
-    return t.filter(~t.deleted.fill_null(False)).mutate(experiment="vendor_id", called=ibis.coalesce(t.name, t.vendor_id))
-
-
 def _sample(ctx: Context) -> ibis.Table:
     """(account, experiment, variation, variant, visitors, part, due): who came, what share was planned, whom that would be."""
     key = ["account", "experiment"]
-    planned = _tally(ctx, "experiment_share")
+    planned = tally(ctx, "experiment_share")
     planned = planned.mutate(unsettled=planned.attributes.re_search(_UNSETTLED).fill_null(False))
     planned = planned.group_by(*key, "variation").agg(share=planned.amount.max(), unsettled=planned.unsettled.any())
-    came = _tally(ctx, "experiment_visitors")
-    came = came.mutate(variant=_part(came, "variant"))
+    came = tally(ctx, "experiment_visitors")
+    came = came.mutate(variant=part(came, "variant"))
     came = came.group_by(*key, "variation").agg(visitors=came.amount.max(), variant=came.variant.max())
     t = planned.filter(planned.share > 0).left_join(came, [*key, "variation"]).drop(*(f"{name}_right" for name in (*key, "variation")))
     t = t.mutate(visitors=t.visitors.fill_null(0), variant=ibis.coalesce(t.variant, t.variation))
@@ -62,7 +44,7 @@ def _mismatch(ctx: Context) -> ibis.Table:
     t = t.filter(~t.unsettled, t.least >= _EXPECTED)
     t = t.mutate(bound=_bound(t.variants, float(ctx.limit("sample_ratio_p"))))
     t = t.filter(t.chi > t.bound)
-    e = _experiments(ctx)
+    e = experiments(ctx)
     t = t.inner_join(e.filter(~e.attributes.re_search(_CHANGING).fill_null(False)), ["account", "experiment"])
     t = t.mutate(entity_id=record_key(t))
     chi = t.chi.round(1).cast("string").concat(" where ", t.bound.round(1).cast("string"), " is the limit")
@@ -87,7 +69,7 @@ def _several(ctx: Context) -> ibis.Table:
     share = persons.group_by(*whole).agg(many=(persons.seen > 1).sum(), known=persons.count())
     t = t.inner_join(persons.filter(persons.seen > 1), ["entity_id", *whole])
     t = t.inner_join(share, whole)
-    e = _experiments(ctx).select("account", "called", campaign_id="experiment")
+    e = experiments(ctx).select("account", "called", campaign_id="experiment")
     t = t.left_join(e, whole).drop("account_right", "campaign_id_right")
     much = (t.many / t.known * 100).round(1).cast("string").concat(" %")
     counted = t.many.cast("string").concat(" of ", t.known.cast("string"), " known visitors (", much, ")")
@@ -112,9 +94,9 @@ def _overlapping(ctx: Context) -> ibis.Table:
 
 def _windows(ctx: Context) -> ibis.Table:
     """(page, key, called, started_at, over, layer) of experiments whose times are known; one that runs is not over before now."""
-    e = _experiments(ctx)
+    e = experiments(ctx)
     e = e.filter(e.started_at.notnull(), ibis.coalesce(e.ended_at.notnull(), False) | e.status.lower().isin(_RUNNING))
-    layer = e.account.concat(":", _part(e, "project_id"), ":", _part(e, "campaign_id"))
+    layer = e.account.concat(":", part(e, "project_id"), ":", part(e, "campaign_id"))
     e = e.mutate(key=record_key(e), over=ibis.coalesce(e.ended_at, ctx.now), layer=layer, address=e.pages)
     e = e.select("account", "resource", "vendor_id", "key", "called", "started_at", "over", "layer", "address").unnest("address")
     e = e.mutate(page=e.address.lower().re_replace(_TRIMMED, ""))

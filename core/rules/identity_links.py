@@ -5,6 +5,7 @@ from __future__ import annotations
 import ibis
 
 from core.evidence import comparable_id, email_key
+from core.rules import identity_torn
 from core.rules.rule import Context, Rule, side, sides
 from core.tables import MOMENT, stack
 
@@ -59,7 +60,7 @@ def _mirror_gone_of(ctx: Context, kind: str, live: ibis.Table) -> ibis.Table:
 
 
 def _cross_links(ctx: Context) -> ibis.Table:
-    return sides(*[_cross_links_of(ctx.facts[table], kind) for kind, table in _KINDS])
+    return sides(*[_cross_links_of(ctx.facts[table], kind) for kind, table in _KINDS], identity_torn.of_links(ctx))
 
 
 def _cross_links_of(live: ibis.Table, kind: str) -> ibis.Table:
@@ -109,7 +110,9 @@ RULES = (
     ),
     Rule(
         "I-09", "Two systems' ids contradict each other", "S1", "Whatever is written along such a link lands on somebody else.",
-        _cross_links, question="Which of the records belong together? Correct the stored ids.",
-        exact="The id that one record stores of another system's record differs from the id which that record stores of it.",
+        _cross_links, question="Which of the records belong together? Correct the stored ids, or say so (`tundish link`, `unlink`).",
+        exact="The id that one record stores of another system's record differs from the id which that record stores of it; or stored ids "
+        "make one person, company or deal of more than `component_records` live records, and were not believed there. Two groups of "
+        "`bridge_records` live records that nothing but one weak piece of evidence joins are told here, too, unless they are persons.",
     ),
 )  # fmt: skip

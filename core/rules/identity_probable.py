@@ -14,6 +14,7 @@ from operator import mul
 import ibis
 
 from core.evidence import employer, site
+from core.rules import identity_torn
 from core.rules.rule import Context, Rule, one_side, prefixed, sides
 from core.tables import ranked, stack
 from core.thresholds import free_mail
@@ -46,7 +47,7 @@ def probable_duplicates(ctx: Context) -> ibis.Table:
     t = t.inner_join(prefixed(lead.rename(part="entity"), "b_", "part"), "part")
     a = one_side(t, "a_", "person", "person", part=t.part, value=t.a_email, at=t.a_created_at, note=t.note)
     b = one_side(t, "b_", "person", "person", part=t.part, value=t.b_email, at=t.b_created_at, note=t.note)
-    return sides(a, b)
+    return sides(a, b, identity_torn.of_persons(ctx))
 
 
 def _leading(ctx: Context) -> ibis.Table:
@@ -188,9 +189,10 @@ def _addresses(t: ibis.Table) -> _Grade:
 RULES = (
     Rule(
         "I-02", "Probably one person", "S3", "A person entered twice is mailed twice, worked twice and counted twice.",
-        probable_duplicates, question="Are they one person? If so, merge them; if not, accept the finding.",
+        probable_duplicates, question="Are they one person? If so, merge them, or `tundish link` them; if not, accept the finding.",
         exact="Two live persons of one account share a telephone number or a company, and the probability that they are one, by "
         "likeness of names, addresses and numbers, is at least `duplicate_probability`; numbers of more than "
-        "`shared_phone_persons` persons are no evidence.",
+        "`shared_phone_persons` persons are no evidence. Or addresses and browsers make one person of more than `component_records` live "
+        "records, or a single one of them joins two groups of `bridge_records` live records, and was not believed there.",
     ),
 )  # fmt: skip

@@ -70,6 +70,7 @@ def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...
       tundish reconcile --as-of 2026-06-01 --rule D-01
     """
     from jobs import show, steps
+    from jobs.identity import told_unknown
     from jobs.wiring import open_hub
 
     steps.check_rules(rules)
@@ -81,8 +82,12 @@ def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...
             "as_of": found.as_of,
             "entities": found.entities(),
             "findings": [_plain(r) for r in rows],
+            "unknown_decisions": [vars(d) for d in found.unknown],
         }
-        emit(data, as_json, "" if as_json else show.entities_text(data["entities"]) + "\n" + show.findings_text(rows, limit))
+        text = (
+            "" if as_json else show.entities_text(data["entities"]) + "\n" + show.findings_text(rows, limit) + told_unknown(found.unknown)
+        )
+        emit(data, as_json, text)
         return 0
 
 

@@ -95,20 +95,23 @@ def _table(data: dict[str, Any], name: str) -> str:
 @click.command()
 @click.argument("what", metavar="ENTITY|RECORD|METRIC")
 @click.option("--dim", "dims", multiple=True, metavar="NAME=VALUE", help="A metric's dimension (repeatable).")
+@click.option("--to", "other", metavar="ENTITY|RECORD", help="Why the two are one, step by step, or why they are not.")
 @click.option("--max", "limit", default=50, show_default=True, help="At most so many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, as_json: bool) -> int:
+def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | None, limit: int, as_json: bool) -> int:
     """Show the rows behind an entity, a vendor record or a metric.
 
     \b
     Examples:
       tundish explain per_1f0c9a
       tundish explain hubspot:contacts:151
+      tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
     """
     from core.errors import UserError
     from jobs.explain import explain_entity, explain_metric
+    from jobs.explain_path import explain_path
     from jobs.steps import run_reconcile
     from jobs.wiring import open_hub
 
@@ -116,7 +119,9 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], limit: int, a
         raise UserError(f"--dim {wrong[0]}: not NAME=VALUE", next_step="for example --dim currency=EUR")
     with open_hub(obj["config"]) as hub:
         found = run_reconcile(hub)
-        if what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
+        if other:
+            data, text = explain_path(hub, found, what, other)
+        elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
         else:
             data, text = explain_metric(found, what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)

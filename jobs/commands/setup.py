@@ -24,12 +24,14 @@ def check(obj: dict[str, Any], only: tuple[str, ...], offline: bool, as_json: bo
       tundish check
       tundish check --offline
     """
+    from jobs import identity
     from jobs.doctor import Check, check_account
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
         names = hub.accounts(only)
         checks = [Check("", "files", "ok", f"{hub.config.path.name}, {len(names)} mappings and the funnel are in order")]
+        checks += identity.checks(hub)
         if not offline:
             checks += [c for name in names for c in check_account(hub, name)]
     marks = {
