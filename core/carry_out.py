@@ -8,6 +8,7 @@ from datetime import datetime
 
 from core.apply import Hand, apply, check, kept, undo
 from core.change import Change, Outcome, Plan
+from core.ledger_states import left
 from core.outdated import check_hands, check_pushes
 from core.pipeline import Line
 
@@ -20,25 +21,34 @@ def apply_plan(
     *,
     allow: frozenset[str] = frozenset(),
     only: Callable[[Change], bool] | None = None,
+    by: str = "",
     on_progress: Callable[[str, int], None] = lambda where, n: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[str, list[Outcome]]:
     """(apply run id, outcomes). Called again after a kill, or after `stopped` said so between two batches, it goes on with the same run.
+    What `only` leaves out stays open, and what an earlier run of the plan settled is not touched again; ("", []) when nothing is left.
 
     Raises: UnsafePlan (expired, refused, or config and mappings say otherwise by now).
     """
     check(plan, now, allow=allow)
-    changes = [c for c in plan.changes if only is None or only(c)]
+    changes = left(plan.changes, line.plans.states(plan.plan_id), only)
     check_hands(changes, hands)
     check_pushes(changes, line.mappings)
-    apply_id = line.plans.open_apply(plan.plan_id) or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now))
+    apply_id = line.plans.open_apply(plan.plan_id)
+    if not changes and not apply_id:
+        return "", []
+    apply_id = apply_id or line.plans.start_apply(plan.plan_id, "apply", now, _id("apply", now), by=by)
     _ensure(changes, line, hands)
     book = line.plans.book(apply_id, now)
     tried = apply(changes, hands, book, on_progress=on_progress, stopped=stopped)
     outcomes = _with_unreached(line.plans.outcomes(apply_id), tried)
-    status = "done" if not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(changes) else "partial"
-    line.plans.end_apply(apply_id, status, now)
+    line.plans.end_apply(apply_id, "done" if _whole(changes, outcomes) else "partial", now)
     return apply_id, outcomes
+
+
+def _whole(changes: Sequence[Change], outcomes: Sequence[Outcome]) -> bool:
+    """True when each of the changes has an outcome, and nothing the run tried is to be tried again."""
+    return not any(o.status == "failed" for o in outcomes) and {c.change_id for c in changes} <= {o.change_id for o in outcomes}
 
 
 def _ensure(changes: Sequence[Change], line: Line, hands: Mapping[str, Hand]) -> None:
@@ -60,6 +70,7 @@ def undo_run(
     now: datetime,
     *,
     only: Callable[[Change], bool] | None = None,
+    by: str = "",
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[str, list[Outcome]]:
     """(undo run id, outcomes): before-images put back where nobody wrote since. What an undo has put back before is let be:
@@ -70,13 +81,12 @@ def undo_run(
     applied = [(c, found) for c, found in line.plans.left_to_undo(apply_id) if only is None or only(c)]
     check_hands([c for c, _ in applied if not kept(c)], hands)
     undo_id = line.plans.open_undo(apply_id) or line.plans.start_apply(
-        line.plans.plan_of(apply_id), "undo", now, _id("undo", now), of=apply_id
+        line.plans.plan_of(apply_id), "undo", now, _id("undo", now), of=apply_id, by=by
     )
     book = line.plans.book(undo_id, now)
     tried = undo(applied, hands, book, stopped=stopped)
     outcomes = _with_unreached(line.plans.outcomes(undo_id), tried)
-    whole = not any(o.status == "failed" for o in outcomes) and len(outcomes) >= len(applied)
-    line.plans.end_apply(undo_id, "done" if whole else "partial", now)
+    line.plans.end_apply(undo_id, "done" if _whole([c for c, _ in applied], outcomes) else "partial", now)
     return undo_id, outcomes
 
 

@@ -66,6 +66,15 @@ class Retention(Written):
     plans: int | None = 730
 
 
+class SlaDays(Written):
+    """Within how many days of being first seen a finding should be settled, by severity. null: no limit."""
+
+    S1: float | None = Field(default=1, gt=0)
+    S2: float | None = Field(default=7, gt=0)
+    S3: float | None = Field(default=30, gt=0)
+    S4: float | None = Field(default=None, gt=0)
+
+
 class RuleSwitch(Written):
     """One rule of the catalogue: on or off, how bad its findings are, and where it looks."""
 
@@ -108,6 +117,7 @@ class Funnel(Written):
     thresholds: Thresholds = Field(default_factory=Thresholds)
     rules: dict[RuleId, RuleSwitch] = Field(default_factory=dict)
     """Switches by rule id. A rule that is not named is on, with the catalogue's severity."""
+    sla_days: SlaDays = Field(default_factory=SlaDays)
     exclude: Exclude = Field(default_factory=Exclude)
     free_mail: list[str] = Field(default_factory=list)
     """Domains that say nothing about the employer."""

@@ -36,6 +36,7 @@ def forget_records(ledger: Ledger, keys: Sequence[tuple[str, str, str]], now: da
             plans = list(c.execute(select(of.plan_id).where(mine).distinct()).scalars())
             c.execute(update(t.outcome).where(t.outcome.c.change_id.in_(touched)).values(before_image=None, detail="erased"))
             c.execute(update(t.plan).where(t.plan.c.id.in_(plans)).values(body=zlib.compress(b"{}"), status="erased"))
+            c.execute(delete(t.note).where(t.note.c.about.in_([f"change:{id_}" for id_ in touched])))
             c.execute(update(t.change).where(mine).values(before=None, after=None, why="erased"))
             own, base = f"{account}:{resource}:{vendor_id}", t.base_value.c.key  # alone, or on either side of a pair
             either = base.startswith(f"{own}|", autoescape=True) | base.endswith(f"|{own}", autoescape=True)

@@ -17,6 +17,7 @@ from core.change import Change, Outcome, Plan
 from core.errors import UserError
 from core.ledger import Ledger, upsert
 from core.ledger_events import note_intents, note_outcomes
+from core.ledger_states import State, close_runs, plan_status, states
 
 PUSHED = pa.schema([(n, pa.string()) for n in ("target", "vendor_id", "field", "value_hash")])
 FieldKey = tuple[str, str, str, str]  # account, target, vendor id, field
@@ -42,28 +43,48 @@ class PlanBook:
 
     # -- plans ---------------------------------------------------------------------------------------------------------
     def save(self, plan: Plan, marks: Mapping[FieldKey, str], now: datetime) -> None:
-        """Keep a plan and its changes. The same changes planned again replace the earlier copy, never its outcomes."""
+        """Keep a plan and its changes. The same changes planned again are all open again; what earlier runs did stays on record."""
         body = zlib.compress(orjson.dumps(plan.to_json()))
-        status = "refused" if plan.refusals else "open"
+        status = "refused" if plan.refusals else "open" if plan.changes else "empty"
         row = {"id": plan.plan_id, "hash": plan.plan_id, "created_at": plan.created_at, "expires_at": plan.expires_at}
         changes = [_change_row(plan.plan_id, i, c, marks) for i, c in enumerate(plan.changes)]
         with self.ledger.write() as c:
             upsert(c, t.plan, [{**row, "status": status, "body": body}])
+            close_runs(c, plan.plan_id)
             c.execute(delete(t.change).where(t.change.c.plan_id == plan.plan_id))
             if changes:
                 c.execute(insert(t.change), changes)
 
     def load(self, plan_id: str | None = None) -> Plan:
         """The plan by id, by a beginning of its id, or the newest. Raises: UserError when there is none."""
-        query = select(t.plan.c.body).order_by(t.plan.c.created_at.desc()).limit(2)
+        query = select(t.plan.c.body, t.plan.c.id).order_by(t.plan.c.created_at.desc()).limit(2)
         if plan_id and plan_id != "latest":
             query = query.where(t.plan.c.id.startswith(plan_id, autoescape=True))
         with self.ledger.read() as c:
-            bodies = list(c.execute(query).scalars())
+            bodies = c.execute(query).all()
         if not bodies or (plan_id and plan_id != "latest" and len(bodies) > 1):
             what = f"no plan {plan_id!r}" if not bodies else f"more than one plan begins with {plan_id!r}"
-            raise UserError(what if plan_id else "no plan yet", next_step="make one: tundish plan; list them: tundish plan --list")
-        return Plan.from_json(orjson.loads(zlib.decompress(bodies[0])))
+            raise UserError(what if plan_id else "no plan yet", next_step="make one: tundish plan; list them: tundish plans")
+        body = orjson.loads(zlib.decompress(bodies[0].body))
+        if not body:
+            raise UserError(f"plan {bodies[0].id} was erased with a person it was about", next_step="make a new one: tundish plan")
+        return Plan.from_json(body)
+
+    def changes_like(self, beginning: str) -> list[str]:
+        """Ids of changes of saved plans that begin so, at most two."""
+        ch = t.change.c
+        query = select(ch.change_id).where(ch.change_id.startswith(beginning, autoescape=True)).distinct().limit(2)
+        with self.ledger.read() as c:
+            return list(c.execute(query).scalars())
+
+    def status(self, plan_id: str) -> str:
+        with self.ledger.read() as c:
+            return str(c.execute(select(t.plan.c.status).where(t.plan.c.id == plan_id)).scalar_one())
+
+    def states(self, plan_id: str) -> dict[str, State]:
+        """What became of its changes, by change id; those that are open are not in it."""
+        with self.ledger.read() as c:
+            return states(c, plan_id)
 
     def plans(self, limit: int = 20) -> list[PlanRow]:
         """Newest first."""
@@ -76,21 +97,24 @@ class PlanBook:
             return [PlanRow(*row) for row in c.execute(query.order_by(p.created_at.desc()).limit(limit))]
 
     # -- apply runs ------------------------------------------------------------------------------------------------------
-    def start_apply(self, plan_id: str, kind: str, now: datetime, apply_id: str, of: str | None = None) -> str:
+    def start_apply(self, plan_id: str, kind: str, now: datetime, apply_id: str, of: str | None = None, by: str = "") -> str:
+        """by: who wants it, for the audit trail."""
+        row = {"id": apply_id, "plan_id": plan_id, "kind": kind, "of": of, "started_at": now, "status": "running", "detail": {"by": by}}
         with self.ledger.write() as c:
-            c.execute(insert(t.apply_run).values(id=apply_id, plan_id=plan_id, kind=kind, of=of, started_at=now, status="running"))
+            c.execute(insert(t.apply_run).values(**row))
             c.execute(update(t.plan).where(t.plan.c.id == plan_id).values(status="applying" if kind == "apply" else "undoing"))
         return apply_id
 
     def end_apply(self, apply_id: str, status: str, now: datetime) -> None:
         with self.ledger.write() as c:
             c.execute(update(t.apply_run).where(t.apply_run.c.id == apply_id).values(status=status, ended_at=now))
-            run = c.execute(select(t.apply_run).where(t.apply_run.c.id == apply_id)).mappings().one()
-            after = "undone" if run["kind"] == "undo" else "applied"
-            c.execute(update(t.plan).where(t.plan.c.id == run["plan_id"]).values(status=after if status == "done" else "partial"))
+            plan_id = c.execute(select(t.apply_run.c.plan_id).where(t.apply_run.c.id == apply_id)).scalar_one()
+            ids = c.execute(select(t.change.c.change_id).where(t.change.c.plan_id == plan_id)).scalars()
+            after = plan_status(ids, states(c, plan_id)) if status == "done" else "partial"
+            c.execute(update(t.plan).where(t.plan.c.id == plan_id).values(status=after))
 
     def open_apply(self, plan_id: str) -> str | None:
-        """The apply run of this plan that was not finished: started and killed, or ended partial."""
+        """The apply run of this plan that was not finished: started and killed, or ended partial. None that is older than the plan."""
         return self._open(t.apply_run.c.plan_id == plan_id, "apply")
 
     def open_undo(self, apply_id: str) -> str | None:
@@ -98,9 +122,9 @@ class PlanBook:
 
     def _open(self, which: Any, kind: str) -> str | None:
         a = t.apply_run.c
-        query = select(a.id).where(which, a.kind == kind, a.status.in_(("running", "partial"))).order_by(a.started_at.desc()).limit(1)
+        query = select(a.id, a.detail).where(which, a.kind == kind, a.status.in_(("running", "partial"))).order_by(a.started_at.desc())
         with self.ledger.read() as c:
-            return c.execute(query).scalar()
+            return next((id_ for id_, detail in c.execute(query) if kind == "undo" or not (detail or {}).get("closed")), None)
 
     def plan_of(self, apply_id: str) -> str:
         """Raises: UserError for an unknown run."""
@@ -115,7 +139,7 @@ class PlanBook:
         with self.ledger.read() as c:
             return str(c.execute(select(t.apply_run.c.kind).where(t.apply_run.c.id == apply_id)).scalar())
 
-    def applies(self, limit: int = 20) -> list[dict[str, Any]]:
+    def applies(self, limit: int | None = 20) -> list[dict[str, Any]]:
         """Apply and undo runs, newest first."""
         query = select(t.apply_run).order_by(t.apply_run.c.started_at.desc()).limit(limit)
         with self.ledger.read() as c:

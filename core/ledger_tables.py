@@ -114,7 +114,7 @@ erased_address = Table("erased_address", metadata, _key("digest"), _time("at", n
 erased_seen = Table("erased_seen", metadata, _key("account"), _key("resource"), _key("vendor_id"), _time("at", nullable=False))
 
 # -- what was decided and done ---------------------------------------------------------------------------------------
-# plan.status: open applying applied partial refused expired. `body` is compressed JSON.
+# plan.status: open empty refused applying applied partial undoing undone erased. `body` is compressed JSON.
 plan = Table(
     "plan", metadata, _key("id"), _text("hash", nullable=False), _time("created_at", nullable=False), _time("expires_at"),
     _text("status", nullable=False), Column("body", LargeBinary, nullable=False),
@@ -125,7 +125,7 @@ change = Table(
     Column("after", JSON), _text("why", nullable=False, default=""), _text("entity_id"), Column("detail", JSON),
     Index("change_record", "account", "target", "vendor_id"),
 )  # fmt: skip
-# kind: apply or undo; `of` is the apply run that an undo takes back.
+# kind: apply or undo; `of` is the apply run that an undo takes back. `detail`: `by` (who wanted it), `closed` (its plan was made again).
 apply_run = Table(
     "apply_run", metadata, _key("id"), _text("plan_id", nullable=False), _text("kind", nullable=False), _text("of"),
     _time("started_at", nullable=False), _time("ended_at"), _text("status", nullable=False), Column("detail", JSON),
@@ -154,6 +154,7 @@ identity_decision = Table(
     _text("verdict", nullable=False), _text("why", nullable=False, default=""), _text("author", nullable=False),
     _time("at", nullable=False), _time("undone_at"), _text("undone_by"),
 )  # fmt: skip
+# What people said; `about` is "plan:id" or "change:id".
 note = Table(
     "note", metadata, Column("id", BigId, primary_key=True, autoincrement=True), _text("about", nullable=False),
     _text("text", nullable=False), _text("author"), _time("at", nullable=False), Index("note_about", "about"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -169,9 +169,9 @@ def make_plan(
     now: datetime,
     *,
     sources: Sequence[SourceSize] = (),
-    rules: frozenset[str] | None = None,
+    only: Callable[[Desired | Held], bool] = lambda wish: True,
 ) -> Plan:
-    """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `rules` limits the findings' fixes."""
+    """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `only` says which wishes it is made of."""
     compiled = found.compiled.also(_written(line, hands))
     wishes, marks = _derived(line, found, hands, compiled)
     due, late = _events(line, found, hands, now, compiled)
@@ -179,12 +179,12 @@ def make_plan(
     wishes += due
     rows = found.open_findings()
     book = Book(line.connectors, line.mappings, _owners(found))
-    fixable = [r for r in rows if r.get("fix") and (rules is None or r["rule"] in rules)]
+    fixable = [r for r in rows if r.get("fix")]
     seen = lasting(line.ledger, line.funnel, fixable)
     fixed, held = fixes([r for r in fixable if r["finding_id"] in seen], book)
     wishes += [w for w in fixed if w.account in hands]
     waiting = early(fixes([r for r in fixable if r["finding_id"] not in seen], book)[0])
-    wishes, barred = _of_the_living(wishes, rows)
+    wishes, barred = _of_the_living([w for w in wishes if only(w)], rows)
     wishes, others = left_to_others(wishes, line.mappings)
     live = read_live(wishes, hands)
     written = {key: ours[-1] for key, ours in writes(line.ledger, now).items()}
@@ -193,8 +193,8 @@ def make_plan(
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=limits, rungs=rungs, frozen=stopped, written=written)
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
-    held = [*plan.held, *held, *waiting, *late, *barred, *others]
-    plan = guard(replace(plan, held=tuple(held)), _sizes(found, line), sources, line.limits)
+    unwished = tuple(h for h in (*held, *waiting, *late, *barred, *others) if only(h))
+    plan = guard(replace(plan, held=(*plan.held, *unwished)), _sizes(found, line), sources, limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)

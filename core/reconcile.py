@@ -52,8 +52,9 @@ FINDINGS = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-# Facts that stand in no lake.
-_SAID = {**SCHEMAS, "stage_map": STAGE_MAP, "written": WRITTEN, "cut": CUTS, "merged": MERGED, "fought": FOUGHT, "thawed": THAWED}
+_SAID = {  # facts that stand in no lake
+    **SCHEMAS, "stage_map": STAGE_MAP, "written": WRITTEN, "cut": CUTS, "merged": MERGED, "fought": FOUGHT, "thawed": THAWED,
+}  # fmt: skip
 _SIDES = ibis.schema(SIDES).to_pyarrow()
 _IDENTITY = ["entity_kind", "entity_id", "field", "part"]
 _ORDER = (*_IDENTITY, "account", "resource", "vendor_id")

@@ -99,6 +99,13 @@ def _old_runs(ledger: Ledger, before: datetime) -> int:
     return len(old)
 
 
+def _unplanned(plan_ids: list[str]) -> Any:
+    """What notes about changes of these plans only are about."""
+    ch = t.change.c
+    kept = select(ch.change_id).where(ch.plan_id.not_in(plan_ids))
+    return select("change:" + ch.change_id).where(ch.plan_id.in_(plan_ids), ch.change_id.not_in(kept))
+
+
 def _old_plans(ledger: Ledger, before: datetime) -> int:
     """Plans with their changes, apply runs and outcomes: from then on they cannot be undone. What was pushed last stays known."""
     p, a = t.plan.c, t.apply_run.c
@@ -109,6 +116,8 @@ def _old_plans(ledger: Ledger, before: datetime) -> int:
             part = old[i : i + _CHUNK]
             applies = select(a.id).where(a.plan_id.in_(part))
             c.execute(delete(t.outcome).where(t.outcome.c.apply_id.in_(applies)))
+            for about in (select("plan:" + p.id).where(p.id.in_(part)), _unplanned(part)):
+                c.execute(delete(t.note).where(t.note.c.about.in_(about)))
             for table, column in ((t.apply_run, a.plan_id), (t.change, t.change.c.plan_id), (t.plan, p.id)):
                 c.execute(delete(table).where(column.in_(part)))
     return len(old)

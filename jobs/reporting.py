@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from core.finding_history import aged, by_severity, resolved, trend
 from core.pipeline import Understanding
 from core.quality import quality
+from jobs.plan_pages import page
+from jobs.show_private import masked
 from jobs.wiring import Hub
 
+RESOLVED_DAYS = 30
 _JSON_COLUMNS = ("records", "values", "fix", "evidence", "systems")
 
 
@@ -34,6 +38,7 @@ def report_data(hub: Hub, found: Understanding, as_of: datetime | None = None) -
     rejects = hub.ledger.rejects(syncs[0].id) if syncs else []
     plans = hub.line.plans.plans(1)
     return {
+        **through_time(hub, found, as_of),
         "as_of": found.as_of.isoformat(),
         "organisation": hub.config.organisation.name,
         "freshness": _freshness(hub),
@@ -43,11 +48,33 @@ def report_data(hub: Hub, found: Understanding, as_of: datetime | None = None) -
         "truth": None,
         "metrics": found.metrics.to_pylist(),
         "quality": quality(hub.lake, as_of),
-        "plan": hub.line.plans.load().to_json() if plans else None,
+        "plan": page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None,
         "apply": None,
         "undo": None,
         "rejects": [asdict(r) for r in rejects],
     }
+
+
+def through_time(hub: Hub, found: Understanding, as_of: datetime | None = None) -> dict[str, Any]:
+    """The findings' ages against `sla_days`, their trend, and what was resolved in the last 30 days; without personal values."""
+    limits = hub.setup.funnel.sla_days
+    rows = aged(found.open_findings(), limits, found.as_of)
+    gone = resolved(hub.lake, hub.ledger, found.as_of - timedelta(days=RESOLVED_DAYS), as_of)
+    return {
+        "ageing": {"severities": by_severity(rows, limits), "over": [_aged(row) for row in rows if row["over_days"] is not None]},
+        "trend": [asdict(day) for day in trend(hub.lake, hub.ledger, as_of)],
+        "resolved": [_aged(row) for row in gone],
+    }
+
+
+_AGED = (
+    "finding_id", "rule", "severity", "title", "entity_kind", "entity_id", "field", "records", "first_seen", "age_days", "due", "over_days",
+    "resolved_at", "days",
+)  # fmt: skip
+
+
+def _aged(row: Mapping[str, Any]) -> dict[str, Any]:
+    return masked(opened({name: row[name] for name in _AGED if name in row}))
 
 
 def _freshness(hub: Hub) -> dict[str, str]:

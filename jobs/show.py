@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from core.change import EVENT, Change, Outcome, Plan
-from jobs import show_events, show_findings, show_pivots
+from core.change import Outcome
+from jobs import show_findings, show_pivots
+from jobs.show_plan import plan_table, plan_text
 from jobs.show_private import without_people
 from jobs.show_progress import Progress
 from jobs.show_table import Table, cell, table, text
@@ -30,9 +31,9 @@ _OUTCOMES = {
 }  # fmt: skip
 
 
-def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence[str] = ()) -> str:
     """Any table. "none" when there are no rows."""
-    return text(table(columns, rows)) if rows else "none"
+    return text(table(columns, rows, numbers=numbers)) if rows else "none"
 
 
 # -- what was pulled ------------------------------------------------------------------------------------------------------
@@ -82,59 +83,6 @@ def metrics_text(metrics: Iterable[Mapping[str, Any]], name: str | None = None) 
 
 
 # -- what is written ------------------------------------------------------------------------------------------------------
-def plan_table(changes: Sequence[Change]) -> Table:
-    rows = [[f"{c.account}/{c.target}", c.vendor_id, c.field, *_old_and_new(c), why(c)] for c in changes]
-    return table(["target", "record", "field", "old", "", "new", "why"], rows)
-
-
-def _old_and_new(change: Change) -> tuple[str, str, str]:
-    return "event" if change.type == EVENT else old(change.before), "→", old(show_events.new(change))
-
-
-def old(value: str | None) -> str:
-    return "(empty)" if value is None else value
-
-
-def why(change: Change) -> str:
-    return f"{change.rule}: {change.why}" if change.rule and not change.why.startswith(change.rule) else change.why
-
-
-def plan_text(plan: Plan, limit: int = 40) -> str:
-    """Field by field old → new and why, by account and target; of a long plan `limit` lines, every target with its share."""
-    if not plan.changes:
-        return "\n".join([f"plan {plan.plan_id}: nothing to change", *_held_lines(plan)])
-    rest = len(plan.changes) - limit
-    parts = [text(plan_table(fair_share(plan.changes, limit)))] if limit > 0 else []
-    more = [f"{rest:,} more changes; show all with --max {len(plan.changes)}"] if rest > 0 else []
-    records = len({(c.account, c.target, c.vendor_id) for c in plan.changes})
-    until = f"good until {plan.expires_at:%Y-%m-%d %H:%M} UTC"
-    told = sum(c.type == EVENT for c in plan.changes)
-    events = f", {told:,} of them events" if told else ""
-    head = f"plan {plan.plan_id}: {len(plan.changes):,} changes on {records:,} records{events}, {until}"
-    counts = [f"  {target}: {n:,}" for target, n in plan.counts().items()]
-    return "\n".join([*parts, *more, head, *counts, *_held_lines(plan), *(f"refused: {reason}" for reason in plan.refusals)])
-
-
-def fair_share(changes: Sequence[Change], limit: int) -> list[Change]:
-    """At most `limit` changes, dealt out in turns so that no target hides another, in the plan's order.
-
-    Fixes of findings and values that are overwritten go before fields of ours that are filled.
-    """
-    telling = sorted(range(len(changes)), key=lambda i: (not changes[i].rule, changes[i].before is None, i))
-    turns: Counter[tuple[str, str]] = Counter()
-    ranked = []
-    for place in telling:
-        target = (changes[place].account, changes[place].target)
-        ranked.append((turns[target], place))
-        turns[target] += 1
-    return [changes[place] for place in sorted(place for _, place in sorted(ranked)[:limit])]
-
-
-def _held_lines(plan: Plan) -> list[str]:
-    reasons = Counter(f"{h.account}/{h.target}: {without_people(h.reason)}" for h in plan.held)
-    return [f"held back {n:,}: {cell(reason)}" for reason, n in sorted(reasons.items())]
-
-
 def outcomes_text(outcomes: Sequence[Outcome]) -> str:
     """Outcomes of an apply or an undo by status, and each one that needs a person."""
     if not outcomes:

@@ -51,12 +51,22 @@ def findings_table(findings: Sequence[Mapping[str, Any]], limit: int) -> Table:
     """The worst `limit` findings, most severe first."""
     rows = sorted((opened(f) for f in findings), key=lambda f: (str(f.get("severity")), str(f.get("rule"))))
     shown = [
-        [f.get("severity"), f.get("rule"), f.get("title"), f.get("field"), values(f), day(f.get("since")), keys(f), remedy(f)]
+        [
+            f.get("severity"),
+            f.get("rule"),
+            f.get("title"),
+            f.get("field"),
+            values(f),
+            day(f.get("since")),
+            day(f.get("first_seen")),
+            keys(f),
+            remedy(f),
+        ]
         for f in rows[:limit]
     ]
     rest = len(rows) - len(shown)
     note = f"{rest} more; show them with --max {len(rows)}" if rest else ""
-    return table(["sev", "rule", "finding", "field", "values", "since", "records", "fix or question"], shown, note=note)
+    return table(["sev", "rule", "finding", "field", "values", "since", "first seen", "records", "fix or question"], shown, note=note)
 
 
 def by_rule(findings: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, int]]:

@@ -37,7 +37,7 @@ class Table:
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "", numbers: Sequence[str] = (), note: str = "") -> Table:
     """Any values as a table: None is empty, whole numbers get thin groups (1,234)."""
     places = frozenset(i for i, name in enumerate(columns) if name in numbers)
-    return Table(tuple(columns), tuple(tuple(cell(value) for value in row) for row in rows), title, places, note)
+    return Table(tuple(columns), tuple(tuple(cell(value) for value in row) for row in rows), cell(title), places, note)
 
 
 def cell(value: Any) -> str:

@@ -1,9 +1,8 @@
-"""The steps of a job, each over an open hub: what `tundish sync`, `reconcile`, `plan`, `apply`, `undo` and jobs all call."""
+"""The steps of a job up to the plan, each over an open hub; `jobs.write_back` carries plans out. Commands and jobs call them alike."""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,8 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from core.carry_out import apply_plan, undo_run
-from core.change import Change, Outcome, Plan
+from core.change import Plan
 from core.errors import TundishError, UserError
 from core.ledger import Count
 from core.pipeline import Understanding, make_plan, understand
@@ -20,11 +18,11 @@ from core.plan import SourceSize
 from core.pull import AccountResult, in_waves, pull_account
 from core.retention import retain
 from jobs import show
+from jobs.choosing import EVERYTHING, Choice
 from jobs.leases import held, running
 from jobs.show_table import tame
 from jobs.wiring import Hub
 
-_WANTING = frozenset({"failed", "rejected", "uncertain", "late"})
 STOP = threading.Event()  # set by a signal: finish the page in hand, then end
 
 
@@ -162,11 +160,11 @@ def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
     return found
 
 
-def run_plan(hub: Hub, *, found: Understanding | None = None, rules: frozenset[str] | None = None) -> Plan:
-    """A new plan from the lake as it is; reads live values, writes nothing to a vendor."""
+def run_plan(hub: Hub, *, found: Understanding | None = None, choice: Choice = EVERYTHING) -> Plan:
+    """A new plan from the lake as it is, of what is chosen; reads live values, writes nothing to a vendor."""
     found = found or run_reconcile(hub)
-    with hub.hands() as hands:
-        return make_plan(hub.line, found, hands, hub.clock(), sources=source_sizes(hub), rules=rules)
+    with hub.hands(names=sorted(choice.accounts)) as hands:
+        return make_plan(hub.line, found, hands, hub.clock(), sources=source_sizes(hub), only=choice.keeps)
 
 
 def source_sizes(hub: Hub) -> list[SourceSize]:
@@ -188,63 +186,6 @@ def _kinds(hub: Hub, account: str, resource: str) -> list[str]:
     mapping = hub.setup.mappings[account]
     kinds = mapping.resources[resource].kinds if resource in mapping.resources else ()
     return [k for k in kinds if k in ("person", "company", "deal")]
-
-
-@dataclass(frozen=True)
-class Done:
-    """What an apply or an undo did."""
-
-    run_id: str
-    plan_id: str
-    outcomes: tuple[Outcome, ...]
-    expected: int
-
-    @property
-    def by_status(self) -> dict[str, int]:
-        return dict(Counter(o.status for o in self.outcomes))
-
-    @property
-    def exit_code(self) -> int:
-        return 3 if len(self.outcomes) < self.expected or any(o.status in _WANTING for o in self.outcomes) else 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "run": self.run_id,
-            "plan": self.plan_id,
-            "outcomes": self.by_status,
-            "details": [asdict(o) for o in self.outcomes],
-            "exit": self.exit_code,
-        }
-
-    def text(self) -> str:
-        return f"{show.outcomes_text(self.outcomes)}\n{self.run_id}"
-
-
-def run_apply(
-    hub: Hub, plan: Plan, *, allow: frozenset[str] = frozenset(), only: Callable[[Change], bool] | None = None, quiet: bool = True
-) -> Done:
-    """Carry a plan out, under a lease so that two of us never apply at once. Raises: UnsafePlan, UserError."""
-    names = sorted({c.account for c in plan.changes})
-    with _lease(hub, "apply"), hub.hands(writes=True, names=names) as hands, show.Progress("apply", quiet=quiet) as progress:
-        run_id, outcomes = apply_plan(
-            hub.line,
-            plan,
-            hands,
-            hub.clock(),
-            allow=allow,
-            only=only,
-            on_progress=lambda where, n: progress.step(where, "", n, None),
-            stopped=STOP.is_set,
-        )
-    return Done(run_id, plan.plan_id, tuple(outcomes), sum(1 for c in plan.changes if only is None or only(c)))
-
-
-def run_undo(hub: Hub, apply_id: str, *, only: Callable[[Change], bool] | None = None) -> Done:
-    """Put before-images back. Raises: UserError for an unknown run."""
-    changes = [c for c, _ in hub.line.plans.left_to_undo(apply_id) if only is None or only(c)]
-    with _lease(hub, "apply"), hub.hands(writes=True, names=sorted({c.account for c in changes})) as hands:
-        run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only, stopped=STOP.is_set)
-    return Done(run_id, hub.line.plans.plan_of(apply_id), tuple(outcomes), len(changes))
 
 
 def run_compact(hub: Hub, vacuum_hours: int = 168) -> dict[str, Any]:

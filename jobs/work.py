@@ -12,6 +12,7 @@ import click
 from core.change import Plan
 from core.config_document import JobDocument
 from core.errors import TundishError, UserError
+from core.finding_history import aged
 from core.pipeline import Understanding
 from core.storage import trouble
 from jobs import steps
@@ -20,6 +21,7 @@ from jobs.interrupt import interruptible
 from jobs.leases import held, running
 from jobs.schedule import ledger_hooks, serve
 from jobs.wiring import Hub
+from jobs.write_back import run_apply
 
 
 @dataclass
@@ -138,7 +140,10 @@ def _found(hub: Hub, state: dict[str, Any]) -> Understanding:
 
 def _reconcile(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
     found = _found(hub, state)
-    result.add("reconcile", {"findings": found.findings.num_rows, "entities": found.entities()}, f"{found.findings.num_rows} findings")
+    open_ = found.open_findings()
+    over = sum(row["over_days"] is not None for row in aged(open_, hub.setup.funnel.sla_days, found.as_of))
+    late = f", {over} over their limit of days" if over else ""
+    result.add("reconcile", {"findings": len(open_), "over": over, "entities": found.entities()}, f"{len(open_)} findings{late}")
 
 
 def _measure(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
@@ -160,7 +165,7 @@ def _apply(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, 
     if not auto:
         result.add("apply", {"waiting": plan.plan_id}, f"apply is manual; review, then: tundish apply {plan.plan_id}")
         return
-    done = steps.run_apply(hub, plan, quiet=quiet)
+    done = run_apply(hub, plan, by=f"job {result.job}", quiet=quiet)
     result.add("apply", done.to_json(), ", ".join(f"{n} {s}" for s, n in done.by_status.items()) or "nothing to do", done.exit_code)
 
 

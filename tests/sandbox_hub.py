@@ -84,6 +84,8 @@ def standing(
     """
     clock = Clock(NOW.timestamp())
     emulators, truth = loaded(size, seed, NOW, clock, vendors)
+    if len(rules) < len(RULES):
+        only(rules, home / "mappings" / "funnel.yaml")
     with standing_on(home, emulators, clock, truth) as stood:
         yield stood
 
@@ -94,8 +96,6 @@ def standing_on(home: Path, emulators: Mapping[str, Emulator], clock: Clock, tru
     with ExitStack() as stack:
         urls = stack.enter_context(serve(list(emulators.values())))
         config = write_config(home, urls)
-        if len(rules) < len(RULES):
-            only(rules, home / "mappings" / "funnel.yaml")
         stack.enter_context(patch("jobs.wiring.Transport", partial(Transport, sleep=clock.advance, monotonic=clock.now)))
         stack.enter_context(patch("jobs.wiring.datetime", SimpleNamespace(now=lambda zone: clock.utc())))
         hub = stack.enter_context(open_hub(config))

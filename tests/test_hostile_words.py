@@ -65,4 +65,4 @@ def test_a_plan_that_outlived_itself_is_refused_and_listed_as_expired(tmp_path: 
         assert said.code == 4
         assert "expired at" in said.err
         assert not sandbox.writes()
-        assert [p["status"] for p in tundish("--config", sandbox.config, "plan", "--list", "--json").json["plans"]] == ["expired"]
+        assert [p["status"] for p in tundish("--config", sandbox.config, "plans", "--json").json["plans"]] == ["expired"]

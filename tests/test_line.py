@@ -179,8 +179,8 @@ def test_the_history_can_be_asked_for(line: Line) -> None:
 
     assert [run["job"] for run in say("runs")["runs"]].count("sync") == 3
     assert say("runs", line.sync.json["run"])["records"] == line.sync.json["records"]
-    assert {row["plan_id"] for row in say("plan", "--list")["plans"]} >= {line.plan.json["plan_id"]}
-    assert say("plan", "--show", line.plan.json["plan_id"])["changes"] == line.plan.json["changes"]
+    assert {row["plan_id"] for row in say("plans")["plans"]} >= {line.plan.json["plan_id"]}
+    assert say("plan", "show", line.plan.json["plan_id"])["changes"] == line.plan.json["changes"]
     assert [run["kind"] for run in say("undo", "--list")["runs"]] == ["undo", "apply"]
     [row] = say("sql", "select count(*) as n from person where not deleted")["rows"]
     assert row["n"] > 60

@@ -170,7 +170,7 @@ def test_bars_are_as_long_as_their_share_of_the_longest() -> None:
 
 def test_a_plan_alone_makes_a_page_of_the_plan() -> None:
     html = render({"as_of": AS_OF, "organisation": "x", "plan": DATA["plan"]}, "html")
-    assert "Plan abc123: 1 changes, 1 held back. Refused: too many." in html
+    assert "Plan abc123: 1 changes on 1 records, good until 2026-06-30 02:00 UTC, 1 held back. Refused: too many." in html
     assert 'id="funnel"' not in html
 
 

@@ -13,6 +13,7 @@ from test_lake import NOW, Shelf, rows
 from core.change import Change, Plan
 from core.funnel import Retention
 from core.ledger import Commit, Count, RejectRow
+from core.ledger_notes import Note, add_note, notes_about
 from core.ledger_plans import PlanBook
 from core.retention import retain
 
@@ -92,9 +93,14 @@ def test_plans_go_with_what_could_be_undone_and_what_was_pushed_last_stays_known
         book.start_apply(f"p{i}", "apply", at, f"a{i}")
         book.end_apply(f"a{i}", "done", at)
     book.set_pushed([(("hubspot", "contacts", "1", "x"), "mark")], NOW)
+    for about in ("plan:p0", "plan:p1", "change:c1"):
+        add_note(shelf.ledger, Note(about, "checked", "ana", NOW))
     assert gone(shelf, NOW + 500 * DAY, plans=365) == {"plans": 1}
     assert ([p.plan_id for p in book.plans()], [a["id"] for a in book.applies()]) == (["p1"], ["a1"])
     assert book.pushed("hubspot").num_rows == 1
+    assert [n.about for n in notes_about(shelf.ledger, ["plan:p0", "plan:p1", "change:c1"])] == ["plan:p1", "change:c1"]
+    assert gone(shelf, NOW + 9000 * DAY, plans=365) == {"plans": 1}
+    assert notes_about(shelf.ledger, ["plan:p1", "change:c1"]) == []
 
 
 def test_a_run_that_goes_on_keeps_its_plan(shelf: Shelf) -> None:

@@ -66,6 +66,7 @@ class _Demo:
         from jobs import show, steps
         from jobs.truth import score
         from jobs.wiring import open_hub
+        from jobs.write_back import run_apply, run_undo
 
         with open_hub(self.play.config) as hub:
             self.say("1. Pull", "from " + ", ".join(f"{n} ({u})" for n, u in self.play.urls.items()))
@@ -80,7 +81,7 @@ class _Demo:
             self.say("4. Measure", show.metrics_text(metrics))
             plan = steps.run_plan(hub, found=found)
             self.say("5. Plan", show.plan_text(plan, self.limit))
-            applied = steps.run_apply(hub, plan, quiet=True)
+            applied = run_apply(hub, plan, quiet=True)
             self.say("6. Apply", applied.text())
             second = steps.run_sync(hub, quiet=True)
             again_found = steps.run_reconcile(hub)
@@ -89,7 +90,7 @@ class _Demo:
                 "7. Second run",
                 f"{sum(c.appended for c in second.counts)} rows changed by our own writes; second run: {len(again.changes)} changes",
             )
-            undone = steps.run_undo(hub, applied.run_id)
+            undone = run_undo(hub, applied.run_id)
             self.say("8. Undo", undone.text())
             files = self._report(hub, first, found, rows, truth, metrics, plan, applied, undone)
             self.say("9. Report", "\n".join(f"{kind}: {path}" for kind, path in files.items()))

@@ -57,10 +57,23 @@ def sync(
 @click.option("--as-of", type=Instant(), help="What was known then (UTC); nothing is stored.")
 @click.option("--rule", "rules", multiple=True, help="Only these rules, e.g. --rule D-01 (repeatable).")
 @click.option("--severity", type=click.Choice(["S1", "S2", "S3", "S4"]), help="Only this severity and worse.")
+@click.option("--account", "accounts", multiple=True, help="Only findings with a record of this account (repeatable).")
+@click.option("--record", "records", multiple=True, metavar="ACCOUNT:RESOURCE:ID", help="Only findings with this record (repeatable).")
+@click.option("--over", is_flag=True, help="Only findings that are over their limit of days (sla_days in funnel.yaml).")
 @click.option("--max", "limit", default=50, show_default=True, help="At most so many findings in the table.")
 @json_option
 @click.pass_obj
-def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...], severity: str | None, limit: int, as_json: bool) -> int:
+def reconcile(
+    obj: dict[str, Any],
+    as_of: datetime | None,
+    rules: tuple[str, ...],
+    severity: str | None,
+    accounts: tuple[str, ...],
+    records: tuple[str, ...],
+    over: bool,
+    limit: int,
+    as_json: bool,
+) -> int:
     """Resolve who is who and list where systems disagree.
 
     \b
@@ -68,15 +81,21 @@ def reconcile(obj: dict[str, Any], as_of: datetime | None, rules: tuple[str, ...
       tundish reconcile
       tundish reconcile --severity S1
       tundish reconcile --as-of 2026-06-01 --rule D-01
+      tundish reconcile --over --account hubspot
     """
+    from core.finding_history import aged
     from jobs import show, steps
+    from jobs.choosing import choice_of
     from jobs.identity import told_unknown
     from jobs.wiring import open_hub
 
-    steps.check_rules(rules)
     with open_hub(obj["config"]) as hub:
+        choice = choice_of(hub, rules=rules, accounts=accounts, records=records)
         found = steps.run_reconcile(hub, as_of=as_of)
-        rows = [r for r in found.open_findings() if (not rules or r["rule"] in rules) and (not severity or r["severity"] <= severity)]
+        rows = [r for r in found.open_findings() if (not severity or r["severity"] <= severity) and choice.fits(r)]
+        if over:
+            late = {r["finding_id"] for r in aged(rows, hub.setup.funnel.sla_days, found.as_of) if r["over_days"] is not None}
+            rows = [r for r in rows if r["finding_id"] in late]
         data: dict[str, Any] = {
             "run": found.run_id,
             "as_of": found.as_of,

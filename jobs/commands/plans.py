@@ -1,67 +1,69 @@
-"""plan, apply and undo."""
+"""plan (make, show, diff, note) and plans."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from core.change import Change
-from core.errors import UserError
+from jobs.choosing import Choice, choice_of, choice_options, completed
 from jobs.cli import emit
+from jobs.outputs import Output, output_options
 
-if TYPE_CHECKING:
-    from core.ledger_plans import PlanRow
-
-ALLOW = {"large": "more changes than the limits say", "shrunk": "a source lost many rows", "partial": "the last sync was incomplete"}
+LIMIT = 40  # changes in a terminal's table unless --max says otherwise
 
 
-@click.command()
-@click.option("--rule", "rules", multiple=True, help="Only fixes of these rules (repeatable).")
-@click.option("--list", "listing", is_flag=True, help="List saved plans.")
-@click.option("--show", "plan_id", help="Show a saved plan (id, or 'latest').")
-@click.option("--max", "limit", default=40, show_default=True, help="At most so many changes in the table.")
-@click.option("--format", "format_", type=click.Choice(["table", "md", "csv", "html"]), default="table", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def plan(obj: dict[str, Any], rules: tuple[str, ...], listing: bool, plan_id: str | None, limit: int, format_: str, as_json: bool) -> int:
+plan_ids = completed(lambda hub: [row.plan_id for row in hub.line.plans.plans(50)])
+
+
+class PlanGroup(click.Group):
+    """Makes a plan where no subcommand is named."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            ctx.fail(f"no command '{args[0]}'. To show a saved plan: tundish plan show {args[0]}")
+        return super().resolve_command(ctx, args)
+
+
+def view_options(f: Any) -> Any:
+    """How a plan is shown."""
+    f = output_options(("table", "md", "csv", "html", "json"))(f)
+    f = click.option(
+        "--max", "limit", type=click.IntRange(min=0), help=f"Show at most so many changes. Default: {LIMIT} in a table, else all."
+    )(f)
+    return click.option("--by", type=click.Choice(["rule", "record"]), help="Group the changes.")(f)
+
+
+@click.group(cls=PlanGroup, invoke_without_command=True)
+@choice_options(only=False)
+@view_options
+@click.pass_context
+def plan(ctx: click.Context, /, by: str | None, limit: int | None, output: Output, **chosen: Sequence[str]) -> int:
     """Work out what would be written back; writes nothing to a vendor.
 
     \b
     Examples:
       tundish plan
       tundish plan --rule S-02
-      tundish plan --show latest --format md
+      tundish plan --account hubspot --by record --format html --output plan.html
+      tundish plan show --by rule       the latest plan again
+      tundish plan diff 3fa9 77b0       what differs between two plans
+      tundish plan note 3fa9 "checked with sales"
     """
-    from jobs import show, show_events
-    from jobs.report import render
-    from jobs.steps import check_rules, run_plan
+    if ctx.invoked_subcommand:
+        if given := [name for name in ctx.params if ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)]:
+            ctx.fail(f"write the options after `{ctx.invoked_subcommand}`: {', '.join(given)} would be ignored here")
+        return 0
+    from jobs.steps import run_plan
     from jobs.wiring import open_hub
 
-    check_rules(rules)
-    with open_hub(obj["config"]) as hub:
-        if listing:
-            now = hub.clock()
-            rows = [replace(r, status="expired") if _outlived(r, now) else r for r in hub.line.plans.plans()]
-            text = "\n".join(f"{r.plan_id}  {r.created_at:%Y-%m-%d %H:%M}  {r.status:9} {r.changes} changes" for r in rows)
-            emit({"plans": [vars(r) for r in rows]}, as_json, text or "no plan yet; make one: tundish plan")
-            return 0
-        made = hub.line.plans.load(plan_id) if plan_id else run_plan(hub, rules=frozenset(rules) or None)
-        if format_ != "table" and not as_json:
-            click.echo(
-                render({"as_of": made.as_of.isoformat(), "organisation": hub.config.organisation.name, "plan": made.to_json()}, format_)
-            )
-        else:
-            emit(show_events.opened(made.to_json()), as_json, "" if as_json else show.plan_text(made, limit) + _nowhere(hub))
+    with open_hub(ctx.obj["config"]) as hub:
+        choice = choice_of(hub, **chosen)
+        made = run_plan(hub, choice=choice)
+        _show(hub, made, Choice(), by, limit, output, nowhere=_nowhere(hub))
         return 4 if made.refusals else 0
-
-
-def _outlived(row: PlanRow, now: datetime) -> bool:
-    """True for a plan that was never begun and can no longer be."""
-    return row.status in ("open", "refused") and row.expires_at is not None and row.expires_at < now
 
 
 def _nowhere(hub: Any) -> str:
@@ -71,114 +73,124 @@ def _nowhere(hub: Any) -> str:
     return "\nNo connected account takes changes; what to correct by hand: tundish report findings"
 
 
-def _wanted(only: tuple[str, ...], changes: Iterable[Change]) -> Any:
-    """A filter on changes: each word is an account, target, field, rule, vendor id or change id; any match is enough.
+def _show(hub: Any, made: Any, choice: Choice, by: str | None, limit: int | None, output: Output, nowhere: str = "") -> None:
+    from jobs import show_events, show_plan
+    from jobs.plan_pages import page
+    from jobs.report import render
 
-    Raises: UserError when it leaves none of the changes.
-    """
-    if not only:
-        return None
-
-    def keep(change: Change) -> bool:
-        return bool({change.account, change.target, change.field, change.rule, change.vendor_id, change.change_id} & set(only))
-
-    if not any(map(keep, changes)):
-        raise UserError(f"--only {' '.join(only)} matches no change", next_step="see `tundish plan --show latest --format csv`")
-    return keep
-
-
-def _consented(named: str | None, yes: bool, as_json: bool) -> None:
-    """Nothing is written unasked. Raises: UserError where nobody could be asked, or when --yes says yes to what is not named."""
-    if as_json and not yes:
-        raise UserError("--json cannot ask whether to write", next_step="add --yes and the id")
-    if yes and not named:
-        raise UserError("--yes needs the id of what it says yes to", next_step="`tundish plan --list` shows plans; or write `latest`")
+    shown = page(hub, made, choice, by)
+    if limit is not None and output.format != "table":
+        few = {c.change_id for c in show_plan.fair_share(show_plan.changes(shown), limit)}
+        shown["changes"] = [c for c in shown["changes"] if c["change_id"] in few]
+    if output.format == "json":
+        output.write_json(show_events.opened(shown))
+    elif output.format == "table":
+        output.write(show_plan.page_text(shown, LIMIT if limit is None else limit) + nowhere)
+    else:
+        head = {"as_of": made.as_of.isoformat(), "organisation": hub.config.organisation.name}
+        output.write(render({**head, "plan": shown}, output.format, "plan"))
 
 
-@click.command()
-@click.argument("plan_id", metavar="PLAN", required=False)
-@click.option("--only", multiple=True, help="Only changes of this account, target, field, rule, record or change id (repeatable).")
-@click.option("--allow-large", is_flag=True, help=f"Apply although: {ALLOW['large']}.")
-@click.option("--allow-shrunk", is_flag=True, help=f"Apply although: {ALLOW['shrunk']}.")
-@click.option("--allow-partial", is_flag=True, help=f"Apply although: {ALLOW['partial']}.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@plan.command("show")
+@click.argument("plan_id", metavar="[PLAN]", default="latest", shell_complete=plan_ids)
+@choice_options()
+@view_options
 @click.pass_obj
-def apply(
-    obj: dict[str, Any],
-    plan_id: str | None,
-    only: tuple[str, ...],
-    allow_large: bool,
-    allow_shrunk: bool,
-    allow_partial: bool,
-    yes: bool,
-    as_json: bool,
-) -> int:
-    """Carry out a plan (default: the latest, after asking). Interrupted, run it again: it continues.
+def show_(obj: dict[str, Any], /, plan_id: str, by: str | None, limit: int | None, output: Output, **chosen: Sequence[str]) -> int:
+    """Show a saved plan (default: the latest): what became of each change, what people noted, when it expires.
 
     \b
     Examples:
-      tundish apply                     the latest plan, after asking
-      tundish apply 3fa9 --only S-02
-      tundish apply 3fa9 --allow-large --yes
+      tundish plan show
+      tundish plan show 3fa9 --rule D-01 --by record
+      tundish plan show 3fa9 --format html --output plan.html
+    """
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        made = hub.line.plans.load(plan_id)
+        choice = choice_of(hub, **chosen)
+        choice.of([*made.changes, *made.held], f"tundish plan show {made.plan_id}")
+        _show(hub, made, choice, by, limit, output)
+        return 0
+
+
+@plan.command()
+@click.argument("old", metavar="OLD", shell_complete=plan_ids)
+@click.argument("new", metavar="NEW", default="latest", shell_complete=plan_ids)
+@output_options(("table", "md", "csv", "html", "json"))
+@click.pass_obj
+def diff(obj: dict[str, Any], old: str, new: str, output: Output) -> int:
+    """What a plan (default: the latest) has that an older one had not, has no more, and writes otherwise.
+
+    \b
+    Example:
+      tundish plan diff 3fa9 77b0
+    """
+    from jobs.plan_pages import diff_sections
+    from jobs.report.tables import write_sections
+    from jobs.show_plan import difference
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        one, other = hub.line.plans.load(old), hub.line.plans.load(new)
+        found = difference(one, other)
+        if output.format == "json":
+            output.write_json({"old": one.plan_id, "new": other.plan_id, **found})
+        else:
+            title = f"Plan {one.plan_id} against {other.plan_id}"
+            output.write(write_sections(hub.config.organisation.name, title, other.as_of, diff_sections(found), output.format))
+        return 0
+
+
+@plan.command()
+@click.argument("about", metavar="PLAN|CHANGE")
+@click.argument("text")
+@click.option("--author", help="Who says so. Default: your login name.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def note(obj: dict[str, Any], about: str, text: str, author: str | None, as_json: bool) -> int:
+    """Say something about a plan or a change of one; it is shown with the plan, in every format.
+
+    \b
+    Examples:
+      tundish plan note latest "checked with sales on Monday"
+      tundish plan note 9c41d2aa "the owner says 1,200 is right"
+    """
+    from dataclasses import asdict
+
+    from jobs.plan_pages import say
+    from jobs.wiring import open_hub
+
+    with open_hub(obj["config"]) as hub:
+        said = say(hub, about, text, author)
+        emit(asdict(said), as_json, f"noted about {said.about.replace(':', ' ')}")
+        return 0
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def plans(obj: dict[str, Any], limit: int, as_json: bool) -> int:
+    """List saved plans, newest first: when they expire, what became of them, how many of their changes are open.
+
+    \b
+    Example:
+      tundish plans
     """
     from jobs import show
-    from jobs.interrupt import interruptible
-    from jobs.steps import STOP, run_apply
-    from jobs.wiring import open_hub
-
-    _consented(plan_id, yes, as_json)
-    allow = frozenset(w for w, on in (("large", allow_large), ("shrunk", allow_shrunk), ("partial", allow_partial)) if on)
-    with open_hub(obj["config"]) as hub:
-        made = hub.line.plans.load(plan_id or "latest")
-        wanted = _wanted(only, made.changes)
-        if not yes:
-            click.echo(show.plan_text(made, 20))
-            chosen = [c for c in made.changes if wanted is None or wanted(c)]
-            click.confirm(f"Write {len(chosen)} changes to {len({c.account for c in chosen})} accounts?", abort=True)
-        with interruptible(STOP) as came:
-            result = run_apply(hub, made, allow=allow, only=wanted, quiet=as_json)
-        emit(result.to_json(), as_json, result.text())
-        return came.exit_code(result.exit_code)
-
-
-@click.command()
-@click.argument("apply_id", metavar="APPLY_RUN", required=False)
-@click.option("--only", multiple=True, help="Only changes of this account, target, field, rule, record or change id (repeatable).")
-@click.option("--list", "listing", is_flag=True, help="List apply and undo runs.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def undo(obj: dict[str, Any], apply_id: str | None, only: tuple[str, ...], listing: bool, yes: bool, as_json: bool) -> int:
-    """Take an apply run back: before-images are restored where nobody wrote since.
-
-    \b
-    Examples:
-      tundish undo --list
-      tundish undo apply-20260630-020500-1f2e
-      tundish undo apply-20260630-020500-1f2e --only salesforce
-    """
-    from jobs.interrupt import interruptible
-    from jobs.steps import STOP, run_undo
+    from jobs.plan_pages import listed
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
-        if listing or not apply_id:
-            runs = hub.line.plans.applies()
-            text = "\n".join(f"{r['id']}  plan {r['plan_id']}  {r['kind']:5} {r['status']}" for r in runs)
-            emit({"runs": runs}, as_json, text or "nothing was applied yet")
-            return 0
-        _consented(apply_id, yes, as_json)
-        left = [change for change, _ in hub.line.plans.left_to_undo(apply_id)]
-        if not left:
-            text = f"nothing is left to take back of {apply_id}; what it wrote, an undo has put back: tundish undo --list"
-            emit({"run": apply_id, "outcomes": {}, "details": [], "exit": 0}, as_json, text)
-            return 0
-        wanted = _wanted(only, left)
-        if not yes:
-            chosen = [c for c in left if wanted is None or wanted(c)]
-            click.confirm(f"Take back {len(chosen)} changes of {apply_id}?", abort=True)
-        with interruptible(STOP) as came:
-            result = run_undo(hub, apply_id, only=wanted)
-        emit(result.to_json(), as_json, result.text())
-        return came.exit_code(result.exit_code)
+        rows = listed(hub, limit)
+        columns = ["plan", "made (UTC)", "expires (UTC)", "status", "changes", "open", "notes"]
+        lines = [
+            [r["plan_id"], f"{r['created_at']:%Y-%m-%d %H:%M}", f"{r['expires_at']:%Y-%m-%d %H:%M}" if r["expires_at"] else "",
+             r["status"], r["changes"], r["open"], r["notes"]]
+            for r in rows
+        ]  # fmt: skip
+        text = show.table_text(columns, lines, numbers=("changes", "open", "notes")) if rows else "no plan yet; make one: tundish plan"
+        emit({"plans": rows}, as_json, text)
+        return 0

@@ -75,8 +75,7 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from core.change import Plan
-    from jobs import show, show_quality
+    from jobs import show, show_ageing, show_plan, show_quality
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
@@ -87,8 +86,9 @@ def _table(data: dict[str, Any], name: str) -> str:
         parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))
+        parts += show_ageing.texts(data, 20)
     if name in ("all", "plan") and data["plan"]:
-        parts.append(show.plan_text(Plan.from_json(data["plan"]), 25))
+        parts.append(show_plan.page_text(data["plan"], 25))
     return "\n\n".join(parts)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.change import Change
-from jobs import show, show_findings, show_metrics, show_pivots, show_quality
+from jobs import show, show_ageing, show_findings, show_metrics, show_pivots, show_plan, show_quality
 from jobs.show_private import without_people
 from jobs.show_table import Table, table
 
@@ -17,11 +16,25 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "pipeline": ("metrics",),
     "winrate": ("metrics",),
     "sources": ("metrics",),
-    "findings": ("findings", "truth"),
+    "findings": ("findings", "truth", "ageing", "trend", "resolved"),
     "records": ("records", "rejects", "entities"),
     "quality": ("quality",),
     "plan": ("plan", "apply", "undo"),
-    "all": ("entities", "metrics", "quality", "findings", "truth", "plan", "apply", "undo", "records", "rejects"),
+    "all": (
+        "entities",
+        "metrics",
+        "quality",
+        "findings",
+        "truth",
+        "ageing",
+        "trend",
+        "resolved",
+        "plan",
+        "apply",
+        "undo",
+        "records",
+        "rejects",
+    ),
 }
 NAMES = tuple(_PARTS)
 HEAD = ("organisation", "as_of", "freshness")
@@ -54,13 +67,18 @@ def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     return out
 
 
-def changes(plan: Mapping[str, Any]) -> list[Change]:
-    return [Change(**c) for c in plan.get("changes", ())]
-
-
 def sections(data: Mapping[str, Any]) -> list[Section]:
     """The selected data as sections, in reading order; empty ones are left out."""
-    made = [_entities(data), *_metrics(data), *_quality(data), *_findings(data), *_plan(data), *_outcomes(data), *_records(data)]
+    made = [
+        _entities(data),
+        *_metrics(data),
+        *_quality(data),
+        *_findings(data),
+        *through_time(data),
+        *_plan(data),
+        *_outcomes(data),
+        *_records(data),
+    ]
     return [s for s in made if s.tables or s.text]
 
 
@@ -99,12 +117,25 @@ def _findings(data: Mapping[str, Any]) -> list[Section]:
     return out
 
 
+def through_time(data: Mapping[str, Any]) -> list[Section]:
+    """The findings' ages, trend and what was resolved."""
+    made: list[tuple[str, str, list[Table | None]]] = []
+    if data.get("ageing"):
+        ageing = data["ageing"]
+        made.append(("ageing", "Ages and limits", [show_ageing.ageing_table(ageing["severities"]), show_ageing.over_table(ageing["over"])]))
+    if data.get("trend") or data.get("resolved"):
+        tables = [show_ageing.trend_table(data.get("trend") or ()), show_ageing.resolved_table(data.get("resolved") or ())]
+        made.append(("trend", "Findings through time", tables))
+    return [Section(key, title, tuple(t for t in tables if t)) for key, title, tables in made]
+
+
 def findings_table(findings: Sequence[Mapping[str, Any]]) -> Table:
     """Every finding in full (already masked)."""
     f = show_findings
-    columns = ("severity", "rule", "finding", "field", "values", "since", "fix or question", "records", "entity", "status")
+    columns = ("severity", "rule", "finding", "field", "values", "since", "first seen", "fix or question", "records", "entity", "status")
     rows = [
-        [r.get("severity"), r.get("rule"), r.get("title"), r.get("field"), f.values(r), f.day(r.get("since")), f.remedy(r), f.keys(r),
+        [r.get("severity"), r.get("rule"), r.get("title"), r.get("field"), f.values(r), f.day(r.get("since")), f.day(r.get("first_seen")),
+         f.remedy(r), f.keys(r),
          r.get("entity_id"), r.get("status")]
         for r in findings
     ]  # fmt: skip
@@ -116,13 +147,11 @@ def _plan(data: Mapping[str, Any]) -> list[Section]:
     plan = data.get("plan")
     if not plan:
         return []
-    made = [show.plan_table(changes(plan))] if plan.get("changes") else []
-    if plan.get("held"):
-        rows = [[f"{h['account']}/{h['target']}", h["vendor_id"], h["field"], without_people(h["reason"])] for h in plan["held"]]
-        made.append(table(["target", "record", "field", "reason"], rows, title="Held back"))
+    made = [*show_plan.change_tables(plan), show_plan.notes_table(plan), show_plan.held_table(plan)]
     refused = "".join(f" Refused: {reason}." for reason in plan.get("refusals", ()))
-    text = f"Plan {plan['plan_id']}: {len(plan.get('changes', ()))} changes, {len(plan.get('held', ()))} held back.{refused}"
-    return [Section("plan", "Plan", tuple(made), text)]
+    first, *others = show_plan.head(plan)
+    said = " ".join(f"{line[0].upper()}{line[1:]}." for line in (f"{first}, {len(plan.get('held', ()))} held back", *others))
+    return [Section("plan", "Plan", tuple(t for t in made if t), f"{said}{refused}")]
 
 
 def _outcomes(data: Mapping[str, Any]) -> list[Section]:

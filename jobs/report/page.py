@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jobs.report.bars import charts_of
-from jobs.report.content import TITLES, sections
+from jobs.report.bars import Chart, charts_of
+from jobs.report.content import TITLES, Section, sections
 from jobs.report.plain import title_of
+from jobs.show_ageing import trend_chart
 from jobs.show_table import tame
 
 ROWS = 1000  # of one table; the whole is in the JSON and CSV reports
@@ -22,10 +23,26 @@ def _tamed(value: Any) -> Any:
 def to_html(data: Mapping[str, Any], name: str) -> str:
     made = [s for s in sections(data) if s.key != "entities"]  # the tiles say that
     charts = {family: charts_of(data.get("metrics", ()), family) for family in TITLES}
+    charts["trend"] = trend_chart(data.get("trend") or ())
+    title = "Funnel to pipeline" if name == "all" else title_of(name)
+    head = (data.get("organisation", "Tundish"), title, data.get("as_of", ""), made)
+    return draw(*head, freshness=data.get("freshness") or {}, tiles=_tiles(data), charts=charts)
+
+
+def draw(
+    organisation: str,
+    title: str,
+    as_of: str,
+    made: Sequence[Section],
+    *,
+    freshness: Mapping[str, str] | None = None,
+    tiles: Sequence[tuple[str, str, str]] = (),
+    charts: Mapping[str, Sequence[Chart]] | None = None,
+) -> str:
+    """The page. `charts` stand over the tables of the section of that key."""
     view = {
-        "organisation": data.get("organisation", "Tundish"), "as_of": data.get("as_of", ""), "freshness": data.get("freshness", {}),
-        "title": "Funnel to pipeline" if name == "all" else title_of(name), "tiles": _tiles(data), "sections": made, "charts": charts,
-        "rows_limit": ROWS,
+        "organisation": organisation, "as_of": as_of, "freshness": freshness or {}, "title": title, "tiles": tiles, "sections": made,
+        "charts": charts or {}, "rows_limit": ROWS,
     }  # fmt: skip
     return str(_template().render(view))
 
@@ -54,6 +71,9 @@ def _tiles(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if "findings" in data:
         grave = sum(1 for f in data["findings"] if f.get("severity") == "S1")
         tiles.append((f"{len(data['findings']):,}", f"findings, {grave:,} grave", "bad" if grave else ""))
+    if data.get("ageing"):
+        late = len(data["ageing"]["over"])
+        tiles.append((f"{late:,}", "findings over their limit", "bad" if late else "good"))
     if data.get("quality"):
         reports = {(m["account"], m["report"]) for m in data["quality"]}
         tiles.append((f"{len(reports):,}", "reports whose counts are not whole", "bad"))

@@ -10,10 +10,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from core.ledger_states import OPEN
 from jobs import show_events, show_quality
-from jobs.report.content import TITLES, changes, findings_table, sections
+from jobs.report.content import TITLES, Section, findings_table, sections, through_time
 from jobs.show_findings import by_rule
 from jobs.show_metrics import label
+from jobs.show_plan import changes
 from jobs.show_table import Table, tame
 
 _METRIC = ("value", "numerator", "denominator", "n", "low", "high", "unit")
@@ -34,10 +36,16 @@ def _plain(value: Any) -> Any:
 
 # -- Markdown -----------------------------------------------------------------------------------------------------------
 def to_markdown(data: Mapping[str, Any], name: str) -> str:
-    lines = [f"# {_md(data.get('organisation', 'Tundish'))}: {_md(name)}", "", f"As of {_md(data.get('as_of', '?'))}.", ""]
-    if data.get("freshness"):
-        lines += ["Read completely: " + ", ".join(f"{_md(a)} {_md(t)}" for a, t in data["freshness"].items()) + ".", ""]
-    for section in sections(data):
+    head = (data.get("organisation", "Tundish"), name, data.get("as_of", "?"), data.get("freshness") or {})
+    return markdown(*head, sections(data))
+
+
+def markdown(organisation: str, title: str, as_of: str, freshness: Mapping[str, str], made: Iterable[Section]) -> str:
+    """Sections as Markdown under a heading."""
+    lines = [f"# {_md(organisation)}: {_md(title)}", "", f"As of {_md(as_of)}.", ""]
+    if freshness:
+        lines += ["Read completely: " + ", ".join(f"{_md(a)} {_md(t)}" for a, t in freshness.items()) + ".", ""]
+    for section in made:
         lines += [f"## {section.title}", ""]
         lines += [_md(section.text), ""] if section.text else []
         for shown in (*section.tables, *section.more):
@@ -100,6 +108,8 @@ def _blocks(data: Mapping[str, Any], name: str) -> list[Block]:
         blocks.append(("findings", shown.columns, [list(row) for row in shown.rows]))
     if name == "all" and data.get("findings"):
         blocks.append(("findings by rule", ("severity", "rule", "finding", "number"), [list(row) for row in by_rule(data["findings"])]))
+    for section in through_time(data):
+        blocks += [(t.title.lower(), t.columns, [list(row) for row in t.rows]) for t in section.tables]
     if data.get("plan"):
         blocks.append(_plan_block(data))
     blocks += [(key, ("outcome", "number"), [list(i) for i in data[key].items()]) for key in ("apply", "undo") if data.get(key)]
@@ -119,9 +129,27 @@ def _metric_block(data: Mapping[str, Any]) -> Block:
 
 
 def _plan_block(data: Mapping[str, Any]) -> Block:
+    plan = data["plan"]
     columns = ("account", "target", "vendor_id", "field", "type", "before", "after", "why", "rule", "policy", "change_id")
-    rows = [replace(c, after=show_events.new(c)) for c in changes(data["plan"])]
-    return ("plan", columns, [[getattr(c, column) for column in columns] for c in rows])
+    states, said = plan.get("states") or {}, _said(plan.get("notes") or ())
+    rows = [
+        [
+            *(getattr(c, column) for column in columns),
+            states.get(c.change_id, {}).get("status", OPEN),
+            said.get(f"change:{c.change_id}", ""),
+        ]
+        for c in (replace(c, after=show_events.new(c)) for c in changes(plan))
+    ]
+    return ("plan", (*columns, "state", "notes"), rows)
+
+
+def _said(notes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Notes by what they are about, each "who: text"."""
+    said: dict[str, str] = {}
+    for note in notes:
+        line = f"{note['author']}: {note['text']}"
+        said[note["about"]] = f"{said[note['about']]}; {line}" if note["about"] in said else line
+    return said
 
 
 def title_of(name: str) -> str:

@@ -1,0 +1,47 @@
+"""Where a command's answer goes and in which format: `--format`, `--output` and `--json`, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True)
+class Output:
+    """A format, and a file ("" is standard output)."""
+
+    format: str
+    file: str = ""
+
+    def write(self, text: str) -> None:
+        if not self.file:
+            click.echo(text)
+            return
+        with open(self.file, "w", encoding="utf-8", newline="") as file:  # CSV brings its own line ends
+            file.write(text if text.endswith("\n") else f"{text}\n")
+        click.echo(f"wrote {self.file}")
+
+    def write_json(self, data: Mapping[str, Any]) -> None:
+        import json
+
+        self.write(json.dumps(data, indent=2, default=str, ensure_ascii=False))
+
+
+def output_options(formats: Sequence[str]) -> Callable[[Any], Any]:
+    """The options that become one parameter `output`; the first format is the default."""
+
+    def decorate(f: Any) -> Any:
+        @click.option("--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True)
+        @click.option("--output", "-o", "file", type=click.Path(dir_okay=False), default="", help="Write to this file.")
+        @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
+        @wraps(f)
+        def command(*args: Any, format_: str, file: str, as_json: bool, **named: Any) -> Any:
+            return f(*args, output=Output("json" if as_json else format_, file), **named)
+
+        return command
+
+    return decorate

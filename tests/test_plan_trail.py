@@ -1,0 +1,127 @@
+"""What the ledger tells of a plan afterwards, on SQLite and PostgreSQL: states, notes and the audit trail; and how it is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from test_hostile_text import EVIL, NOW, PLAN, STEERING
+from two_vendors import Table
+
+from core.change import Change
+from core.errors import UserError
+from core.ledger_audit import Entry, audit
+from core.ledger_forget import forget_records
+from core.ledger_notes import Note, add_note, notes_about
+from core.ledger_states import State
+from jobs import show_audit, show_plan
+from jobs.choosing import EVERYTHING, Choice
+from jobs.report import render
+from jobs.report.tables import write_sections
+
+ENTRY = Entry(
+    NOW, EVIL, "apply", "a1", "p1", "c1", "hubspot", "contacts", EVIL, "email", "text", "jane@example.com", EVIL, "applied", EVIL, EVIL,
+    "D-01", "derived", "per_1", "",
+)  # fmt: skip
+
+
+@pytest.fixture
+def table(url: str) -> Iterator[Table]:
+    made = Table(url)
+    yield made
+    made.line.ledger.close()
+
+
+def test_the_trail_has_both_ways_with_their_values(table: Table) -> None:
+    run, _ = table.apply()
+    table.one.records["b"]["stage"] = "M40"
+    undo, _ = table.undo(run)
+    trail = audit(table.line.ledger)
+    said = {(e.kind, e.vendor_id): (e.by, e.before, e.after, e.outcome, e.undo) for e in trail}
+    assert said == {
+        ("apply", "a"): ("ana", "M10", "M20", "applied", f"{undo} undone"),
+        ("apply", "b"): ("ana", "M10", "M20", "applied", f"{undo} kept"),
+        ("apply", "c"): ("ana", "M10", "M20", "applied", f"{undo} undone"),
+        ("undo", "a"): ("ben", "M20", "M10", "undone", ""),
+        ("undo", "b"): ("ben", "M40", "M10", "kept", ""),
+        ("undo", "c"): ("ben", "M20", "M10", "undone", ""),
+    }
+    at = trail[0].at
+    assert (len(audit(table.line.ledger, since=at)), audit(table.line.ledger, until=at)) == (6, [])
+    assert {s.status for s in table.plans.states(table.plan.plan_id).values()} == {"undone", "kept"}
+
+
+def test_notes_go_with_the_erased_record_they_are_about(table: Table) -> None:
+    change = table.plan.changes[0]
+    subjects = [f"change:{change.change_id}", f"plan:{table.plan.plan_id}"]
+    for about in subjects:
+        add_note(table.line.ledger, Note(about, "ask Jane", "ana", NOW))
+    assert [n.author for n in notes_about(table.line.ledger, subjects)] == ["ana", "ana"]
+    forget_records(table.line.ledger, [(change.account, change.target, change.vendor_id)], NOW)
+    assert [n.about for n in notes_about(table.line.ledger, subjects)] == subjects[1:]
+    with pytest.raises(UserError, match="was erased with a person"):
+        table.plans.load(table.plan.plan_id)
+
+
+# -- how it is shown ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("format_", ["table", "md", "csv", "html"])
+@pytest.mark.parametrize("by", ["rule", "record"])
+def test_a_page_with_hostile_texts_steers_nothing(format_: str, by: str) -> None:
+    states = {"c1": State("rejected", EVIL, NOW, EVIL)}
+    notes = [Note("change:c1", EVIL, EVIL, NOW), Note("plan:abc", EVIL, EVIL, NOW)]
+    page = show_plan.page_of(PLAN, status="partial", now=NOW, states=states, notes=notes, choice=Choice(only=frozenset([EVIL])), by=by)
+    assert len(page["changes"]) == 1
+    data = {"as_of": NOW.isoformat(), "organisation": EVIL, "plan": page}
+    shown = show_plan.page_text(page) if format_ == "table" else render(data, format_, "plan")
+    assert shown.count("HYPERLINK") > 3
+    assert not STEERING.search(shown)
+    assert format_ != "html" or "<script>alert" not in shown
+    assert format_ != "csv" or not re.search(r'(^|,|")=', shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("format_", ["table", "md", "csv", "html"])
+def test_a_trail_with_hostile_texts_steers_nothing(format_: str) -> None:
+    rows = [show_audit.shown(ENTRY, personal=False)]
+    shown = write_sections(EVIL, "Audit trail", NOW, show_audit.whole(rows) if format_ == "csv" else show_audit.brief(rows), format_)
+    assert "HYPERLINK" in shown
+    assert not STEERING.search(shown)
+    assert "jane" not in shown
+    assert format_ != "html" or "<script>alert" not in shown
+    assert format_ != "csv" or not re.search(r'(^|,|")=', shown, re.MULTILINE)
+
+
+def test_personal_values_are_shown_only_to_who_asks_for_them() -> None:
+    assert show_audit.shown(ENTRY, personal=False)["before"] == "<not shown>"
+    assert show_audit.shown(ENTRY, personal=True)["before"] == "jane@example.com"
+
+
+# -- choosing and comparing -----------------------------------------------------------------------------------------------------
+def change(n: int, **more: object) -> Change:
+    plain = Change(f"{n:016x}", "hubspot", "contacts", str(n), "stage", "text", None, "M20", "why", "derived", "D-01", "")
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def test_words_of_one_kind_widen_and_of_several_narrow() -> None:
+    one, other = change(1), change(2, account="salesforce", target="Contact", rule="S-02")
+    both = Choice(accounts=frozenset(["hubspot", "salesforce"]))
+    assert [both.keeps(one), both.keeps(other)] == [True, True]
+    assert not replace(both, rules=frozenset(["S-02"])).keeps(one)
+    assert Choice(only=frozenset([one.change_id[:8]])).keeps(one)
+    assert not Choice(only=frozenset([one.change_id[:7]])).keeps(one)
+    named = Choice(records=frozenset([("salesforce", "people", "2")]), resources={("salesforce", "Contact"): "people"})
+    assert [named.keeps(one), named.keeps(other)] == [False, True]
+    assert EVERYTHING.of([], "") == []
+
+
+def test_two_plans_differ_by_what_was_added_is_gone_and_changed() -> None:
+    made = replace(PLAN, changes=(change(1), change(2), change(3)))
+    other = replace(PLAN, changes=(change(2), change(3, after="M30"), change(4)), expires_at=NOW + timedelta(days=1))
+    found = show_plan.difference(made, other)
+    assert [[c["vendor_id"] for c in found[name]] for name in ("added", "gone")] == [["4"], ["1"]]
+    assert [(c["old"]["after"], c["new"]["after"]) for c in found["changed"]] == [("M20", "M30")]
+    assert found["same"] == 1
+    assert [t.title for t in show_plan.difference_tables(found)] == ["Added: 1", "Gone: 1", "Changed: 1"]
+    assert [row[0] for row in show_plan.difference_tables(found)[2].rows] == ["was", "is"]
