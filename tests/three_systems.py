@@ -24,7 +24,8 @@ from core.change import Plan
 from core.config import SHIPPED
 from core.measure.metric import METRICS
 from core.rules import RULES
-from jobs.steps import Done, SyncResult, run_apply, run_plan, run_sync, run_undo
+from jobs.steps import SyncResult, run_plan, run_sync
+from jobs.write_back import Done, run_apply, run_undo
 
 OLD = (NOW - timedelta(days=20)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 BORN = (NOW - timedelta(days=40)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
