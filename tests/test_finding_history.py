@@ -25,6 +25,7 @@ from jobs.report import render
 
 DAY = timedelta(days=1)
 LIMITS = SlaDays()
+WATCHED = ["D-01", "D-05", "D-06", "D-02", "D-04", "S-06", "C-02"]  # some of each severity that has a limit
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def test_hostile_texts_steer_no_report_of_it(format_: str) -> None:
 @pytest.fixture(scope="module")
 def two_looks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Standing, set[str], Any]]:
     """A world looked at twice, ten days apart, with amounts of deals set right in between: (sandbox, these deals, the second report)."""
-    with standing(tmp_path_factory.mktemp("looks"), size=8, vendors=["hubspot", "salesforce"]) as sandbox:
+    with standing(tmp_path_factory.mktemp("looks"), size=8, vendors=["hubspot", "salesforce"], rules=WATCHED) as sandbox:
 
         def say(*words: str) -> Any:
             said = tundish("--config", sandbox.config, *words, "--json")

@@ -32,7 +32,7 @@ def test_a_plan_says_when_how_much_and_for_which_visitor() -> None:
     text = show.plan_text(PLAN)
     line = next(line for line in text.splitlines() if "  ga4/collect  " in line)
     assert [part.strip() for part in line.split("  ") if part.strip()] == [
-        "ga4/collect", "11.22", "close_convert_lead", "event", "→", WORDS, "M80 of dea_1",
+        "e1", "ga4/collect", "11.22", "close_convert_lead", "event", "→", WORDS, "M80 of dea_1",
     ]  # fmt: skip
     assert "2 changes on 2 records, 1 of them events" in text
 
