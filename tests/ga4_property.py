@@ -21,8 +21,10 @@ from core.http import Transport
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 DAYS = {"startDate": "2026-06-01", "endDate": "2026-06-29"}
 
+SIZE = 20  # people: so many that some of what they did in the last days has not been processed yet
 
-def emulator(size: int = 20) -> Ga4Emulator:
+
+def emulator(size: int = SIZE) -> Ga4Emulator:
     seed = build(size, 7, now="2026-06-30T00:00:00Z", vendors=["ga4"]).seeds["ga4"]
     return Ga4Emulator(seed, clock=Clock(NOW.timestamp()))
 
@@ -68,7 +70,7 @@ class Property:
 
 
 @contextmanager
-def served(size: int = 20) -> Iterator[Property]:
+def served(size: int = SIZE) -> Iterator[Property]:
     made = emulator(size)
     with serve([made]) as urls:
         yield Property(made, urls["ga4"])

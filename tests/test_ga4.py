@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from ga4_property import NOW, Property, served, values
+from ga4_property import NOW, SIZE, Property, served, values
 
 from connectors import ga4_read
 from connectors.ga4 import CONNECTOR
@@ -320,7 +320,7 @@ def test_reports_and_the_event_export_are_of_one_web(ga4: Property) -> None:
     ga4.emulator.clock.advance(7 * 86_400)  # until the last late event was processed
     exported: Counter[tuple[str, str]] = Counter()
     users: dict[str, set[str]] = {}
-    draft = _draft(12, 7, WORLD_NOW, 0.005)
+    draft = _draft(SIZE, 7, WORLD_NOW, 0.005)
     draft.rng = Random("7/ga4")
     for row in bigquery_events(draft):
         exported[row["event_date"], row["event_name"]] += 1
