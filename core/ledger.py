@@ -318,11 +318,6 @@ class Ledger:
         with self.read() as c:
             return [RejectRow(*row) for row in c.execute(query)]
 
-    def add_tombstones(self, keys: Iterable[tuple[str, str, str]], now: datetime, why: str = "") -> None:
-        """(account, resource, vendor_id) of records that must never be imported again."""
-        with self.write() as c:
-            upsert(c, t.tombstone, [{"account": a, "resource": r, "vendor_id": v, "at": now, "why": why} for a, r, v in keys])
-
     def tombstones(self, account: str, resource: str = "") -> set[str]:
         with self.read() as c:
             mine = [t.tombstone.c.account == account, *([t.tombstone.c.resource == resource] if resource else [])]

@@ -42,7 +42,7 @@ class Text(NamedTuple):
 
 
 class Texts:
-    """Of each query those that were used last."""
+    """Of each query those that were compiled last."""
 
     def __init__(self, kept: Mapping[str, Iterable[Text]] | None = None) -> None:
         self._by_name = {name: list(texts) for name, texts in (kept or {}).items()}
@@ -52,8 +52,7 @@ class Texts:
         return next((text for text in reversed(self._by_name.get(name, ())) if text.fits(funnel)), None)
 
     def add(self, name: str, text: Text) -> None:
-        others = [other for other in self._by_name.get(name, ()) if other != text]
-        self._by_name[name] = [*others, text][-_VARIANTS:]
+        self._by_name[name] = [*self._by_name.get(name, ()), text][-_VARIANTS:]
         self._new = True
 
     def save(self, key: str) -> None:

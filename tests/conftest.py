@@ -71,3 +71,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     engine = engine_of(found)
     metadata.drop_all(engine)
     engine.dispose()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Any]:
+    """A lake and its ledger (`test_lake.Shelf`)."""
+    from test_lake import Shelf
+
+    made = Shelf(tmp_path)
+    yield made
+    made.lake.close()
+    made.ledger.close()

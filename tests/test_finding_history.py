@@ -28,14 +28,6 @@ LIMITS = SlaDays()
 WATCHED = ["D-01", "D-05", "D-06", "D-02", "D-04", "S-06", "C-02"]  # some of each severity that has a limit
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    made = Shelf(tmp_path)
-    yield made
-    made.lake.close()
-    made.ledger.close()
-
-
 def finding(id_: str, rule: str = "D-01", severity: str = "S2", first: datetime = NOW, status: str = "open", **more: Any) -> dict[str, Any]:
     row = dict.fromkeys(FINDINGS.names) | {"finding_id": id_, "rule": rule, "severity": severity, "title": rule, "entity_id": f"dea_{id_}"}
     return row | {"first_seen": first, "last_seen": first, "status": status, "records": '[["hubspot","deals","7"]]', **more}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -50,14 +49,6 @@ class Shelf:
     def names(self, as_of: datetime | None = None) -> dict[str, str]:
         table = self.lake.current("person", as_of).select("vendor_id", "first_name").order_by("vendor_id").to_pyarrow()
         return {row["vendor_id"]: row["first_name"] for row in table.to_pylist()}
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    made = Shelf(tmp_path)
-    yield made
-    made.lake.close()
-    made.ledger.close()
 
 
 def test_a_kind_without_a_table_is_empty_and_typed(shelf: Shelf) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from test_measure import LOST, MARCH, R20, WON, deal, steps_of
+from test_reconcile import path
 from unified_rows import NOW, row, tables
 
 from core.compiled import over
@@ -131,20 +132,7 @@ def test_a_wait_from_a_stamped_date_or_to_one_is_none() -> None:
 
 # -- deals ---------------------------------------------------------------------------------------------------------------
 def moves(id: str, *steps: tuple[str, str]) -> list[dict[str, Any]]:
-    return [
-        row(
-            "stage_change",
-            "salesforce",
-            f"{id}{code}",
-            record_kind="deal",
-            record_id=id,
-            field="stage",
-            value=code,
-            stage=code,
-            entered_at=at,
-        )
-        for code, at in steps
-    ]
+    return path("salesforce", id, *((code, at, code) for code, at in steps))
 
 
 def test_a_deal_whose_dates_are_out_of_order_has_no_time_in_stage_and_no_cycle() -> None:

@@ -1,124 +1,30 @@
-"""The Optimizely connector against the emulated vendor: three states are no zero, ids stay whole, a won deal moves the results."""
+"""The Optimizely connector against the emulated vendor: three states are no zero, ids stay whole."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 import pytest
+from optimizely_account import ARCHIVED, E1, E2, FRESH, MAPPING, NOT_STARTED, NOW, Account, account, last, rows_of, shown
 
 from connectors import optimizely_read
 from connectors.optimizely import CONNECTOR
 from connectors.optimizely_results import result_rows
 from connectors.optimizely_session import fault
-from connectors.optimizely_write import Unfit, hundredths
-from connectors.sandbox.kit import Clock, Fault, Reply, Request, serve
-from connectors.sandbox.optimizely import TOKEN, OptimizelyEmulator
+from connectors.sandbox.kit import Fault, Reply, Request
 from connectors.sandbox.optimizely_store import Seen
-from connectors.sandbox.world import build
-from connectors.sandbox.world_optimizely import ACCOUNT, EVENTS, FLAG_EXPERIMENT, FLAGS, WEB
-from core.connector import Ask, Page, PushField, State, Write
+from connectors.sandbox.world_optimizely import EVENTS, FLAG_EXPERIMENT, WEB
 from core.errors import CredentialsError, VendorError
-from core.http import Transport
-from core.mapping import load_mapping
-
-NOW = datetime(2026, 6, 30, tzinfo=UTC)
-E1 = 9_300_000_000_000_001  # ended
-E2 = E1 + 100  # running
-NOT_STARTED, FRESH, ARCHIVED = E1 + 200, E1 + 300, E1 + 400
-MAPPING = load_mapping(Path("mappings/optimizely.yaml"), CONNECTOR, timezone="Europe/Berlin", currency="EUR")
-
-
-@dataclass
-class Account:
-    emulator: OptimizelyEmulator
-    transport: Transport
-    session: Any
-    clock: Clock
-
-    def read(self, resource: str, *, visitors: tuple[str, ...] = (), **asked: Any) -> list[Page]:
-        asked = {"now": self.clock.utc(), "linked_ids": lambda name: iter([visitors] if visitors else [])} | asked
-        return list(CONNECTOR.resource(resource).read(self.session, Ask(resource, (), **asked)))
-
-    def rows(self, resource: str, **asked: Any) -> list[dict[str, Any]]:
-        return [row for page in self.read(resource, **asked) for row in _rows(page)]
-
-    def mapped(self, resource: str, **asked: Any) -> dict[str, dict[str, Any]]:
-        """vendor id → the record the shipped mapping makes."""
-        compiled, found = MAPPING.resource(resource), {}
-        for page in self.read(resource, **asked):
-            parsed = compiled.parse(page.body, page.rows)
-            assert parsed.rejects == []
-            for _, columns in compiled.columns(parsed.rows, page.context):
-                for values in zip(*columns.values(), strict=True):
-                    record = dict(zip(columns, values, strict=True))
-                    found[record["vendor_id"]] = record
-        return found
-
-    def write(self, *writes: Write) -> dict[str, Any]:
-        return {r.key: r for r in CONNECTOR.target("events").write(self.session, writes)}
-
-    def asked(self, ending: str) -> list[str]:
-        return [path for _, path, _ in self.emulator.log if path.endswith(ending)]
-
-
-def _rows(page: Page) -> list[dict[str, Any]]:
-    body = orjson.loads(page.body)
-    return list(body[page.rows] if page.rows else body)
-
-
-@contextmanager
-def account(*, writes: bool = False, **settings: str) -> Iterator[Account]:
-    clock = Clock(NOW.timestamp())
-    emulator = OptimizelyEmulator(build(60, 7, vendors=["optimizely"]).seeds["optimizely"], clock=clock)
-    with (
-        serve([emulator]) as urls,
-        Transport(
-            "web",
-            buckets=CONNECTOR.buckets,
-            fault=CONNECTOR.fault,
-            writes=writes,
-            sleep=clock.advance,
-            monotonic=clock.now,
-            rng=lambda: 0.0,
-        ) as wire,
-    ):
-        given = {"token": TOKEN, "base_url": urls["optimizely"], "events_url": urls["optimizely"]} | settings
-        yield Account(emulator, wire, CONNECTOR.open(given, wire), clock)
 
 
 @pytest.fixture
 def web() -> Iterator[Account]:
     with account() as opened:
         yield opened
-
-
-@pytest.fixture
-def telling() -> Iterator[Account]:
-    with account(writes=True) as opened:
-        yield opened
-
-
-def shown(web: Account, experiment: int, n: int = 0) -> str:
-    return sorted(web.emulator.store.shown_in[experiment])[n]
-
-
-def won(visitor: str, key: str = "w1", **values: Any) -> Write:
-    id_ = str(uuid5(NAMESPACE_URL, key))
-    base = {"event": "deal_won", "id": id_, "occurred_at": "2026-06-29T23:00:00Z", "value": "1200.50", "currency": "EUR"}
-    return Write(key, visitor, base | values)
-
-
-def last(pages: list[Page]) -> State:
-    """The state as the ledger gives it back."""
-    return dict(orjson.loads(orjson.dumps(pages[-1].state)))
 
 
 # -- lists and ids ---------------------------------------------------------------------------------------------------------------
@@ -149,7 +55,7 @@ def test_the_next_page_of_a_collection_is_the_first_of_an_array(web: Account) ->
     for i in range(230):
         web.emulator.store.kinds["flags"][900_000 + i] = {**web.emulator.store.kinds["flags"][501_001], "id": 900_000 + i, "key": f"f{i}"}
     pages = web.read("flags")
-    assert [len(_rows(page)) for page in pages] == [100, 100, 32]
+    assert [len(rows_of(page)) for page in pages] == [100, 100, 32]
     assert {page.total for page in pages} == {232}
 
 
@@ -241,7 +147,7 @@ def test_the_experiment_behind_a_rule_is_the_one_results_name(web: Account) -> N
 # -- results: three states and numbers ------------------------------------------------------------------------------------------------
 def test_no_data_yet_gives_no_row_and_what_is_not_started_is_not_asked_for(web: Account) -> None:
     pages = web.read("results")
-    assert {row["experiment_id"] for page in pages for row in _rows(page)} == {E1, E2, FLAG_EXPERIMENT}
+    assert {row["experiment_id"] for page in pages for row in rows_of(page)} == {E1, E2, FLAG_EXPERIMENT}
     assert [page.unfinished for page in pages if page.unfinished] == []
     assert web.asked(f"{FRESH}/results") == [f"/v2/experiments/{FRESH}/results"]
     assert web.asked(f"{NOT_STARTED}/results") == []
@@ -253,13 +159,13 @@ def test_what_is_still_computed_is_asked_twice_then_left_to_the_next_run(web: Ac
     pages = web.read("results")
     assert web.clock.now() - before < 10  # nobody waits for it
     assert len(web.asked(f"{E2}/results")) == 2
-    assert {row["experiment_id"] for page in pages for row in _rows(page)} == {E1, FLAG_EXPERIMENT}
+    assert {row["experiment_id"] for page in pages for row in rows_of(page)} == {E1, FLAG_EXPERIMENT}
     assert pages[-1].unfinished == "Optimizely is still computing results of 1 experiment"
     web.clock.advance(3600)
     web.emulator.log.clear()
     rest = web.read("results", state=last(pages))
-    assert {row["experiment_id"] for page in rest for row in _rows(page)} == {E2}
-    assert {row["end_time"] for page in rest for row in _rows(page)} == {"2026-06-30T00:00:00.000000Z"}  # the frozen end
+    assert {row["experiment_id"] for page in rest for row in rows_of(page)} == {E2}
+    assert {row["end_time"] for page in rest for row in rows_of(page)} == {"2026-06-30T00:00:00.000000Z"}  # the frozen end
     assert [path for path in web.asked("/results") if str(E1) in path] == []
     assert rest[-1].unfinished == ""
 
@@ -268,7 +174,7 @@ def test_a_second_look_in_the_same_run_is_enough_for_quick_ones(web: Account) ->
     web.emulator.computing(0.5, E1)
     web.emulator.decorate = lambda request, reply: _ticking(web, reply)  # type: ignore[method-assign]
     pages = web.read("results")
-    assert {row["experiment_id"] for page in pages for row in _rows(page)} == {E1, E2, FLAG_EXPERIMENT}
+    assert {row["experiment_id"] for page in pages for row in rows_of(page)} == {E1, E2, FLAG_EXPERIMENT}
     assert pages[-1].unfinished == ""
 
 
@@ -281,7 +187,7 @@ def test_a_run_stopped_between_two_experiments_goes_on_with_the_rest(web: Accoun
     pages = web.read("results")
     assert [len(page.state.get("pending", ())) for page in pages] == [5, 4, 3, 2, 1, 0, 0][-len(pages) :]
     rest = web.read("results", state=dict(pages[0].state))
-    assert [_rows(page) for page in rest] == [_rows(page) for page in pages[1:]]
+    assert [rows_of(page) for page in rest] == [rows_of(page) for page in pages[1:]]
 
 
 def test_stale_numbers_are_kept_marked_and_asked_for_again(web: Account) -> None:
@@ -292,7 +198,7 @@ def test_stale_numbers_are_kept_marked_and_asked_for_again(web: Account) -> None
     web.emulator.results.stale.clear()
     web.clock.advance(90 * 86_400)
     again = web.read("results", state=last(pages))
-    assert E1 in {row["experiment_id"] for page in again for row in _rows(page)}
+    assert E1 in {row["experiment_id"] for page in again for row in rows_of(page)}
     assert last(again)["stale"] == []
 
 
@@ -431,112 +337,6 @@ def test_nonsense_in_a_crms_field_has_no_history_and_an_address_is_not_logged(we
     assert {row["visitor_id"] for row in rows} == {visitor}
     assert "acme.test" not in caplog.text
     assert "/visitor/" in caplog.text
-
-
-# -- events ------------------------------------------------------------------------------------------------------------------------------
-def test_a_won_deal_moves_the_results_of_what_its_visitor_was_shown(telling: Account) -> None:
-    visitor = shown(telling, E2)
-    [seen] = [s for s in telling.emulator.store.seen[visitor] if s.experiment == E2]
-    keys = [f"{E2}:{seen.variation}:{EVENTS['deal_won']}.unique.visitor", f"{E2}:{seen.variation}:all.sum.revenue.visitor"]
-    before = telling.mapped("results")
-    results = telling.write(won(visitor))
-    assert [(r.key, r.ok) for r in results.values()] == [("w1", True)]
-    after = telling.mapped("results")
-    assert [after[k]["value"] - before[k]["value"] for k in keys] == [1.0, 1200.50]
-    assert {k for k in after if after[k]["value"] != before[k]["value"]} == set(keys)
-
-
-def test_an_event_told_twice_counts_once(telling: Account) -> None:
-    visitor = shown(telling, E2)
-    for _ in range(2):
-        telling.write(won(visitor))
-    assert telling.emulator.heard(visitor, "deal_won") == 1
-
-
-def test_a_500_is_asked_again_and_counts_once(telling: Account) -> None:
-    visitor = shown(telling, E2)
-    telling.emulator.faults.append(Fault("error", match="/v1/events", status=500, times=2))
-    assert telling.write(won(visitor))["w1"].ok
-    assert telling.emulator.heard(visitor, "deal_won") == 1
-
-
-def sent(web: Account) -> list[Request]:
-    seen: list[Request] = []
-    honest = web.emulator.decorate
-
-    def decorate(request: Request, reply: Reply) -> Reply:
-        if request.path == "/v1/events":
-            seen.append(request)
-        return honest(request, reply)
-
-    web.emulator.decorate = decorate  # type: ignore[method-assign]
-    return seen
-
-
-def test_logx_gets_texts_as_ids_milliseconds_hundredths_and_never_our_token(telling: Account) -> None:
-    requests = sent(telling)
-    telling.write(won("v1", deal="D-1"))
-    [request] = requests
-    told = request.json()
-    [event] = told["visitors"][0]["snapshots"][0]["events"]
-    assert (told["account_id"], told["enrich_decisions"], request.headers["x-optimizely-strict"]) == (str(ACCOUNT), True, "true")
-    assert (event["timestamp"], event["revenue"], event["entity_id"]) == (1_782_774_000_000, 120_050, str(EVENTS["deal_won"]))
-    assert event["properties"] == {"currency": "EUR", "deal": "D-1"}
-    assert "authorization" not in request.headers
-
-
-def test_an_event_without_a_value_has_no_revenue(telling: Account) -> None:
-    requests = sent(telling)
-    telling.write(won("v1", value=None, currency=None))
-    [event] = requests[0].json()["visitors"][0]["snapshots"][0]["events"]
-    assert "revenue" not in event
-    assert event["properties"] == {}
-
-
-@pytest.mark.parametrize(("amount", "cents"), [("0.1", 10), ("19.99", 1999), ("1e3", 100_000), ("0.005", 0), ("-3", -300)])
-def test_amounts_become_whole_hundredths(amount: str, cents: int) -> None:
-    assert hundredths(amount) == cents
-
-
-@pytest.mark.parametrize("amount", ["twelve", "1e30", "NaN", "Infinity"])
-def test_a_value_that_is_no_revenue_fails_alone(telling: Account, amount: str) -> None:
-    with pytest.raises(Unfit):
-        hundredths(amount)
-    results = telling.write(won("v1", "w1"), won("v2", "w2", value=amount))
-    assert {key: r.ok for key, r in results.items()} == {"w1": True, "w2": False}
-
-
-def test_a_batch_that_strict_mode_refuses_is_told_one_by_one(telling: Account) -> None:
-    results = telling.write(won("v1", "w1"), won("", "w2"), won("v3", "w3"))
-    assert {key: (r.ok, r.code) for key, r in results.items()} == {"w1": (True, ""), "w2": (False, "refused"), "w3": (True, "")}
-    assert [telling.emulator.heard(v, "deal_won") for v in ("v1", "v3")] == [1, 1]
-
-
-def test_a_custom_event_that_is_missing_is_created_first_or_logx_would_drop_it(telling: Account) -> None:
-    visitor = shown(telling, E2)
-    assert telling.write(won(visitor, event="deal_lost"), won(visitor, "w2", event="deal_lost"))["w1"].ok
-    assert telling.emulator.heard(visitor, "deal_lost") == 2
-    assert [path for method, path, _ in telling.emulator.log if method == "POST"] == [f"/v2/projects/{WEB}/custom_events", "/v1/events"]
-    target = CONNECTOR.target("events")
-    assert target.ensure is not None
-    fields = [PushField("events", "deal_lost", "Deal lost"), PushField("events", "lead_qualified", "Lead qualified")]
-    assert list(target.ensure(telling.session, fields)) == ["lead_qualified"]
-    assert list(target.ensure(telling.session, fields)) == []
-
-
-def test_an_event_whose_name_the_vendor_refuses_fails_alone_and_says_why(telling: Account) -> None:
-    results = telling.write(won("v1", "w1", event="k" * 65), won("v1", "w2"))
-    assert (results["w1"].ok, results["w2"].ok) == (False, True)
-    assert "could not be created" in results["w1"].message
-
-
-def test_the_setting_says_whose_events_are_told() -> None:
-    with account(writes=True, project_id=str(FLAGS)) as opened:
-        visitor = shown(opened, FLAG_EXPERIMENT)
-        assert opened.write(won(visitor, event="dosed"))["w1"].ok
-        assert opened.emulator.heard(visitor, "dosed") >= 1
-    with account(writes=True, project_id="17") as opened:
-        assert "project_id" in opened.write(won("v1"))["w1"].message
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------------------------------

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
-import pytest
 from test_lake import NOW, Shelf, rows
 
 from core.change import Change, Plan
@@ -19,14 +16,6 @@ from core.retention import retain
 
 DAY = timedelta(days=1)
 NEVER = Retention(versions=None, touches=None, tallies=None, findings=None, runs=None, plans=None)
-
-
-@pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    made = Shelf(tmp_path)
-    yield made
-    made.lake.close()
-    made.ledger.close()
 
 
 def gone(shelf: Shelf, at: datetime, **days: int) -> dict[str, int]:
