@@ -46,7 +46,8 @@ def states(c: Connection, plan_id: str) -> dict[str, State]:
         undo = back.get((run.id, row.change_id))
         said = undo or row
         status = _BACK[undo.status] if undo else row.status
-        rank = (run.started_at, undo is None)  # of two runs begun at one instant the later one is not the one taken back
+        last = undo is None and status not in _AGAIN  # of two runs begun at one instant: what stands was tried after what did not
+        rank = (run.started_at, last)
         if row.change_id not in found or rank > found[row.change_id][0]:
             found[row.change_id] = (rank, State(status, said.apply_id, said.at, said.detail))
     return {change_id: state for change_id, (_, state) in found.items()}
