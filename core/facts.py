@@ -31,7 +31,8 @@ def facts(
 
     Beside them the ground they stand on, for rules and metrics: members, people, companies, deals (live records with
     entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity)
-    and touches (of persons; not kept: they are many, and asked for rarely). `compiled` keeps the queries.
+    touches (of persons; not kept: they are many, and asked for rarely) and stages (the probability of deals' stages).
+    `compiled` keeps the queries.
     """
     c = compiled or over(tables, funnel)
     t = {kind: c.tables[f"record.{kind}"] for kind in KINDS}
@@ -49,6 +50,7 @@ def facts(
     person_company = keep("person_company", lambda: relations.person_company(t, m, people, companies))
     deal_company = keep("deal_company", lambda: relations.deal_company(t, m, deals, companies))
     touched = c.view("fact.touches", lambda: touches(t, m, people))
+    stages = c.view("fact.stages", lambda: relations.stage_chances(t))
     of_deals = keep("of_deals", lambda: milestones.deal_milestones(deals, changes, moment()))
     of_people = keep("of_people", lambda: milestones.person_milestones(people, touched, changes, of_deals, deal_person, moment()))
     deal = keep("deal", lambda: _deal_facts(deals, deal_company, deal_person, funnel))
@@ -60,6 +62,7 @@ def facts(
         "person": person, "company": company, "deal": deal, "milestone": milestone,
         "members": m, "people": people, "companies": companies, "deals": deals, "deal_person": deal_person,
         "person_company": person_company, "deal_company": deal_company, "changes": changes, "touches": touched,
+        "stages": stages,
     }  # fmt: skip
 
 

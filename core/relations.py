@@ -149,3 +149,10 @@ def changes(tables: Mapping[str, ibis.Table], members: ibis.Table) -> ibis.Table
     return t.select(
         "entity_id", "kind", "account", "vendor_id", "field", "value", "code", "pipeline", "at", "writer", "seq", resource="record_resource"
     )
+
+
+def stage_chances(tables: Mapping[str, ibis.Table]) -> ibis.Table:
+    """(account, value, chance): the probability the vendor gives deals by stage; where pipelines share a name, the lowest."""
+    d = records(tables, "stage_definition")
+    d = d.filter(~d.deleted.fill_null(False), d.record_kind == "deal", d.raw_stage.notnull(), d.probability.notnull())
+    return d.group_by("account", value=d.raw_stage).agg(chance=d.probability.min())

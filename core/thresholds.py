@@ -100,6 +100,7 @@ DEFAULTS: dict[str, Any] = {
     "opt_out_vendors": ("mailchimp", "activecampaign"),
     "mailing_vendors": ("hubspot", "activecampaign", "mailchimp"),
     "forecast_period": "quarter",
+    "forecast_days": 90,
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
     "within_days": (30, 90),
     "window_days": 365,

@@ -6,12 +6,12 @@ Source of the formulas: Wilson (1927) score interval; Kaplan and Meier (1958), p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from math import sqrt
-from typing import Any
+from typing import Any, TypeVar
 
 import ibis
 import numpy as np
@@ -36,6 +36,7 @@ METRICS = pa.schema(
     ]
 )
 _Z = 1.959963984540054  # 95 %
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,26 @@ class Metric:
 
 @dataclass(frozen=True)
 class Scope:
-    """What the families measure: facts as core.facts gives them, the funnel's choices, and the instant they hold for."""
+    """What the families measure: facts as core.facts gives them, the funnel's choices, and the instant they hold for.
+
+    `span`: the two instants of a comparison (a waterfall); None: from the start of the current quarter until now.
+    """
 
     facts: Mapping[str, ibis.Table]
     funnel: Any
     as_of: datetime
+    span: tuple[datetime, datetime] | None = None
+
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        return {}
+
+    def once(self, name: str, build: Callable[[], T]) -> T:
+        """What several families stand on is built once."""
+        if name not in self._made:
+            self._made[name] = build()
+        made: T = self._made[name]
+        return made
 
     def choice(self, name: str) -> Any:
         return threshold(self.funnel, name)
