@@ -159,9 +159,16 @@ def _stored(line: Line, kind: str, as_of: datetime | None) -> pa.Table | None:
     return table if table.num_rows else None
 
 
-def measured(line: Line, found: Understanding, families: Sequence[str] = tuple(FAMILIES), *, now: datetime | None = None) -> pa.Table:
+def measured(
+    line: Line,
+    found: Understanding,
+    families: Sequence[str] = tuple(FAMILIES),
+    *,
+    now: datetime | None = None,
+    span: tuple[datetime, datetime] | None = None,
+) -> pa.Table:
     """The metrics of these families, of what was found; stored with its run at `now`, if that is given."""
-    metrics = measure(found.facts, line.funnel, found.as_of, families)
+    metrics = measure(found.facts, line.funnel, found.as_of, families, span)
     if now is not None:
         line.lake.append_run({"metric": [metrics]}, found.run_id, now)
     return metrics

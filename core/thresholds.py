@@ -102,6 +102,7 @@ DEFAULTS: dict[str, Any] = {
     "forecast_period": "quarter",
     "forecast_days": 90,
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
+    "funnel_by": ("source", "owner"),
     "within_days": (30, 90),
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),

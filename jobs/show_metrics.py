@@ -8,7 +8,9 @@ from typing import Any
 
 from core.model import FUNNEL_STAGES, LADDER, OFF_LADDER, PIPELINE_STAGES
 
-FAMILIES = ("funnel", "pipeline", "winrate", "sources")
+FAMILIES = ("funnel", "breakdown", "pipeline", "movement", "winrate", "sources", "forecast", "backtest", "waterfall")
+# A report shows more families than the one of its name, where they were measured.
+_TOGETHER = {"funnel": ("funnel", "breakdown"), "pipeline": ("pipeline", "movement"), "forecast": ("forecast", "backtest")}
 FEW = 10  # a share of fewer than this is shown as its counts only
 # What reports call the milestones (the ladder's default names).
 MILESTONES = {
@@ -35,8 +37,13 @@ def _opened(raw: Any) -> Mapping[str, Any]:
     return opened
 
 
+def families(name: str | None) -> tuple[str, ...]:
+    """Those a report of that name shows; None: all."""
+    return FAMILIES if name is None else _TOGETHER.get(name, (name,))
+
+
 def of_family(metrics: Iterable[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
-    return [row for row in metrics if name is None or row["family"] == name]
+    return [row for row in metrics if row["family"] in families(name)]
 
 
 def shown(row: Mapping[str, Any]) -> str:

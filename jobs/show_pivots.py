@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.show_metrics import FAMILIES, dimensions, excluded, interval, label, number, place, rank, shown
+from jobs.show_metrics import dimensions, excluded, families, interval, label, number, place, rank, shown
 from jobs.show_table import Table, table
 
 Row = Mapping[str, Any]
@@ -55,6 +55,19 @@ PIVOTS = (
     Pivot("funnel", "Period ratio: entrants of the month over those of the step before (other persons)", "month", (
         Column("{}", "period_ratio", "month", spread="to"),
     ), detail=True),
+    *(
+        Pivot("breakdown", f"Funnel by {by}: of those who entered the first step", by, (
+            Column("{}", "reach_by", "part", {"by": by}, spread="to"),
+        ))
+        for by in ("source", "owner", "campaign", "segment", "variant")
+    ),
+    Pivot("breakdown", "Reached within days; disqualified and lost ones compete", "to", (
+        Column("{} days", "reach_within_cif", "to", spread="days"),
+    ), detail=True),
+    Pivot("breakdown", "As HubSpot's funnel reports count, by month of creation", "created", (
+        Column("all stages: {}", "hubspot_funnel", "created", {"stages": "all"}, spread="to"),
+        Column("any: {}", "hubspot_funnel", "created", {"stages": "any"}, spread="to"),
+    ), detail=True),
     Pivot("pipeline", "Pipeline: open deals by stage", "stage", (
         Column("open deals", "open_deals", "stage"),
         Column("amount, {}", "pipeline_value", "stage", spread="currency"),
@@ -63,7 +76,30 @@ PIVOTS = (
     Pivot("pipeline", "Days in the stage until the next", "milestone", (
         Column("{}", "time_in_stage", "stage", spread="quantile"),
     )),
+    Pivot("movement", "Where deals go from a stage, within days; the ends compete", "stage", (
+        Column("{}", "stage_end", "stage", spread="what"),
+        Column("median days", "days_in_stage", "stage"),
+    )),
+    Pivot("movement", "Moves: of the deals that were seen to move", "move", (Column("deals", "deal_moves", "move"),)),
+    Pivot("movement", "Days from creation to won, of the won", "quantile", (Column("days", "sales_cycle", "quantile"),)),
+    Pivot("movement", "Closed within days of creation, of all; won and lost compete", "days", (
+        Column("{}", "closed_within", "days", spread="end"),
+    ), detail=True),
+    Pivot("movement", "Slippage: of the amount due in the period at its start", "period", (
+        Column("slipped out of it", "slippage", "period"),
+        Column("won in it", "due_won", "period"),
+    )),
+    Pivot("movement", "Pushed to a later period so often or more, of the open deals", "times", (Column("deals", "pushed", "times"),)),
+    Pivot("movement", "Moves of open deals' close dates", "what", (Column("in all", "close_date_moves", "what"),), detail=True),
+    Pivot("movement", "Age of open deals", "days", (
+        Column("deals, {}", "age_deals", "days", spread="basis"),
+        Column("amount, {}", "age_value", "days", spread="basis"),
+    )),
     Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (Column("by {}", "win_rate", "period", spread="by"),)),
+    Pivot("winrate", "Win rate of deals created together: if no open one is won, and if all are", "created in", (
+        Column("{}", "cohort_win_rate", "created", spread="bound"),
+    )),
+    Pivot("winrate", "Win rate of deals that were ever in the stage", "milestone", (Column("won", "stage_win_rate", "stage"),)),
     Pivot("sources", "Sources", "source", (
         Column("persons", "source_persons", "source"),
         Column("→ opportunity", "source_to_opportunity", "source"),
@@ -71,6 +107,39 @@ PIVOTS = (
         Column("won, {}", "source_won_value", "source", spread="currency"),
         Column("open, {}", "source_open_value", "source", spread="currency"),
     )),
+    Pivot("forecast", "Forecast: still to be won, with this probability so much or less", "", (
+        Column("{}", "forecast_band", "quantile", spread="horizon"),
+        Column("{}", "forecast_held", "quantile", spread="horizon"),
+    )),
+    Pivot("forecast", "Forecast by method: still to be won", "method", (Column("{}", "forecast", "method", spread="horizon"),)),
+    Pivot("forecast", "What the calibrated forecast is made of", "part", (Column("{}", "forecast_part", "part", spread="horizon"),)),
+    Pivot("forecast", "Forecast by category: won, and open amounts due, down to", "category", (
+        Column("{}", "forecast_category", "down_to", spread="horizon"),
+    )),
+    Pivot("forecast", "Single deals of more than 20 % of the forecast: they come whole or not at all", "deal", (
+        Column("amount, {}", "forecast_large", "deal", spread="horizon"),
+    )),
+    Pivot("backtest", "Backtest: how often the 80 % band held", "windows", (Column("{}", "backtest_coverage", "kind", spread="method"),)),
+    *(
+        pivot
+        for kind, said in (("period", "past periods, from three days of each"), ("days", "past spans of days"))
+        for pivot in (
+            Pivot("backtest", f"Backtest: scores over {said}", "method", (
+                Column("{}", "backtest", "method", {"kind": kind}, spread="score"),
+            )),
+            Pivot("backtest", f"Backtest: single deals over {said}", "method", (
+                Column("{}", "backtest_deals", "method", {"kind": kind}, spread="score"),
+            ), detail=True),
+            Pivot("backtest", f"Backtest: deals won by their probability, over {said}", "probability", (
+                Column("{}", "reliability", "bin", {"kind": kind}, spread="what"),
+            ), detail=True),
+            Pivot("backtest", f"Backtest: what was said, and what came, over {said}", "window", (
+                Column("{}", "backtest_window", "window", {"kind": kind}, spread="what"),
+            ), detail=True),
+        )
+    ),
+    Pivot("waterfall", "Waterfall of the open pipeline", "", (Column("{}", "waterfall", "bucket", spread="span"),)),
+    Pivot("waterfall", "Deals open on both days", "moved", (Column("deals", "waterfall_moves", "move"),)),
 )  # fmt: skip
 
 
@@ -84,7 +153,7 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
         return [_listed("", rows)]
     known = {column.name for pivot in PIVOTS for column in pivot.columns}
     made = []
-    for one in [name] if name else FAMILIES:
+    for one in families(name):
         mine = [(row, dims) for row, dims in rows if row["family"] == one]
         wanted = [p for p in PIVOTS if p.family == one and (not p.detail or (bool(name) if detail is None else detail))]
         made += [t for p in wanted if (t := _pivot(p, mine)) is not None]
@@ -128,8 +197,13 @@ def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
     for column in pivot.columns:
         mine = [excluded(row) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
         if mine and mine[0] and all(one == mine[0] for one in mine):
-            said |= {f"{why} {value}": None for why, value in mine[0].items()}
-    return f"Not counted: {', '.join(said)}." if said else ""
+            said |= {f"{why} {value}": None for why, value in mine[0].items() if why != "backtest"}
+    tried: dict[str, None] = {}
+    for column in pivot.columns:
+        said_of = [(dims.get("horizon", ""), excluded(row).get("backtest")) for row, dims in rows if row["name"] == column.name]
+        tried |= {f"{horizon}: {what}.": None for horizon, what in said_of if what}
+    left = f"Not counted: {', '.join(said)}." if said else ""
+    return " ".join([*([left] if left else []), *tried])
 
 
 def _spread(column: Column, rows: Sequence[Opened]) -> list[str]:

@@ -161,10 +161,12 @@ def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
     return found
 
 
-def run_measure(hub: Hub, found: Understanding, families: Sequence[str] = tuple(FAMILIES)) -> list[dict[str, Any]]:
-    """The metrics of what was found; kept in the lake when they are all of them, as of now."""
-    keep = found.stored and set(families) == set(FAMILIES)
-    rows: list[dict[str, Any]] = measured(hub.line, found, families, now=hub.clock() if keep else None).to_pylist()
+def run_measure(
+    hub: Hub, found: Understanding, families: Sequence[str] = tuple(FAMILIES), *, span: tuple[datetime, datetime] | None = None
+) -> list[dict[str, Any]]:
+    """The metrics of what was found; kept in the lake when they are all of them, as of now. `span`: of the waterfall."""
+    keep = found.stored and span is None and set(families) == set(FAMILIES)
+    rows: list[dict[str, Any]] = measured(hub.line, found, families, now=hub.clock() if keep else None, span=span).to_pylist()
     return rows
 
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 STAGES = ("M50", "M60", "M70")
 CHANCES = (0.2, 0.5, 0.8)
-# Per day and stage: won, lost, forward, back; after eight weeks in the stage only a quarter of it, as stalled deals are.
+# Per day and stage: won, lost, forward, back; after four weeks in the stage a seventh of it, as stalled deals are.
 RATES = np.array([[0.0, 0.010, 0.050, 0.0], [0.004, 0.012, 0.040, 0.006], [0.030, 0.010, 0.0, 0.008]])
-STALE_AFTER, STALE = 56, 0.25
+STALE_AFTER, STALE = 28, 0.15
 DAY_US = 86_400_000_000
 RATIO = 0.9  # won amounts next to quoted ones
 CHANGE = {

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import ibis
 import pyarrow as pa
 
-from core.measure import explain, funnel, pipeline, sources
+from core.measure import (
+    ageing,
+    backtest,
+    explain,
+    forecast,
+    forecast_coverage,
+    funnel,
+    funnel_by,
+    pipeline,
+    pipeline_wins,
+    slippage,
+    sources,
+    velocity,
+    waterfall,
+)
 from core.measure.distrust import distrusted
 from core.measure.metric import METRICS, Metric, Scope, table
 
 __all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "distrusted", "measure", "rows"]
 
-FAMILIES = {"funnel": funnel.measure, "pipeline": pipeline.measure, "winrate": pipeline.win_rates, "sources": sources.measure}
+_Measure = Callable[[Scope], Iterator[Metric]]
+FAMILIES: dict[str, tuple[_Measure, ...]] = {
+    "funnel": (funnel.measure,),
+    "breakdown": (funnel_by.measure,),
+    "pipeline": (pipeline.measure,),
+    "movement": (velocity.measure, slippage.measure, ageing.measure),
+    "winrate": (pipeline.win_rates, pipeline_wins.measure),
+    "sources": (sources.measure,),
+    "forecast": (forecast.measure, forecast_coverage.measure),
+    "backtest": (backtest.measure,),
+    "waterfall": (waterfall.measure,),
+}
 
 
-def measure(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, families: Sequence[str] = tuple(FAMILIES)) -> pa.Table:
+Span = tuple[datetime, datetime]
+
+
+def measure(
+    facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, families: Sequence[str] = tuple(FAMILIES), span: Span | None = None
+) -> pa.Table:
     """The metrics of these families.
 
     Columns: METRICS. `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval.
 
+    `span`: the two instants of the waterfall.
     The fact `distrusted` (the function of that name makes it of findings) says what no average, wait or cohort stands on.
     """
-    scope = Scope(facts, funnel, as_of)
-    return table(((family, metric) for family in families for metric in FAMILIES[family](scope)), as_of)
+    scope = Scope(facts, funnel, as_of, span)
+    return table(((family, metric) for family in families for part in FAMILIES[family] for metric in part(scope)), as_of)
 
 
 def rows(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, name: str, dimensions: Mapping[str, Any]) -> ibis.Table:

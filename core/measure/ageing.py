@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
 
 import ibis
 import numpy as np
@@ -23,17 +25,36 @@ def measure(scope: Scope) -> Iterator[Metric]:
 
 
 def _labels() -> list[str]:
-    return [f"{low}-{high}" for low, high in zip(BUCKETS, BUCKETS[1:], strict=False)] + [f"{BUCKETS[-1]}+"]
+    return [f"{low}-{high}" for low, high in pairwise(BUCKETS)] + [f"{BUCKETS[-1]}+"]
+
+
+def _aged(scope: Scope, basis: str) -> ibis.Table:
+    d = open_deals(scope)
+    age = days_between(d.created_at, instant(scope.as_of)) if basis == "since creation" else d.age_days
+    return d.mutate(age=age.floor())
+
+
+def behind(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    """The open deals of a bucket."""
+    i = _labels().index(str(dims["days"]))
+    t = _aged(scope, str(dims["basis"])).filter(lambda t: t.age >= BUCKETS[i])
+    return t.filter(t.age < BUCKETS[i + 1]) if i + 1 < len(BUCKETS) else t
+
+
+def zombies(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    """The open deals older than nearly all that were won."""
+    days = _cycles(scope)
+    limit = float(np.quantile(np.array(days), ZOMBIE)) if days else float("inf")
+    return _aged(scope, "since creation").filter(lambda t: t.age > limit)
 
 
 def buckets(scope: Scope) -> Iterator[Metric]:
     """Open deals by days since their creation and by days in their stage."""
     currency, others = reporting_currency(scope)
-    d = open_deals(scope)
-    ours = d.currency.identical_to(ibis.literal(currency, type="string"))
-    ages = {"since creation": days_between(d.created_at, instant(scope.as_of)), "in the stage": d.age_days}
-    for basis, age in ages.items():
-        t = d.mutate(age=age.floor(), money=ibis.ifelse(ours, d.amount.cast("float64"), None))
+    for basis in ("since creation", "in the stage"):
+        t = _aged(scope, basis)
+        ours = t.currency.identical_to(ibis.literal(currency, type="string"))
+        t = t.mutate(money=ibis.ifelse(ours, t.amount.cast("float64"), None))
         place = ibis.cases(*[(t.age >= low, i) for i, low in reversed(list(enumerate(BUCKETS)))], else_=None)
         rows = {r["place"]: r for r in pairs(t.group_by(place=place).agg(n=t.count(), value=t.money.sum()))}
         excluded = {**others, **({"age unknown": rows[None]["n"]} if None in rows else {})}
@@ -52,7 +73,9 @@ def against_winners(scope: Scope) -> Iterator[Metric]:
     age = days_between(d.created_at, instant(scope.as_of)).floor()
     if not len(days):
         n = int(d.count().execute())
-        yield Metric("zombie_deals", "open deals older than 99 % of the won", {}, None, "share", n, excluded={"not computable": "no deal was won"})
+        yield Metric(
+            "zombie_deals", "open deals older than 99 % of the won", {}, None, "share", n, excluded={"not computable": "no deal was won"}
+        )
         return
     limits = {f"P{round(100 * q)}": float(np.quantile(days, q)) for q in (0.5, 0.9, ZOMBIE)}
     row = pairs(d.agg(n=d.count(), median=age.median(), zombies=(age > limits["P99"]).sum()))[0]

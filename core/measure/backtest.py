@@ -61,10 +61,10 @@ def _points(found: Run, kind: str, tried: Sequence[Outlook], excluded: Mapping[s
         dims, n = {"kind": kind, "method": method}, int(there.sum())
         left = {**excluded, **({"windows without it": len(tried) - n} if n < len(tried) else {})}
         for name, score in {**_SHARES, **_MONEY}.items():
-            unit = "ratio" if name in _SHARES else found.currency or "units"
+            unit = "number" if name in _SHARES else found.currency or "units"
             yield Metric("backtest", WORDS[name], {**dims, "score": name}, _round(score(said[there], truth[there])), unit, n, excluded=left)
         value = scores.mase(said[there], truth[there], naive[there])
-        yield Metric("backtest", WORDS["mase"], {**dims, "score": "mase"}, _round(value), "×", n, excluded=left)
+        yield Metric("backtest", WORDS["mase"], {**dims, "score": "mase"}, _round(value), "number", n, excluded=left)
 
 
 def _round(value: float | None) -> float | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import ibis
 
 from core.errors import UserError
-from core.measure import funnel, pipeline, sources
+from core.measure import ageing, funnel, funnel_by, pipeline, pipeline_wins, slippage, sources, velocity, waterfall
 from core.measure.metric import Scope
 
 _Select = Callable[[Scope, Mapping[str, Any]], ibis.Table]
@@ -69,6 +70,22 @@ def _source_deals(outcome: str) -> _Select:
     return select
 
 
+def _waterfall(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    if "from" in dims and "to" in dims:
+        first, last = (datetime.fromisoformat(str(dims[name])).replace(tzinfo=UTC) for name in ("from", "to"))
+        scope = replace(scope, span=(first, min(scope.as_of, last)))
+    return waterfall.behind(scope, dims)
+
+
+def _one_deal(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    return scope.facts["deal"].filter(lambda t: t.entity_id == dims["deal"])
+
+
+def _pushed(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    moved = slippage.pushes(scope).filter(lambda t: t.pushes >= int(dims["times"]))
+    return pipeline.open_deals(scope).semi_join(moved, "entity_id")
+
+
 _ROWS: dict[str, tuple[str, _Select]] = {
     "stage_count": ("person", _stage_count),
     "entered": ("person", _entered),
@@ -78,6 +95,16 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "weighted_pipeline": ("deal", _open),
     "win_rate": ("deal", _closed),
     "coverage": ("deal", _due),
+    "waterfall": ("deal", _waterfall),
+    "pushed": ("deal", _pushed),
+    "age_deals": ("deal", ageing.behind),
+    "age_value": ("deal", ageing.behind),
+    "zombie_deals": ("deal", ageing.zombies),
+    "deal_moves": ("deal", velocity.movers),
+    "cohort_win_rate": ("deal", pipeline_wins.of_cohort),
+    "stage_win_rate": ("deal", pipeline_wins.ever_in_stage),
+    "forecast_large": ("deal", _one_deal),
+    "reach_by": ("person", funnel_by.behind),
     "source_persons": ("person", _source),
     "source_to_won": ("person", _source_won),
     "source_won_value": ("deal", _source_deals("won")),

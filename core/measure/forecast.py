@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from core.measure import hazards as hz
 from core.measure.ageing import stalled_after
 from core.measure.known import Evidence, days_of, evidence
-from core.measure.metric import Metric, Scope, pairs
+from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
 from core.measure.slippage import pushes
 from core.measure.spells import leaders, stays
@@ -92,6 +92,9 @@ def _forecast(scope: Scope, found: Run, o: Outlook) -> Iterator[Metric]:
     words = "so much or more will be won until then with this probability: 10,000 draws of deals, ratios, new business and a common shock"
     for q, amount in zip(QUANTILES, o.quantiles(), strict=True):
         yield Metric("forecast_band", words, {**dims, "quantile": f"P{round(100 * q)}"}, _money(amount), unit, n, excluded=excluded)
+    held, inside = band_held(found, o)
+    words = "past windows whose outcome lay between P10 and P90 ÷ those tried from as far before their end"
+    yield share("forecast_held", words, {**dims, "quantile": "P10 to P90 held before"}, inside, held, excluded=excluded)
     yield from _parts(scope, found, o, dims, excluded)
     words = "log-sd of the shock common to all deals"
     yield Metric("forecast_shock", words, dims, round(o.shock, 6), "log", o.independent, excluded=excluded)
@@ -130,11 +133,16 @@ def _large(found: Run, o: Outlook, dims: Mapping[str, Any], excluded: Mapping[st
         yield Metric("forecast_large", words, mine, _money(float(worth[i])), found.currency or "units", 1, hoped, excluded=excluded)
 
 
+def band_held(found: Run, o: Outlook) -> tuple[int, int]:
+    """(past windows of the same part, those whose outcome lay in the 80 % band)."""
+    tried = [past for past in found.scored(o.window.kind) if past.window.part == o.window.part]
+    return len(tried), sum(past.quantiles()[0] <= past.truth <= past.quantiles()[2] for past in tried)
+
+
 def left_out(found: Run, o: Outlook) -> dict[str, Any]:
     """How far the band can be trusted, and which deals the number does without."""
-    held = [past for past in found.scored(o.window.kind) if past.window.part == o.window.part or o.window.kind == "days"]
-    inside = sum(past.quantiles()[0] <= past.truth <= past.quantiles()[2] for past in held)
-    said = f"80 % interval held {inside} of {len(held)}" if held else "no past window to try it on"
+    held, inside = band_held(found, o)
+    said = f"80 % interval held {inside} of {held}" if held else "no past window to try it on"
     out: dict[str, Any] = {"backtest": said if o.calibrated else f"uncalibrated: {said}"}
     out |= {f"deals {where}": n for where, n in found.others.items()}
     blank, undated = int(np.isnan(o.open.amount).sum()), int((~o.open.amount_dated).sum())

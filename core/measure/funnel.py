@@ -27,7 +27,7 @@ MODES = {
 def measure(scope: Scope) -> Iterator[Metric]:
     yield from stage_counts(scope)
     steps = tuple(scope.choice("funnel_steps"))
-    progress = keep(_progress(scope, steps))
+    progress = scope.once("progress", lambda: keep(_progress(scope, steps)))
     yield from period_ratios(scope, steps)
     yield from cohort_reach(progress, steps)
     links = [*pairwise(steps), (steps[0], steps[-1])]

@@ -90,7 +90,8 @@ def _lean(events: Array, days: Array, parent: Array) -> Array:
 
 def _shares(moves: Array) -> Array:
     total = moves.sum(1, keepdims=True)
-    return np.divide(moves, total, out=np.zeros_like(moves), where=total > 0)
+    shares: Array = np.divide(moves, total, out=np.zeros_like(moves), where=total > 0)
+    return shares
 
 
 def won_within(h: Hazards, days: int, first: date | None = None, months: Array | None = None) -> Array:

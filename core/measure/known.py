@@ -71,7 +71,8 @@ class Evidence:
         return ids
 
     def place(self, stage: Array) -> Array:
-        return np.asarray(self.stages, object)[stage.astype(int)]
+        codes: Array = np.asarray(self.stages, object)[stage.astype(int)]
+        return codes
 
 
 def days_of(moment: datetime) -> float:
@@ -153,8 +154,8 @@ def _opened(scope: Scope, instants: Sequence[datetime], currency: str | None) ->
     t = t.filter(t.currency.identical_to(ibis.literal(currency, type="string")) | t.amount.isnull())
     t = t.left_join(wins(scope).select("entity_id", "won_amount"), "entity_id").drop("entity_id_right")
     t = t.select(
-        "mark", "entity_id", "code", "age", "amount", "chance", "sound", "amount_dated", "won_amount", due=t.due.epoch_days().cast("float64"),
-        won_at=_days(t.won_at), stands=(t.outcome == WON).fill_null(False),
+        "mark", "entity_id", "code", "age", "amount", "chance", "sound", "amount_dated", "won_amount",
+        due=t.due.epoch_days().cast("float64"), won_at=_days(t.won_at), stands=(t.outcome == WON).fill_null(False),
     )  # fmt: skip
     return t.order_by("mark", "entity_id").to_pyarrow().combine_chunks()
 
@@ -173,5 +174,3 @@ def _first(scope: Scope) -> float:
     s = stays(scope)
     first = s.since.min().execute()
     return days_of(first.to_pydatetime()) if first is not None and first == first else days_of(scope.as_of)
-
-

@@ -38,7 +38,9 @@ class NewBusiness:
 NOTHING_NEW = NewBusiness(0.0, np.array([]), 0)
 
 
-def new_business(created: Array, won: Array, amount: Array, at: float, days: float, step: float, first: float, most: int = 8) -> NewBusiness:
+def new_business(
+    created: Array, won: Array, amount: Array, at: float, days: float, step: float, first: float, most: int = 8
+) -> NewBusiness:
     """From the last spans of the same length, each `step` days before the next, that lie between `first` and `at` (days)."""
     spans = [at - step * k for k in range(1, most + 1) if at - step * k >= first and at - step * k + days <= at]
     inside = np.zeros(len(won), bool)
@@ -98,7 +100,8 @@ def _new(random: np.random.Generator, new: NewBusiness, draws: int) -> Array:
     sizes = new.sizes[random.integers(0, len(new.sizes), counts.sum())]
     sums = np.concatenate([[0.0], np.cumsum(sizes)])
     ends = np.cumsum(counts)
-    return sums[ends] - sums[ends - counts]
+    found: Array = sums[ends] - sums[ends - counts]
+    return found
 
 
 def shock_of(errors: Array, variances: Array) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import ibis
 
@@ -10,7 +11,7 @@ from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
 from core.measure.spells import leaders, positions, values, wins
 from core.measure.windows import bounds
-from core.tables import instant, keep
+from core.tables import MOMENT, keep
 
 PERIODS = 4
 
@@ -26,9 +27,7 @@ def _pushes(scope: Scope) -> ibis.Table:
     unit = "Q" if scope.choice("forecast_period") == "quarter" else "M"
     later, earlier = v.value.truncate(unit) > v.before.truncate(unit), v.value.truncate(unit) < v.before.truncate(unit)
     days = v.value.epoch_days() - v.before.epoch_days()
-    return v.group_by("entity_id").agg(
-        pushes=later.sum(), pulls=earlier.sum(), push_days=ibis.greatest(days, 0).sum().cast("int64")
-    )
+    return v.group_by("entity_id").agg(pushes=later.sum(), pulls=earlier.sum(), push_days=ibis.greatest(days, 0).sum().cast("int64"))
 
 
 def measure(scope: Scope) -> Iterator[Metric]:
@@ -41,32 +40,36 @@ def slipped(scope: Scope) -> Iterator[Metric]:
     currency, others = reporting_currency(scope)
     kind = str(scope.choice("forecast_period"))
     spans = [bounds(scope.as_of.date(), kind, back) for back in range(PERIODS, -1, -1)]
-    instants = sorted({edge for _, start, after in spans for edge in (start, min(after, scope.as_of)) if edge <= scope.as_of})
-    p = positions(scope, instants).filter(lambda t: t.currency.identical_to(ibis.literal(currency, type="string")))
-    p = keep(p.select("mark", "entity_id", "amount", "due"))
+    spans = [(name, start, after) for name, start, after in spans if start < scope.as_of]
+    edges = [start for _, start, _ in spans] + [scope.as_of if spans[-1][2] > scope.as_of else spans[-1][2]]
+    rows = {r["mark"]: r for r in pairs(_of_periods(scope, edges, [after for _, _, after in spans], currency))}
     undated = _undated(scope)
-    for name, start, after in spans:
-        first, last = instants.index(start), instants.index(min(after, scope.as_of))
-        at_start = p.filter(p.mark == first, p.due >= ibis.literal(start.date()), p.due < ibis.literal(after.date()))
-        at_end = p.filter(p.mark == last).select("entity_id", end_due="due")
-        t = at_start.left_join(at_end, "entity_id").drop("entity_id_right")
-        w = wins(scope)
-        w = w.filter(w.won_at > instant(start), w.won_at <= instant(min(after, scope.as_of))).select("entity_id", won_at="won_at")
-        t = t.left_join(w, "entity_id").drop("entity_id_right")
-        slid = (t.end_due >= ibis.literal(after.date())).fill_null(False)
-        row = pairs(
-            t.agg(n=t.count(), due=t.amount.sum(), slipped=t.amount.sum(where=slid), times=slid.sum(),
-                  won=t.amount.sum(where=t.won_at.notnull()))
-        )[0]  # fmt: skip
+    for mark, (name, _, after) in enumerate(spans):
+        row = rows.get(mark, {"n": 0, "due": 0.0, "slipped": 0.0, "won": 0.0})
         dims = {"period": name, "currency": currency}
         excluded = {**others, **undated, **({"period": "not over yet"} if after > scope.as_of else {})}
         due = row["due"] or 0.0
-        for metric, part, words in (
-            ("slippage", row["slipped"] or 0.0, "amount due in the period at its start that is open at its end and due later ÷ all due at its start"),
-            ("due_won", row["won"] or 0.0, "amount due in the period at its start that was won in it ÷ all due at its start"),
-        ):
-            value = part / due if due else None
-            yield Metric(metric, words, dims, value, "share", row["n"], part, due, excluded=excluded)
+        for metric, key, said in (("slippage", "slipped", "open at its end and due later"), ("due_won", "won", "won in it")):
+            part = row[key] or 0.0
+            words = f"amount due in the period at its start that was {said} ÷ all due at its start"
+            yield Metric(metric, words, dims, part / due if due else None, "share", row["n"], part, due, excluded=excluded)
+
+
+def _of_periods(scope: Scope, edges: Sequence[datetime], after: Sequence[datetime], currency: str | None) -> ibis.Table:
+    """(mark, n, due, slipped, won): period by period; `edges` are their starts and the end of the last, `after` the starts of the next."""
+    p = positions(scope, edges).filter(lambda t: t.currency.identical_to(ibis.literal(currency, type="string")))
+    p = keep(p.select("mark", "entity_id", "amount", "due"))
+    t = p.filter(p.mark < len(after))
+    start, end = (ibis.cases(*[(t.mark == i, ibis.literal(d.date())) for i, d in enumerate(ds)]) for ds in (edges[:-1], after))
+    t = t.filter(t.due >= start, t.due < end)
+    t = t.left_join(p.select("entity_id", mark=p.mark - 1, then="due"), ["entity_id", "mark"]).drop("entity_id_right", "mark_right")
+    t = t.left_join(wins(scope).select("entity_id", "won_at"), "entity_id").drop("entity_id_right")
+    since, until, end = (
+        ibis.cases(*[(t.mark == i, ibis.literal(d, type=MOMENT)) for i, d in enumerate(ds)]) for ds in (edges[:-1], edges[1:], after)
+    )
+    slid = (t.then >= end.date()).fill_null(False)
+    won = ((t.won_at > since) & (t.won_at <= until)).fill_null(False)
+    return t.group_by("mark").agg(n=t.count(), due=t.amount.sum(), slipped=t.amount.sum(where=slid), won=t.amount.sum(where=won))
 
 
 def _undated(scope: Scope) -> dict[str, int]:
@@ -79,7 +82,8 @@ def _undated(scope: Scope) -> dict[str, int]:
 def pushed(scope: Scope) -> Iterator[Metric]:
     d = leaders(scope).filter(lambda t: t.outcome == "open").left_join(pushes(scope), "entity_id")
     row = pairs(
-        d.agg(n=d.count(), once=(d.pushes >= 1).sum(), twice=(d.pushes >= 2).sum(), times=d.pushes.sum(), pulls=d.pulls.sum(), days=d.push_days.sum())
+        d.agg(n=d.count(), once=(d.pushes >= 1).sum(), twice=(d.pushes >= 2).sum(), times=d.pushes.sum(), pulls=d.pulls.sum(),
+              days=d.push_days.sum())
     )[0]  # fmt: skip
     excluded = _undated(scope)
     for name, part in (("1", row["once"]), ("2", row["twice"])):

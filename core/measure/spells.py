@@ -21,7 +21,15 @@ WON, LOST, UNKNOWN = "won", "lost", "?"
 _WON, _LOST = ("M80", "M90", "M95"), ("M85", "MX")
 _FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 _RECORD = ["entity_id", "account", "resource", "vendor_id"]
-_EVENT = {"entity_id": "string", "at": MOMENT, "seq": "int64", "state": "string", "value": "string", "account": "string", "stamped": "boolean"}
+_EVENT = {
+    "entity_id": "string",
+    "at": MOMENT,
+    "seq": "int64",
+    "state": "string",
+    "value": "string",
+    "account": "string",
+    "stamped": "boolean",
+}
 
 
 def leaders(scope: Scope) -> ibis.Table:

@@ -11,28 +11,37 @@ import click
 from jobs.cli import emit
 from jobs.instants import Instant
 
-NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "quality", "findings", "records", "plan", "restatements")
+MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources")
+NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
 
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES), default="all")
 @click.option("--as-of", type=Instant(), help="What was known then (UTC).")
+@click.option("--backtest", is_flag=True, help="forecast: also how past forecasts would have done, method by method.")
+@click.option("--from", "since", type=Instant(), help="waterfall: the first day (UTC); by default the start of the period.")
+@click.option("--to", "until", type=Instant(), help="waterfall: the last day; by default now.")
 @click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
-def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str, output: str | None, as_json: bool) -> int:
+def report(
+    obj: dict[str, Any], name: str, as_of: datetime | None, backtest: bool, since: datetime | None, until: datetime | None,
+    format_: str, output: str | None, as_json: bool,
+) -> int:  # fmt: skip
     """Print a report.
 
     \b
     Examples:
       tundish report funnel
       tundish report all --format html --output report.html
+      tundish report forecast --backtest
+      tundish report waterfall --from 2026-04-01 --to 2026-06-01
       tundish report pipeline --as-of 2026-06-01 --format csv
       tundish report quality
       tundish report restatements
     """
-    from core.measure import FAMILIES
+    from jobs import show_metrics
     from jobs.report import render
     from jobs.reporting import report_data
     from jobs.steps import run_measure, run_reconcile
@@ -43,7 +52,9 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
             text = _restatements(hub, as_of, "json" if as_json else format_)
         else:
             found = run_reconcile(hub, as_of=as_of)
-            data = report_data(hub, found, run_measure(hub, found, [f for f in FAMILIES if name in ("all", f)]), as_of)
+            wanted = show_metrics.families(None if name == "all" else name) if name in ("all", *MEASURED) else ()
+            wanted = tuple(f for f in wanted if backtest or name == "all" or f != "backtest")
+            data = report_data(hub, found, run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -51,6 +62,22 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
     else:
         click.echo(text)
     return 0
+
+
+def _span(name: str, since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime] | None:
+    """The two instants of a waterfall; None: the usual ones. Raises: UserError for a span that is none."""
+    from core.errors import UserError
+    from core.measure.windows import bounds
+
+    if since is None and until is None:
+        return None
+    if name not in ("waterfall", "all"):
+        raise UserError("--from and --to are for the waterfall", next_step="tundish report waterfall --from DAY --to DAY")
+    last = until or now
+    first = since or bounds(last.date(), "quarter")[1]
+    if not first < last <= now:
+        raise UserError(f"no span from {first:%Y-%m-%d} to {last:%Y-%m-%d}", next_step="give two days that are over, the earlier one first")
+    return first, last
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
@@ -82,7 +109,7 @@ def _table(data: dict[str, Any], name: str) -> str:
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
-    if name in ("all", "funnel", "pipeline", "winrate", "sources"):
+    if name in ("all", *MEASURED):
         parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
     if name in ("all", "quality"):
         parts.append(show_quality.quality_text(data["quality"]))

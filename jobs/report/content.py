@@ -12,10 +12,8 @@ from jobs.show_table import Table, table
 
 # A report's name → the keys of `data` it shows. Metrics are cut down to the family of the same name.
 _PARTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(show_metrics.FAMILIES, ("metrics",)),
     "funnel": ("entities", "metrics"),
-    "pipeline": ("metrics",),
-    "winrate": ("metrics",),
-    "sources": ("metrics",),
     "findings": ("findings", "truth", "ageing", "trend", "resolved"),
     "records": ("records", "rejects", "entities"),
     "quality": ("quality",),
@@ -38,7 +36,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
 }
 NAMES = tuple(_PARTS)
 HEAD = ("organisation", "as_of", "freshness")
-TITLES = {"funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources"}
+TITLES = {
+    "funnel": "Funnel", "breakdown": "Funnel, broken down", "pipeline": "Pipeline", "movement": "Movement of deals", "winrate": "Win rate",
+    "sources": "Sources", "forecast": "Forecast", "backtest": "Backtest of the forecast", "waterfall": "Waterfall",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
