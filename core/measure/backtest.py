@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.measure import scores
 from core.measure.forecast import Run, run
 from core.measure.metric import Metric, Scope, share
+from core.measure.pipeline import reporting_currency
 from core.measure.walk import METHODS, QUANTILES, Outlook
 
 Array = NDArray[Any]
@@ -23,6 +24,8 @@ WORDS = {
 
 
 def measure(scope: Scope) -> Iterator[Metric]:
+    if reporting_currency(scope)[0] is None:
+        return
     found = run(scope)
     for kind in ("period", "days"):
         tried = found.scored(kind)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import ibis
@@ -23,7 +23,7 @@ from core.measure.pipeline import reporting_currency
 from core.measure.slippage import pushes
 from core.measure.spells import leaders, stays
 from core.measure.walk import QUANTILES, Outlook, fitted, walk
-from core.measure.windows import bounds, windows
+from core.measure.windows import Window, bounds, windows
 
 Array = NDArray[Any]
 LARGE = 0.2  # a deal of more than this share of the forecast is listed apart: it comes or it does not
@@ -48,7 +48,13 @@ class Run:
     others: Mapping[str, int]
     known: Evidence
     outlooks: list[Outlook]
-    marks: int
+    windows: list[Window]
+    instants: list[datetime]  # the marks of what is known
+
+    @property
+    def now(self) -> int:
+        """The mark of the present."""
+        return len(self.instants) - 1
 
     @property
     def current(self) -> list[Outlook]:
@@ -69,10 +75,16 @@ def _run(scope: Scope) -> Run:
     spans = windows(scope.as_of, began, str(scope.choice("forecast_period")), int(scope.choice("forecast_days")))
     instants = sorted({w.at for w in spans})
     known = evidence(scope, instants, currency)
-    return Run(currency, others, known, walk(known, spans, instants), len(instants))
+    return Run(currency, others, known, walk(known, spans, instants), spans, instants)
 
 
 def measure(scope: Scope) -> Iterator[Metric]:
+    currency, others = reporting_currency(scope)
+    if currency is None and others:
+        excluded: dict[str, Any] = {"not computable": "several currencies, and the funnel names none", "backtest": "none"}
+        excluded |= {f"deals {where}": n for where, n in others.items()}
+        yield Metric("forecast", "what will be won", {}, None, "mixed", 0, excluded=excluded)
+        return
     found = run(scope)
     for outlook in found.current:
         yield from _forecast(scope, found, outlook)
@@ -81,10 +93,6 @@ def measure(scope: Scope) -> Iterator[Metric]:
 def _forecast(scope: Scope, found: Run, o: Outlook) -> Iterator[Metric]:
     unit, dims = found.currency or "mixed", {"horizon": o.window.name, "until": str(o.window.last_day)}
     excluded = left_out(found, o)
-    if found.currency is None and found.others:
-        excluded["not computable"] = "several currencies, and the funnel names none"
-        yield Metric("forecast", "what will be won", dims, None, unit, 0, excluded=excluded)
-        return
     n = len(o.chance)
     for method, words in WORDS.items():
         value = _money(o.points[method])
@@ -125,7 +133,7 @@ def _large(found: Run, o: Outlook, dims: Mapping[str, Any], excluded: Mapping[st
     large = np.flatnonzero((worth > LARGE * max(o.points["calibrated"], 1e-9)) & (o.chance >= 0.02))
     if not len(large):
         return
-    names = found.known.entities(found.marks - 1)
+    names = found.known.entities(found.now)
     words = "a deal of more than 20 % of the forecast, which comes whole or not at all (numerator: amount × probability)"
     for i in sorted(large, key=lambda i: (-worth[i], names[i]))[:20]:
         mine = {**dims, "deal": names[i], "win_probability": round(float(o.chance[i]), 4)}
@@ -156,7 +164,7 @@ def _categories(scope: Scope, found: Run, o: Outlook, dims: Mapping[str, Any], e
     """Won, with commit, with best case, with all that is due: as people say in the CRM, or by probability where nobody says."""
     said = {r["entity_id"]: r["forecast_category"] for r in pairs(leaders(scope).filter(lambda d: d.outcome == "open")
             .select("entity_id", "forecast_category"))}  # fmt: skip
-    names = found.known.entities(found.marks - 1)
+    names = found.known.entities(found.now)
     spoken = [_CATEGORIES.get("".join(c for c in str(said.get(name) or "").lower() if c.isalpha()), "") for name in names]
     basis = "crm" if {"commit", "best_case"} & set(spoken) else "probability"
     category = [own or band(p) for own, p in zip(spoken, o.chance, strict=True)] if basis == "crm" else [band(p) for p in o.chance]
@@ -182,11 +190,11 @@ def deal_outlook(scope: Scope) -> ibis.Table:
     """
     found = run(scope)
     o = next(o for o in found.current if o.window.kind == "period")
-    ever = hz.won_within(fitted(found.known, found.marks - 1, o.open), EVER)[o.open.stage.astype(int), np.minimum(o.open.age, hz.AGES - 1)]
+    ever = hz.won_within(fitted(found.known, found.now, o.open), EVER)[o.open.stage.astype(int), np.minimum(o.open.age, hz.AGES - 1)]
     moved = {row["entity_id"]: row["pushes"] for row in pairs(pushes(scope).select("entity_id", "pushes"))}
     limits = stalled_after(scope)
     codes, today = found.known.place(o.open.stage), scope.as_of.date().toordinal() - date(1970, 1, 1).toordinal()
-    names = found.known.entities(found.marks - 1)
+    names = found.known.entities(found.now)
     rows = []
     for i, name in enumerate(names):
         flags = {"past_due": o.open.due[i] < today, "pushed": moved.get(name, 0) >= 2, "stalled": o.open.age[i] > limits(codes[i])}
