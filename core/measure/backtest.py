@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from core.measure import scores
 from core.measure.forecast import Run, run
 from core.measure.metric import Metric, Scope, share
-from core.measure.pipeline import reporting_currency
-from core.measure.walk import METHODS, QUANTILES, Outlook
+from core.measure.walk import CLOSED, METHODS, QUANTILES, Outlook
 
 Array = NDArray[Any]
 _MONEY = {"rmse": scores.rmse}
 _SHARES = {"bias": scores.bias, "wape": scores.wape, "mape": scores.mape}
+COVERED = "windows whose outcome lay in the 80 % band ÷ windows tried"
 WORDS = {
     "bias": "Σ(forecast − won) ÷ Σ won", "wape": "Σ|forecast − won| ÷ Σ won", "mape": "mean of |forecast − won| ÷ won",
     "rmse": "root of the mean squared error", "mase": "mean error ÷ that of the same days a year before",
@@ -24,13 +24,14 @@ WORDS = {
 
 
 def measure(scope: Scope) -> Iterator[Metric]:
-    if reporting_currency(scope)[0] is None:
-        return
     found = run(scope)
     for kind in ("period", "days"):
         tried = found.scored(kind)
         if tried:
             yield from _of_kind(found, kind, tried)
+        else:
+            left = {"not computable": f"no past window had {CLOSED} deals closed before it and ended a month ago"}
+            yield share("backtest_coverage", COVERED, {"kind": kind, "method": "calibrated"}, 0, 0, excluded=left)
 
 
 def _of_kind(found: Run, kind: str, tried: Sequence[Outlook]) -> Iterator[Metric]:
@@ -88,9 +89,8 @@ def _band(found: Run, kind: str, tried: Sequence[Outlook], excluded: Mapping[str
     width = float((bounds[:, 2] - bounds[:, 0]).mean())
     yield Metric("backtest", "mean width of the 80 % band", {**dims, "score": "width"}, _round(width), unit, n, excluded=excluded)
     inside = int(((bounds[:, 0] <= truth) & (truth <= bounds[:, 2])).sum())
-    words = "windows whose outcome lay in the 80 % band ÷ windows tried"
     shock = "calibrated" if tried[-1].calibrated else "uncalibrated: the default shock"
-    yield share("backtest_coverage", words, dims, inside, n, excluded={**excluded, "shock": shock})
+    yield share("backtest_coverage", COVERED, dims, inside, n, excluded={**excluded, "shock": shock})
 
 
 def _deals(kind: str, tried: Sequence[Outlook], excluded: Mapping[str, Any]) -> Iterator[Metric]:

@@ -10,14 +10,11 @@ import numpy as np
 from core.measure.forecast import Run, run
 from core.measure.known import days_of
 from core.measure.metric import Metric, Scope
-from core.measure.pipeline import reporting_currency
 from core.measure.walk import Outlook
 from core.measure.windows import bounds
 
 
 def measure(scope: Scope) -> Iterator[Metric]:
-    if reporting_currency(scope)[0] is None:
-        return
     found = run(scope)
     o = next(o for o in found.current if o.window.kind == "period")
     yield _weighted(scope, found, o)

@@ -102,9 +102,8 @@ def competing(scope: Scope, progress: ibis.Table, steps: tuple[str, ...]) -> Ite
             low, high = found.limits(float(horizon), 1)
             words = f"share that reaches the milestone within the days; disqualified and lost ones ({lost}) compete (Aalen-Johansen)"
             dims = {"from": start, "to": end, "days": horizon}
-            n_end = sum(n for _, kind_, n in mine if kind_ == 1)
             value = found.at(float(horizon), 1) if found.n else None
-            yield Metric("reach_within_cif", words, dims, value, "share", found.n, n_end, found.n, low, high, excluded)
+            yield Metric("reach_within_cif", words, dims, value, "share", found.n, low=low, high=high, excluded=excluded)
 
 
 def _exits(scope: Scope) -> ibis.Table:

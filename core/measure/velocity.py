@@ -46,8 +46,7 @@ def stage_ends(scope: Scope) -> Iterator[Metric]:
                 low, high = found.limits(float(horizon), i)
                 words = "share of the deals in the stage that come to this end within the days; the ends compete (Aalen-Johansen)"
                 dims = {"stage": code, "days": horizon, "end": name, "what": f"{name}, {horizon} d"}
-                n_end = sum(n for _, end_, n in mine if end_ == i)
-                yield Metric("stage_end", words, dims, found.at(float(horizon), i), "share", found.n, n_end, found.n, low, high, excluded)
+                yield Metric("stage_end", words, dims, found.at(float(horizon), i), "share", found.n, low=low, high=high, excluded=excluded)
         curve = kaplan_meier([(t, int(end_ > 0), n) for t, end_, n in mine])
         median, low_, high_ = curve.quantile(0.5)
         words = "median days until a deal leaves the stage in any direction, open ones as far as watched (Kaplan-Meier)"
