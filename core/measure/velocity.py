@@ -107,4 +107,4 @@ def cycle(scope: Scope) -> Iterator[Metric]:
             low, high = found.limits(float(horizon), i)
             words = "share of all deals that are won (lost) within the days of their creation; the two compete (Aalen-Johansen)"
             yield Metric("closed_within", words, {"days": horizon, "end": name}, found.at(float(horizon), i), "share", found.n,
-                         sum(n for _, e, n in mine if e == i), found.n, low, high, excluded)  # fmt: skip
+                         low=low, high=high, excluded=excluded)  # fmt: skip
