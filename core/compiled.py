@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, finalize
 import ibis
 import pyarrow as pa
 
+from core.bound import bound
 from core.lake_schema import record_schema
 from core.model import KINDS
 from core.tables import MOMENT
@@ -119,7 +120,7 @@ class Compiled:
 
     def _held(self, kind: str, name: str, own: str, ground: Sequence[ibis.Table] = ()) -> ibis.Table:
         """The table of that name, until nobody holds it or what stands on it."""
-        table = self.engine.table(own)
+        table = bound(self.engine, own)
         _ground[table.op()] = ground
         finalize(table.op(), _gone.setdefault(self.engine.con, []).append, (kind, own))
         self.tables[name] = table

@@ -216,7 +216,7 @@ class Lake:
             files, name = self._scan(self.engine, kind, table).get_name(), f"{kind}_current_{next(self._names)}"
             # Written by hand: as an expression, all its columns would be compiled anew in whatever is built on it.
             self.engine.con.execute(f"CREATE TEMP VIEW {name} AS {current_sql(files, table, schema, self.ledger.visible(as_of))}")
-            return self.engine.table(name)
+            return self._named(name)
 
     def latest_run(self, kind: str, as_of: datetime | None = None, *, schema: pa.Schema | None = None) -> Any:
         """The rows of a computed kind (member, finding, metric) that its last complete run wrote, as an Ibis table."""
@@ -238,15 +238,20 @@ class Lake:
             rows = self._views[key]
         return _typed(_committed(rows, visible), schema)
 
+    def _named(self, name: str) -> Any:
+        from core.bound import bound  # Ibis again
+
+        return bound(self.engine, name)
+
     def _scan(self, engine: Any, kind: str, table: DeltaTable) -> Any:
         name = f"{kind}_files_{next(self._names)}"
         scan_into(engine.con, name, table, self._folder(kind))
-        return engine.table(name)
+        return self._named(name)
 
     def _empty(self, schema: pa.Schema) -> Any:
         name = f"empty_{next(self._names)}"
         self.engine.con.register(name, schema.empty_table())  # Ibis's own create_table takes ten times as long
-        return self.engine.table(name)
+        return self._named(name)
 
     def sql(self, query: str, as_of: datetime | None = None) -> pa.Table:
         """The answer to one DuckDB query over views: `<kind>` (current records) and `<kind>_versions`. Reads nothing else."""
