@@ -213,7 +213,7 @@ class Lake:
             table, schema = self._fresh(kind), known_schema(kind)
             if table is None:
                 return self.versions(kind, as_of)
-            files, name = self._scan(self.engine, kind, table).get_name(), f"{kind}_current_{next(self._names)}"
+            files, name = self._scan(kind, table), f"{kind}_current_{next(self._names)}"
             # Written by hand: as an expression, all its columns would be compiled anew in whatever is built on it.
             self.engine.con.execute(f"CREATE TEMP VIEW {name} AS {current_sql(files, table, schema, self.ledger.visible(as_of))}")
             return self._named(name)
@@ -234,7 +234,7 @@ class Lake:
                 return self._empty(schema)
             key = (kind, table.version())
             if key not in self._views:
-                self._views[key] = self._scan(self.engine, kind, table)
+                self._views[key] = self._named(self._scan(kind, table))
             rows = self._views[key]
         return _typed(_committed(rows, visible), schema)
 
@@ -243,10 +243,11 @@ class Lake:
 
         return bound(self.engine, name)
 
-    def _scan(self, engine: Any, kind: str, table: DeltaTable) -> Any:
+    def _scan(self, kind: str, table: DeltaTable) -> str:
+        """The name of a view over the table's files."""
         name = f"{kind}_files_{next(self._names)}"
-        scan_into(engine.con, name, table, self._folder(kind))
-        return self._named(name)
+        scan_into(self.engine.con, name, table, self._folder(kind))
+        return name
 
     def _empty(self, schema: pa.Schema) -> Any:
         name = f"empty_{next(self._names)}"
