@@ -11,7 +11,7 @@ import pytest
 from three_systems import DEALS, Three, sf, three
 
 from core.change import Desired, Held, Plan, Written
-from core.ledger_echo import fights
+from core.ledger_echo import fights, our_moves
 from core.plan import Limits, build
 from jobs.thaw import frozen_fields, thaw_fields
 
@@ -148,16 +148,17 @@ def test_two_writers_of_one_field_are_stopped_within_three_moves_until_a_person_
 def test_a_fight_is_one_value_over_the_same_other_one_within_the_days() -> None:
     key = ("hs", "deals", "1", "amount")
 
-    def ours(*days: float, before: str = "1", **more: Any) -> dict[Any, list[Written]]:
-        return {key: [Written("2", NOW + timedelta(days=d), before, **more) for d in days]}
+    def ours(*days: float, before: str = "1", **more: Any) -> list[tuple[Any, list[Written]]]:
+        return [(key, [Written("2", NOW + timedelta(days=d), before, **more) for d in days])]
 
     week = timedelta(days=7)
-    assert set(fights(ours(0, 6), {}, week, 3)) == {key}
-    assert fights(ours(0, 8), {}, week, 3) == {}
-    assert fights(ours(0), {}, week, 3) == {}
-    assert fights(ours(0, 6, undone=True), {}, week, 3) == {}
-    assert fights({key: [*ours(0)[key], *ours(6, before="3")[key]]}, {}, week, 3) == {}
-    assert fights(ours(0, 6), {key: NOW + timedelta(days=1)}, week, 3) == {}
+    assert set(fights(ours(0, 6), {}, week, 2)) == {key}
+    assert fights(ours(0, 8), {}, week, 2) == {}
+    assert fights(ours(0), {}, week, 2) == {}
+    assert fights(ours(0, 6, undone=True), {}, week, 2) == {}
+    assert fights([(key, [*ours(0)[0][1], *ours(6, before="3")[0][1]])], {}, week, 2) == {}
+    assert fights(ours(0, 6), {key: NOW + timedelta(days=1)}, week, 2) == {}
+    assert [our_moves(times) for times in (2, 3, 4, 5)] == [2, 2, 2, 3]
 
 
 # -- what was seen may be old ------------------------------------------------------------------------------------------------

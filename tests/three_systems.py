@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +41,10 @@ RESOURCES = (
     "contacts", "companies", "deals", "owners", "pipelines", "deal_stages", "contact_stages", "deal_contacts", "deal_companies", "User",
     "Account", "Contact", "Opportunity", "OpportunityHistory", "OpportunityStage", "OpportunityContactRole", "members", "tags",
 )  # fmt: skip
+# What of it these people and the hub change.
+CHANGING = (
+    "contacts", "deals", "deal_stages", "contact_stages", "deal_contacts", "Contact", "Opportunity", "OpportunityHistory", "members",
+)  # fmt: skip
 _ADDED = ("dealstage", "hubspot_owner_id", "hs_email_optout", "StageName", "Amount", "CloseDate", "OwnerId")
 
 
@@ -55,8 +59,8 @@ class Three:
     sandbox: Standing
 
     # -- the hub --------------------------------------------------------------------------------------------------------
-    def sync(self) -> SyncResult:
-        return run_sync(self.sandbox.hub, quiet=True, resources=RESOURCES)
+    def sync(self, resources: Sequence[str] = RESOURCES) -> SyncResult:
+        return run_sync(self.sandbox.hub, quiet=True, resources=resources)
 
     def plan(self) -> Plan:
         with patch("core.pipeline.make_metrics", lambda *given: METRICS.empty_table()):  # no plan asks for them
