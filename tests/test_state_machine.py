@@ -288,7 +288,7 @@ class Hub(RuleBasedStateMachine):
         if name is None:
             return
         field, other = (c.account, DEAL_OF[c.vendor_id], name), SYSTEMS[1 - SYSTEMS.index(c.account)]
-        assert self.said.get((other, *field[1:])) is not None, f"nobody asked for {c}"
+        assert {field, (other, *field[1:])} & set(self.said), f"nobody asked for {c}"
         if self.policy == "source_of_truth":
             assert c.account == "hubspot", f"the source of truth was overwritten: {c}"
         else:
@@ -297,7 +297,8 @@ class Hub(RuleBasedStateMachine):
 
     def check_newer(self, c: Change, field: Field, other: str) -> None:
         """Salesforce dates no owner: there, any later change of the deal may have been one, and the order of the policy counts."""
-        mine, theirs = self.said.get(field), self.said[(other, *field[1:])]
+        mine, theirs = self.said.get(field), self.said.get((other, *field[1:]))
+        assert theirs is not None, f"the side that was edited was overwritten: {c}; {self.said}"
         may_be_later = field[2] == "owner" and other == "salesforce" and mine and self.touched[(other, field[1])] >= mine
         assert mine is None or theirs > mine or may_be_later, f"a newer edit was overwritten: {c}; {self.said}"
 
