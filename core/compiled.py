@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, finalize
 import ibis
 import pyarrow as pa
 
+from core.bound import bound
 from core.lake_schema import record_schema
 from core.model import KINDS
 from core.tables import MOMENT
@@ -96,7 +97,7 @@ class Compiled:
         own = _unique(name)
         self.engine.con.register(own, rows)
         if rows.schema not in _shapes:
-            _shapes[rows.schema] = self.engine.get_schema(own)
+            _shapes[rows.schema] = bound(self.engine, own).schema()
         return self._held("ROWS", name, own, _shapes[rows.schema])
 
     def let_go(self, *names: str) -> None:
