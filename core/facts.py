@@ -130,7 +130,7 @@ def _person_facts(
         score=t.score.max(),
         unmapped=(t.raw_stage.notnull() & t.stage.isnull() & ~t.raw_stage.identical_to(t.consent)).any(),
         records=t.count(),
-        excluded=_excluded(t.email, funnel).any(),
+        excluded=excluded(t.email, funnel).any(),
         systems=t.account.nunique(),
     )
     row = _with_deals(row, deal, deal_person.select(entity_id="person", deal="deal"))
@@ -139,7 +139,7 @@ def _person_facts(
     return _staged(row, reached)
 
 
-def _excluded(email: ibis.Value, funnel: Any) -> ibis.Value:
+def excluded(email: ibis.Value, funnel: Any) -> ibis.Value:
     """Is it a colleague's or a test's address?"""
     patterns = excluded_patterns(funnel)
     return email.lower().strip().re_search("|".join(patterns)).fill_null(False) if patterns else ibis.literal(False) & email.isnull()

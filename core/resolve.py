@@ -68,7 +68,7 @@ def resolve(
     there = compiled or over(tables, funnel)
     engine = ibis.duckdb.connect()
     try:
-        here = Compiled(engine, {}, there.key, funnel)
+        here = there.on(engine)
         here.give("resolve.associations", there.rows("resolve.associations", lambda: _associations(there), _ENDS))
         previous = _PREVIOUS.empty_table() if previous_members is None else previous_members.select(_PREVIOUS.names).cast(_PREVIOUS)
         here.give("resolve.previous", previous)
