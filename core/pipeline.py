@@ -122,7 +122,9 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     compiled = over(tables, line.funnel)
-    resolution: Resolution = resolve(tables, line.funnel, previous, compiled, agreed(line.identity, decided(line.ledger, at)))
+    said = agreed(line.identity, decided(line.ledger, at))
+    with line.lake.lent() as engine:
+        resolution: Resolution = resolve(tables, line.funnel, previous, compiled, said, engine)
     moved = moves(previous, resolution.members, compiled)
     became = changes(moved, at)
     past = EntityHistory.of(line.lake.engine.to_pyarrow(line.lake.versions("entity_change", as_of)), became)

@@ -167,3 +167,19 @@ def test_the_cache_keeps_the_newest_few(tmp_path: Path, monkeypatch: pytest.Monk
         texts_of(f"few {i}").add("R", Text.of("SELECT 1", (), {}, []))
         texts_of(f"few {i}").save(f"few {i}")
     assert len(list((tmp_path / "queries").iterdir())) == 32
+
+
+def test_one_name_for_two_queries_is_refused() -> None:
+    engine, table = engine_with([1, 2], "named_twice")
+    _, other = engine_with([3], "named_too")
+    run = Compiled(engine, {"fact.deal": table, "fact.person": other}, "named twice")
+    for _ in range(2):
+        assert run.rows("R", partial(_from, table, 1), SCHEMA_ID).num_rows == 1  # the same query may be asked again
+    for build in (partial(_from, table, 2), partial(_from, other, 1), lambda: table.select("id")):
+        with pytest.raises(ValueError, match="two queries are called 'R'"):
+            run.rows("R", build, SCHEMA_ID)
+    assert run.on(engine).builds is run.builds  # what one run asks of two engines has names in common
+
+
+def _from(table: ibis.Table, least: int) -> ibis.Table:
+    return table.filter(table.id > least).select("id")
