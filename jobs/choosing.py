@@ -73,7 +73,8 @@ class Choice:
         given = list(changes)
         found = [c for c in given if self.keeps(c)]
         if self and not found:
-            raise UserError(f"{self} matches no change", next_step=next_step)
+            short = f"; an id needs its first {SHORT} characters" if any(len(word) < SHORT for word in self.only) else ""
+            raise UserError(f"{self} matches no change{short}", next_step=next_step)
         return found
 
 
