@@ -64,7 +64,9 @@ class PlanBook:
             bodies = c.execute(query).all()
         if not bodies or (plan_id and plan_id != "latest" and len(bodies) > 1):
             what = f"no plan {plan_id!r}" if not bodies else f"more than one plan begins with {plan_id!r}"
-            raise UserError(what if plan_id else "no plan yet", next_step="make one: tundish plan; list them: tundish plans")
+            raise UserError(
+                what if plan_id not in (None, "latest") else "no plan yet", next_step="make one: tundish plan; list them: tundish plans"
+            )
         body = orjson.loads(zlib.decompress(bodies[0].body))
         if not body:
             raise UserError(f"plan {bodies[0].id} was erased with a person it was about", next_step="make a new one: tundish plan")
@@ -270,7 +272,7 @@ def _change_row(plan_id: str, position: int, change: Change, marks: Mapping[Fiel
     return {**row, "plan_id": plan_id, "position": position, "detail": detail}
 
 
-def change_of(row: Mapping[str, Any]) -> Change:
+def change_of(row: Any) -> Change:
     """A change of a row of its table."""
     d = row["detail"] or {}
     return Change(

@@ -38,6 +38,7 @@ from core.ledger_events import told
 from core.ledger_facts import ledger_facts
 from core.ledger_identity import decided
 from core.ledger_plans import PlanBook
+from core.ledger_verdicts import judged, verdicts
 from core.mapping import Mapping as VendorMapping
 from core.measure import distrusted
 from core.measure import measure as make_metrics
@@ -132,7 +133,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     known |= {"written": compiled.give("fact.written", written_fields(line.mappings, line.connectors))}
     mirrored = mirror_facts(line.ledger, line.connectors, line.mappings, line.funnel, known, compiled, at)
     known |= mirrored.facts
-    before = follow(_stored(line, "finding", as_of), moved)
+    before = follow(judged(_stored(line, "finding", as_of), verdicts(line.ledger, at)), moved)
     findings = find(tables, resolution.members, known, line.funnel, at, before, compiled=compiled)
     known |= {"distrusted": compiled.give("fact.distrusted", distrusted(findings))}
     metrics = make_metrics(tables, resolution.members, known, line.funnel, at)

@@ -53,8 +53,9 @@ class Choice:
         return all(not wanted or word in wanted for wanted, word in kinds) and self._record(change) and self._only(change)
 
     def fits(self, finding: Mapping[str, Any]) -> bool:
-        """The same of a finding as the lake keeps it: one of its records is enough."""
-        keys = [tuple(key) for key in json.loads(finding["records"] or "[]")]
+        """The same of a finding, as the lake keeps it or opened: one of its records is enough."""
+        records = finding["records"] or []
+        keys = [tuple(key) for key in (json.loads(records) if isinstance(records, str) else records)]
         by_account = not self.accounts or any(key[0] in self.accounts for key in keys)
         return by_account and (not self.rules or finding["rule"] in self.rules) and (not self.records or bool(self.records & set(keys)))
 

@@ -88,7 +88,7 @@ def _listed(rows: list[dict[str, Any]]) -> str:
 
 @click.command()
 @click.option("--least", default=0.95, show_default=True, type=click.FloatRange(0.5, 1), help="Only pairs as probable as this.")
-@click.option("--max", "limit", default=50, show_default=True, help="At most so many pairs in the table.")
+@click.option("--max", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many pairs in the table.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def suggest(obj: dict[str, Any], least: float, limit: int, as_json: bool) -> int:

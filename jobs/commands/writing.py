@@ -136,7 +136,7 @@ def undo(
         left = to_take_back(hub, apply_id, choice, since)
         if not left:
             what = f"of {apply_id}" if apply_id else f"for {choice or f'--since {since}'}"
-            text = f"nothing is left to take back {what}; what it wrote, an undo has put back: tundish undo --list"
+            text = f"nothing is left to take back {what}: nothing of it was written, or an undo has put it back (tundish undo --list)"
             emit({"run": apply_id, "outcomes": {}, "details": [], "exit": 0}, as_json, text)
             return 0
         if not yes:
