@@ -182,9 +182,10 @@ def make_plan(
     book = Book(line.connectors, line.mappings, _owners(found))
     fixable = [r for r in rows if r.get("fix")]
     seen = lasting(line.ledger, line.funnel, fixable)
-    fixed, held = fixes([r for r in fixable if r["finding_id"] in seen], book)
-    wishes += [w for w in fixed if w.account in hands]
-    waiting = early(fixes([r for r in fixable if r["finding_id"] not in seen], book)[0])
+    asked = fixes(fixable, book)
+    wishes += [w for id_, w in asked if id_ in seen and isinstance(w, Desired) and w.account in hands]
+    held = [w for id_, w in asked if id_ in seen and isinstance(w, Held)]
+    waiting = early(w for id_, w in asked if id_ not in seen and isinstance(w, Desired))
     wishes, barred = _of_the_living([w for w in wishes if only(w)], rows)
     wishes, others = left_to_others(wishes, line.mappings)
     live = read_live(wishes, hands)
