@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -53,8 +55,18 @@ Exit codes: 0 done, 1 bug, 2 fix a file, 3 partial, 4 refused as unsafe, 5 crede
 """
 
 
+class Unread(Exception):
+    """Whoever read our output has gone: `tundish audit --format csv | head`. Click would end with 1, which means a bug here."""
+
+
 class Lazy(click.Group):
     """A group that lists its commands without importing them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as problem:
+            raise Unread from problem
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -119,8 +131,8 @@ def main() -> None:
         code = 130
     except click.ClickException as problem:
         code = _wrong_call(problem)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except Unread:
+        _drop_the_rest()
         code = 0
     except OSError as problem:
         if not problem.filename:
@@ -130,6 +142,12 @@ def main() -> None:
     except Exception as problem:
         code = _unforeseen(problem)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_the_rest() -> None:
+    """What is still in the buffer goes nowhere, or the interpreter would complain of it at its end."""
+    with suppress(OSError, ValueError):  # no file behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(problem: TundishError) -> int:

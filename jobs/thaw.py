@@ -18,7 +18,7 @@ class Frozen:
     finding_id: str
     entity_id: str
     field: str
-    values: str
+    values: dict[str, str]
     records: tuple[tuple[str, str, str], ...]
 
 
@@ -30,7 +30,9 @@ def frozen_fields(hub: Hub) -> list[Frozen]:
         return []
     found = [r for r in rows if r["rule"] == "T-05" and r["status"] == "open"]
     return [
-        Frozen(r["finding_id"], r["entity_id"], r["field"], r["values"], tuple((a, o, v) for a, o, v in json.loads(r["records"])))
+        Frozen(
+            r["finding_id"], r["entity_id"], r["field"], json.loads(r["values"]), tuple((a, o, v) for a, o, v in json.loads(r["records"]))
+        )
         for r in found
     ]
 
@@ -55,6 +57,6 @@ def thaw_fields(hub: Hub, frozen: Iterable[Frozen]) -> None:
 def thaw_text(frozen: Sequence[Frozen], done: bool) -> str:
     if not frozen:
         return "nothing is frozen"
-    lines = [f"{one.entity_id}  {one.field:12} {one.values}" for one in frozen]
+    lines = [f"{one.entity_id}  {one.field:12} {', '.join(' '.join(pair) for pair in one.values.items())}" for one in frozen]
     end = "thawed; the next `tundish plan` may write them again" if done else "thaw one with `tundish thaw ID` once it has one writer"
     return "\n".join([*lines, end])
