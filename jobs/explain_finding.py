@@ -10,6 +10,7 @@ from typing import Any
 
 from core.lake_findings import finding
 from core.lake_scan import quoted
+from core.model import KINDS
 from jobs import show
 from jobs.notes import noted
 from jobs.pages import Pages, pages
@@ -19,7 +20,7 @@ from jobs.show_table import Table, table, text
 from jobs.wiring import Hub
 
 Row = dict[str, Any]
-_KINDS = ("person", "company", "deal", "campaign", "experiment", "owner", "activity")
+_FIRST = ("person", "company", "deal", "campaign", "experiment")  # of a resource that gives several kinds, these are the record itself
 _HOW = ("account", "resource", "vendor_id", "run_id", "batch_id", "version", "content_hash", "attributes", "observed_at", "vendor")
 _ABREAST = 3  # records in one table
 # A finding names our fields, or what is compared of them.
@@ -47,7 +48,8 @@ def explain_finding(hub: Hub, word: str, limit: int = 50) -> tuple[Row, str]:
 def _rows(hub: Hub, keys: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], Row]:
     """The current row of each record, under its key."""
     rows: dict[tuple[str, str, str], Row] = {}
-    for kind in (k for k in _KINDS if k in hub.lake.kinds()):
+    have = hub.lake.kinds()
+    for kind in dict.fromkeys(k for k in (*_FIRST, *KINDS) if k in have):
         mine = [k for k in keys if k not in rows and kind in _kinds(hub, k)]
         if mine:
             names = ", ".join(f"('{quoted(a)}', '{quoted(r)}', '{quoted(v)}')" for a, r, v in mine)
