@@ -213,10 +213,10 @@ class Lake:
             table, schema = self._fresh(kind), known_schema(kind)
             if table is None:
                 return self.versions(kind, as_of)
-            files, name = self._scan(self.engine, kind, table).get_name(), f"{kind}_current_{next(self._names)}"
+            files, name = self._scan(kind, table), f"{kind}_current_{next(self._names)}"
             # Written by hand: as an expression, all its columns would be compiled anew in whatever is built on it.
             self.engine.con.execute(f"CREATE TEMP VIEW {name} AS {current_sql(files, table, schema, self.ledger.visible(as_of))}")
-            return self.engine.table(name)
+            return self._named(name)
 
     def latest_run(self, kind: str, as_of: datetime | None = None, *, schema: pa.Schema | None = None) -> Any:
         """The rows of a computed kind (member, finding, metric) that its last complete run wrote, as an Ibis table."""
@@ -234,19 +234,25 @@ class Lake:
                 return self._empty(schema)
             key = (kind, table.version())
             if key not in self._views:
-                self._views[key] = self._scan(self.engine, kind, table)
+                self._views[key] = self._named(self._scan(kind, table))
             rows = self._views[key]
         return _typed(_committed(rows, visible), schema)
 
-    def _scan(self, engine: Any, kind: str, table: DeltaTable) -> Any:
+    def _named(self, name: str) -> Any:
+        from core.bound import bound  # Ibis again
+
+        return bound(self.engine, name)
+
+    def _scan(self, kind: str, table: DeltaTable) -> str:
+        """The name of a view over the table's files."""
         name = f"{kind}_files_{next(self._names)}"
-        scan_into(engine.con, name, table, self._folder(kind))
-        return engine.table(name)
+        scan_into(self.engine.con, name, table, self._folder(kind))
+        return name
 
     def _empty(self, schema: pa.Schema) -> Any:
         name = f"empty_{next(self._names)}"
         self.engine.con.register(name, schema.empty_table())  # Ibis's own create_table takes ten times as long
-        return self.engine.table(name)
+        return self._named(name)
 
     def sql(self, query: str, as_of: datetime | None = None) -> pa.Table:
         """The answer to one DuckDB query over views: `<kind>` (current records) and `<kind>_versions`. Reads nothing else."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -36,20 +35,8 @@ def _opened(raw: Any) -> Mapping[str, Any]:
     return opened
 
 
-def family(row: Mapping[str, Any]) -> str:
-    """Which named report a metric belongs to."""
-    name = str(row["name"]).lower()
-    if name.startswith("source") or "source" in dimensions(row):
-        return "sources"
-    if "win_rate" in name:
-        return "winrate"
-    if re.search(r"pipeline|deal|coverage|forecast|velocity|time_in_stage|slip|aging", name):
-        return "pipeline"
-    return "funnel"
-
-
 def of_family(metrics: Iterable[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
-    return [row for row in metrics if name is None or family(row) == name]
+    return [row for row in metrics if name is None or row["family"] == name]
 
 
 def shown(row: Mapping[str, Any]) -> str:

@@ -32,16 +32,18 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
       tundish report quality
       tundish report restatements
     """
+    from core.measure import FAMILIES
     from jobs.report import render
     from jobs.reporting import report_data
-    from jobs.steps import run_reconcile
+    from jobs.steps import run_measure, run_reconcile
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
         if name == "restatements":
             text = _restatements(hub, as_of, "json" if as_json else format_)
         else:
-            data = report_data(hub, run_reconcile(hub, as_of=as_of), as_of)
+            found = run_reconcile(hub, as_of=as_of)
+            data = report_data(hub, found, run_measure(hub, found, [f for f in FAMILIES if name in ("all", f)]), as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -116,7 +118,7 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
     from jobs.explain import explain_entity, explain_metric
     from jobs.explain_finding import explain_finding
     from jobs.explain_path import explain_path
-    from jobs.steps import run_reconcile
+    from jobs.steps import run_measure, run_reconcile
     from jobs.wiring import open_hub
 
     if wrong := [d for d in dims if "=" not in d]:
@@ -132,6 +134,6 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
         elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
         else:
-            data, text = explain_metric(found, what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
+            data, text = explain_metric(found, run_measure(hub, found), what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
         emit(data, as_json, text)
         return 0
