@@ -17,7 +17,7 @@ from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.model import KINDS
 from core.tables import MOMENT, days_between, first_by, further, ranked
-from core.thresholds import excluded_patterns, policy
+from core.thresholds import excluded_patterns, policy, threshold
 from core.touches import touches
 
 _MEMBER = ["entity_id", "kind", "account", "resource", "vendor_id", "live"]
@@ -133,10 +133,18 @@ def _person_facts(
         excluded=excluded(t.email, funnel).any(),
         systems=t.account.nunique(),
     )
-    row = _with_deals(row, deal, deal_person.select(entity_id="person", deal="deal"))
+    row = _with_deals(row.mutate(band=_band(row.score, funnel)), deal, deal_person.select(entity_id="person", deal="deal"))
     companies = person_company.group_by(entity_id="person").agg(company_entity=person_company.company.min())
     row = row.left_join(companies, "entity_id").drop("entity_id_right")
     return _staged(row, reached)
+
+
+def _band(score: ibis.Value, funnel: Any) -> ibis.Value:
+    """A to D by the funnel's `score_bands`; of who has no score, none."""
+    limits = sorted((float(limit) for limit in threshold(funnel, "score_bands")), reverse=True)
+    names = "ABCDEFGH"[: len(limits) + 1]
+    steps = [(score >= limit, name) for limit, name in zip(limits, names, strict=False)]
+    return ibis.ifelse(score.notnull(), ibis.cases(*steps, else_=names[-1]) if steps else "A", ibis.null("string"))
 
 
 def excluded(email: ibis.Value, funnel: Any) -> ibis.Value:
