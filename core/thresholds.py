@@ -104,6 +104,7 @@ DEFAULTS: dict[str, Any] = {
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
     "funnel_by": ("source", "owner"),
     "within_days": (30, 90),
+    "score_bands": (75, 50, 25),  # a person's score from which on his band is A, B, C; below it is D
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),
     "ignored_lost_reasons": ("duplicate", "test", "data error"),

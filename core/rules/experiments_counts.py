@@ -142,6 +142,7 @@ RULES = (
         "The effect of a test is computed from visitors that our own touches do not know, or without some that they do.", _differ,
         question="Who is missing on one side: refused consent, blocked scripts, bots, a tag that fires on some pages only? Do not compare "
         "this test's result with your own numbers before.",
+        example="Optimizely counted 10,000 visitors in a test, Analytics saw exposures of 7,900.",
         exact="A test that is over counted other visitors than the touches of another account show for it (exposures called by its tool, "
         "test and variation), by more than `experiment_visitors_share`, or, of those visitors, other conversions for a goal that is called "
         "like one of our events (or as `experiment_goals` says), by more than `experiment_conversions_share`; where one of the two counts "

@@ -104,7 +104,7 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from jobs import show, show_ageing, show_plan, show_quality
+    from jobs import show, show_ageing, show_findings, show_plan, show_quality
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
@@ -115,6 +115,7 @@ def _table(data: dict[str, Any], name: str) -> str:
         parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))
+        parts += show_findings.said_texts(data["findings"], data["set_aside"])
         parts += show_ageing.texts(data, 20)
     if name in ("all", "plan") and data["plan"]:
         parts.append(show_plan.page_text(data["plan"], 25))
@@ -122,24 +123,27 @@ def _table(data: dict[str, Any], name: str) -> str:
 
 
 @click.command()
-@click.argument("what", metavar="ENTITY|RECORD|METRIC")
+@click.argument("what", metavar="FINDING|ENTITY|RECORD|METRIC")
 @click.option("--dim", "dims", multiple=True, metavar="NAME=VALUE", help="A metric's dimension (repeatable).")
 @click.option("--to", "other", metavar="ENTITY|RECORD", help="Why the two are one, step by step, or why they are not.")
-@click.option("--max", "limit", default=50, show_default=True, help="At most so many rows.")
+@click.option("--max", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | None, limit: int, as_json: bool) -> int:
-    """Show the rows behind an entity, a vendor record or a metric.
+    """Show the rows behind a finding, an entity, a vendor record or a metric.
 
     \b
     Examples:
+      tundish explain 53a8ecc1          a finding, by its id or the first 8 characters
       tundish explain per_1f0c9a
       tundish explain hubspot:contacts:151
       tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
     """
     from core.errors import UserError
+    from core.lake_findings import is_finding_id
     from jobs.explain import explain_entity, explain_metric
+    from jobs.explain_finding import explain_finding
     from jobs.explain_path import explain_path
     from jobs.steps import run_measure, run_reconcile
     from jobs.wiring import open_hub
@@ -147,6 +151,10 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
     if wrong := [d for d in dims if "=" not in d]:
         raise UserError(f"--dim {wrong[0]}: not NAME=VALUE", next_step="for example --dim currency=EUR")
     with open_hub(obj["config"]) as hub:
+        if is_finding_id(what) and not other:
+            data, text = explain_finding(hub, what, limit)
+            emit(data, as_json, text)
+            return 0
         found = run_reconcile(hub)
         if other:
             data, text = explain_path(hub, found, what, other)
