@@ -19,13 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from sandbox_hub import READS, VENDORS, Leaves, differing, held, loaded, only, state, tundish_process
 
 from connectors.sandbox.kit import Clock, Emulator, Reply, Request, serve
-from core.measure.metric import METRICS
 from core.pipeline import read_live
 from jobs.play import write_config
 from jobs.steps import run_plan, run_sync
@@ -206,7 +204,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planned]:
     with vendors() as served:
         home = tmp_path_factory.mktemp("planned")
         only((), home / "mappings" / "funnel.yaml")  # what the hub owns is enough to be written
-        with open_hub(write_config(home, served.urls)) as hub, patch("core.pipeline.make_metrics", lambda *given: METRICS.empty_table()):
+        with open_hub(write_config(home, served.urls)) as hub:
             assert run_sync(hub, quiet=True).exit_code == 0
             plan = run_plan(hub)
     assert plan.changes

@@ -186,4 +186,6 @@ def test_who_closes_an_open_mirror_is_for_the_policy_of_the_stage_to_say() -> No
     said = {policy: found_in(rules=["S-06"], funnel={"policies": {"stage": {"policy": policy}}}, **rows) for policy in POLICIES_OF["stage"]}
     fixed = {policy: [json.loads(f["fix"])["policy"] for f in found.to_pylist() if f["fix"]] for policy, found in said.items()}
     believed = {"source_of_truth": ["source_of_truth"], "prefer_unless_blank": ["prefer_unless_blank"]}
-    assert fixed == {policy: believed.get(policy, []) for policy in POLICIES_OF["stage"]}  # nothing was merged here, so no other one decides
+    assert fixed == {
+        policy: believed.get(policy, []) for policy in POLICIES_OF["stage"]
+    }  # nothing was merged here, so no other one decides

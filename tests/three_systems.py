@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from sandbox_hub import NOW, Standing, standing_on
 
@@ -22,7 +21,6 @@ from connectors.sandbox.salesforce import SalesforceEmulator
 from connectors.sandbox.salesforce_describe import make_id
 from core.change import Change, Plan
 from core.config import SHIPPED
-from core.measure.metric import METRICS
 from core.rules import RULES
 from jobs.steps import SyncResult, run_plan, run_sync
 from jobs.write_back import Done, run_apply, run_undo
@@ -63,8 +61,7 @@ class Three:
         return run_sync(self.sandbox.hub, quiet=True, resources=resources)
 
     def plan(self) -> Plan:
-        with patch("core.pipeline.make_metrics", lambda *given: METRICS.empty_table()):  # no plan asks for them
-            return run_plan(self.sandbox.hub)
+        return run_plan(self.sandbox.hub)
 
     def apply(self, plan: Plan, *allow: str) -> Done:
         return run_apply(self.sandbox.hub, plan, allow=frozenset(allow))
