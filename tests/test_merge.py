@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.change import Written
 from core.merge import MERGED, POLICIES_OF, Base, Decision, Side, Terms, Wins, decide
+from core.merged import MIRRORED, _decision
 
 DAY = datetime(2026, 6, 30, tzinfo=UTC)
 BASE = Base("10", DAY)
@@ -49,6 +51,22 @@ def test_concurrent_edits_go_by_the_order_and_without_one_to_a_person() -> None:
 def test_who_came_back_to_the_base_has_been_there_too() -> None:
     assert won("most_recent", Side("10", at(3)), Side("12", at(2))) == "a"
     assert won("most_recent", Side("10", between(0, 3)), Side("12", at(2))) == "b"  # the record changed, but nobody knows that this did
+
+
+OWNER = next(m for m in MIRRORED if m.field == "owner")
+
+
+@pytest.mark.parametrize(("stands", "wins"), [("R1", "a"), ("R2", "b")])
+def test_who_put_the_base_back_over_our_own_write_has_edited_even_without_a_history(stands: str, wins: str) -> None:
+    """Both agreed on R1; HubSpot (b) got R2 and we copied it; then Salesforce (a), which dates no owner, has R1 again, or still R2."""
+    row = {
+        "base": "R1", "base_at": DAY, "a_account": "sf", "a_resource": "Opportunity", "a_vendor_id": "006", "a_value": stands,
+        "a_raw": stands, "a_since": DAY, "a_until": DAY + timedelta(hours=30), "b_account": "hs", "b_resource": "deals", "b_vendor_id": "1",
+        "b_value": "R2" if stands == "R1" else "R3", "b_raw": "-", "b_since": DAY + timedelta(hours=1), "b_until": DAY + timedelta(hours=1),
+    }  # fmt: skip
+    ours = {("sf", "Opportunity", "006", "owner_id"): Written("R2", DAY + timedelta(hours=26), "R1")}
+    assert _decision(Terms("most_recent"), OWNER, row, ours).wins == wins
+    assert _decision(Terms("most_recent"), OWNER, row, {}).wins == ("b" if stands == "R1" else "a")  # without our write nothing tells
 
 
 @pytest.mark.parametrize("policy", sorted(MERGED))
