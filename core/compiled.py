@@ -34,6 +34,8 @@ _OWN = '"{}"'  # in a text: the table or view that it makes
 _numbers = count()
 _ground: WeakKeyDictionary[Any, Sequence[ibis.Table]] = WeakKeyDictionary()  # view → the tables it reads
 _gone: WeakKeyDictionary[Any, list[tuple[str, str]]] = WeakKeyDictionary()  # connection → (kind, name) that nobody holds any more
+_moments: WeakKeyDictionary[Any, datetime] = WeakKeyDictionary()  # connection → what its variable says
+_shapes: dict[pa.Schema, ibis.Schema] = {}  # of rows that were given: what the engine makes of them
 
 
 @ibis.udf.scalar.builtin(name="getvariable", signature=((str,), MOMENT))  # type: ignore[untyped-decorator]
@@ -44,6 +46,11 @@ def _variable(of: str) -> datetime:  # type: ignore[empty-body]
 def as_of() -> ibis.Value:
     """The instant of the run, as a value that does not stand in the text of the query."""
     return _variable(VARIABLE)
+
+
+@cache
+def _type(name: str) -> Any:
+    return ibis.dtype(name)
 
 
 @dataclass
@@ -66,11 +73,11 @@ class Compiled:
 
     def rows(self, name: str, build: Callable[[], ibis.Table], schema: pa.Schema, moment: datetime | None = None) -> pa.Table:
         """The rows of what `build` describes, as of the moment."""
-        sql = self._text(name, build)
+        text = self._text(name, build)
         self._at(moment)
-        if sql is None:
+        if text is None:
             return self.engine.to_pyarrow(build()).cast(schema)
-        return self.engine.con.execute(sql).to_arrow_table().cast(schema)
+        return self.engine.con.execute(text.sql).to_arrow_table().cast(schema)
 
     def keep(self, name: str, build: Callable[[], ibis.Table], moment: datetime | None = None) -> ibis.Table:
         """The same rows, computed once, as a temporary table."""
@@ -89,7 +96,9 @@ class Compiled:
         """Rows that come from elsewhere, as a table of the run."""
         own = _unique(name)
         self.engine.con.register(own, rows)
-        return self._held("ROWS", name, own)
+        if rows.schema not in _shapes:
+            _shapes[rows.schema] = bound(self.engine, own).schema()
+        return self._held("ROWS", name, own, _shapes[rows.schema])
 
     def let_go(self, *names: str) -> None:
         """Nothing later will stand on these: what nobody else holds is dropped."""
@@ -107,20 +116,20 @@ class Compiled:
     def _made(
         self, kind: str, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str], moment: datetime | None
     ) -> ibis.Table:
-        sql = self._text(name, build, statement)
+        text = self._text(name, build, statement)
         self._sweep()
         self._at(moment)
-        if sql is None:
+        if text is None:
             self.tables[name] = table = build().cache()
             return table
         own = _unique(name)
-        self.engine.con.execute(sql.replace(_OWN, f'"{own}"'))
-        ground = [t for t in self.tables.values() if f'"{t.get_name()}"' in sql] if kind == "VIEW" else []
-        return self._held(kind, name, own, ground)
+        self.engine.con.execute(text.sql.replace(_OWN, f'"{own}"'))
+        ground = [t for t in self.tables.values() if f'"{t.get_name()}"' in text.sql] if kind == "VIEW" else []
+        return self._held(kind, name, own, ibis.schema({column: _type(said) for column, said in text.columns}), ground)
 
-    def _held(self, kind: str, name: str, own: str, ground: Sequence[ibis.Table] = ()) -> ibis.Table:
-        """The table of that name, until nobody holds it or what stands on it."""
-        table = bound(self.engine, own)
+    def _held(self, kind: str, name: str, own: str, shape: ibis.Schema, ground: Sequence[ibis.Table] = ()) -> ibis.Table:
+        """The table of that name, until nobody holds it or what stands on it. Asking the engine for its columns costs as a query does."""
+        table = ibis.expr.operations.DatabaseTable(own, schema=shape, source=self.engine).to_expr()
         _ground[table.op()] = ground
         finalize(table.op(), _gone.setdefault(self.engine.con, []).append, (kind, own))
         self.tables[name] = table
@@ -136,7 +145,7 @@ class Compiled:
             else:
                 self.engine.con.execute(f'DROP {kind} IF EXISTS temp.main."{own}"')
 
-    def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> str | None:
+    def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> Text | None:
         """The statement over this run's tables; None when it stands on a table that has no name of ours."""
         names = {logical: table.op().name for logical, table in self.tables.items() if _bound(table)}
         text = self.texts.find(name, self.funnel)
@@ -149,12 +158,13 @@ class Compiled:
             sql = statement(expression) if statement else self.engine.compile(expression)
             for logical, own in names.items():
                 sql = sql.replace(f'"{own}"', f'"{{{logical}}}"')
-            text = Text.of(sql, asked, self.funnel)
+            text = Text.of(sql, asked, self.funnel, ((column, str(type_)) for column, type_ in expression.schema().items()))
             self.texts.add(name, text)
-        return re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text.sql)
+        return text._replace(sql=re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text.sql))
 
     def _at(self, moment: datetime | None) -> None:
-        if moment is not None:
+        if moment is not None and _moments.get(self.engine.con) != moment:
+            _moments[self.engine.con] = moment
             self.engine.con.execute(f"SET VARIABLE {VARIABLE} = TIMESTAMPTZ '{moment.isoformat()}'")
 
 
