@@ -149,13 +149,15 @@ def _echo(row: Mapping[str, Any], end: str, last: Written | None) -> Written | N
 def _side(row: Mapping[str, Any], end: str, last: Written | None, echo: Written | None) -> Side:
     """The value and when a person put it there. The history's entry of our own write, or of its undo, is none of theirs.
 
-    Where there is no history and our write of later than the base is gone, somebody came after it, even if he put the base back.
+    Where there is no history and our write of later than the base is gone, somebody came after it, even if he put the base back;
+    unless the record was not changed since: then the lake has not seen our write yet.
     """
     value, since, until = (row[f"{end}_{n}"] for n in ("value", "since", "until"))
     exact = since is not None and since == until
     if echo and exact and since <= echo.at + ECHO:
         return Side(value)
-    if last and not echo and not exact and (row["base_at"] is None or last.at > row["base_at"]):
+    newer = last is not None and last.at > (row["base_at"] or last.at - ECHO)
+    if last and newer and not echo and not exact and until is not None and until > last.at:
         return Side(value, (last.at, until), moved=True)
     return Side(value, (since, until))
 

@@ -66,6 +66,8 @@ def test_who_put_the_base_back_over_our_own_write_has_edited_even_without_a_hist
     }  # fmt: skip
     ours = {("sf", "Opportunity", "006", "owner_id"): Written("R2", DAY + timedelta(hours=26), "R1")}
     assert _decision(Terms("most_recent"), OWNER, row, ours).wins == wins
+    unseen = {**row, "a_until": DAY + timedelta(hours=25)}  # the lake has not seen our write yet
+    assert _decision(Terms("most_recent"), OWNER, unseen, ours).wins == _decision(Terms("most_recent"), OWNER, unseen, {}).wins
     assert _decision(Terms("most_recent"), OWNER, row, {}).wins == ("b" if stands == "R1" else "a")  # without our write nothing tells
 
 
