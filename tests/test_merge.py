@@ -56,19 +56,27 @@ def test_who_came_back_to_the_base_has_been_there_too() -> None:
 OWNER = next(m for m in MIRRORED if m.field == "owner")
 
 
-@pytest.mark.parametrize(("stands", "wins"), [("R1", "a"), ("R2", "b")])
-def test_who_put_the_base_back_over_our_own_write_has_edited_even_without_a_history(stands: str, wins: str) -> None:
-    """Both agreed on R1; HubSpot (b) got R2 and we copied it; then Salesforce (a), which dates no owner, has R1 again, or still R2."""
+COPIED = {("sf", "Opportunity", "006", "owner_id"): Written("R2", DAY + timedelta(hours=26), "R1")}
+
+
+def decided(a: str, b: str, ours: Any, a_until: float = 30) -> Wins:
+    """Both agreed on R1, then HubSpot (b) got another owner; COPIED: we wrote R2 to Salesforce (a), which dates no owner."""
     row = {
-        "base": "R1", "base_at": DAY, "a_account": "sf", "a_resource": "Opportunity", "a_vendor_id": "006", "a_value": stands,
-        "a_raw": stands, "a_since": DAY, "a_until": DAY + timedelta(hours=30), "b_account": "hs", "b_resource": "deals", "b_vendor_id": "1",
-        "b_value": "R2" if stands == "R1" else "R3", "b_raw": "-", "b_since": DAY + timedelta(hours=1), "b_until": DAY + timedelta(hours=1),
+        "base": "R1", "base_at": DAY, "a_account": "sf", "a_resource": "Opportunity", "a_vendor_id": "006", "a_value": a, "a_raw": a,
+        "a_since": DAY, "a_until": DAY + timedelta(hours=a_until), "b_account": "hs", "b_resource": "deals", "b_vendor_id": "1",
+        "b_value": b, "b_raw": "-", "b_since": DAY + timedelta(hours=1), "b_until": DAY + timedelta(hours=1),
     }  # fmt: skip
-    ours = {("sf", "Opportunity", "006", "owner_id"): Written("R2", DAY + timedelta(hours=26), "R1")}
-    assert _decision(Terms("most_recent"), OWNER, row, ours).wins == wins
-    unseen = {**row, "a_until": DAY + timedelta(hours=25)}  # the lake has not seen our write yet
-    assert _decision(Terms("most_recent"), OWNER, unseen, ours).wins == _decision(Terms("most_recent"), OWNER, unseen, {}).wins
-    assert _decision(Terms("most_recent"), OWNER, row, {}).wins == ("b" if stands == "R1" else "a")  # without our write nothing tells
+    return _decision(Terms("most_recent"), OWNER, row, ours).wins
+
+
+def test_who_put_the_base_back_over_our_own_write_has_edited_even_without_a_history() -> None:
+    assert decided("R1", "R2", COPIED) == "a"
+    assert decided("R1", "R2", {}) == "b"  # without our write nothing tells of him
+
+
+def test_our_own_write_is_no_edit_nor_is_a_write_the_lake_has_not_seen_yet() -> None:
+    assert decided("R2", "R3", COPIED) == "b"
+    assert decided("R1", "R2", COPIED, a_until=25) == "b"
 
 
 @pytest.mark.parametrize("policy", sorted(MERGED))
