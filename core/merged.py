@@ -135,6 +135,9 @@ def _field(mirrored: Mirrored, row: Mapping[str, Any], end: str) -> FieldKey:
 def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], written: Mapping[FieldKey, Written]) -> Decision:
     last = {end: written.get(_field(mirrored, row, end)) for end in "ab"}
     echoes = {end: own for end in "ab" if (own := _echo(row, end, last[end]))}
+    taken_back = [end for end, own in echoes.items() if own.undone and _still(row, "b" if end == "a" else "a", own)]
+    if terms.policy == "most_recent" and taken_back:
+        return Decision("b" if taken_back[0] == "a" else "a", "a person took this back, and the other one was not changed since")
     a, b = (_side(row, end, last[end], echoes.get(end)) for end in "ab")
     return decide(terms, a, b, _base(row, echoes))
 
@@ -154,12 +157,21 @@ def _side(row: Mapping[str, Any], end: str, last: Written | None, echo: Written 
     """
     value, since, until = (row[f"{end}_{n}"] for n in ("value", "since", "until"))
     exact = since is not None and since == until
-    if echo and exact and since <= echo.at + ECHO:
-        return Side(value)
+    if echo and (not exact or since <= echo.at + ECHO):
+        if echo.undone:  # put there before our write, whenever that was
+            return Side(value, (None if exact else since, echo.at))
+        if exact:
+            return Side(value)
     newer = last is not None and last.at > (row["base_at"] or last.at - ECHO)
     if last and newer and not echo and not exact and until is not None and until > last.at:
         return Side(value, (last.at, until), moved=True)
     return Side(value, (since, until))
+
+
+def _still(row: Mapping[str, Any], end: str, own: Written) -> bool:
+    """Was this side certainly not changed since our write to the other one was taken back?"""
+    until = row[f"{end}_until"]
+    return until is not None and until <= own.at
 
 
 def _base(row: Mapping[str, Any], echoes: Mapping[str, Written]) -> Base | None:

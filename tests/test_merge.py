@@ -59,12 +59,12 @@ OWNER = next(m for m in MIRRORED if m.field == "owner")
 COPIED = {("sf", "Opportunity", "006", "owner_id"): Written("R2", DAY + timedelta(hours=26), "R1")}
 
 
-def decided(a: str, b: str, ours: Any, a_until: float = 30) -> Wins:
+def decided(a: str, b: str, ours: Any, a_until: float = 30, b_at: float = 1) -> Wins:
     """Both agreed on R1, then HubSpot (b) got another owner; COPIED: we wrote R2 to Salesforce (a), which dates no owner."""
     row = {
         "base": "R1", "base_at": DAY, "a_account": "sf", "a_resource": "Opportunity", "a_vendor_id": "006", "a_value": a, "a_raw": a,
         "a_since": DAY, "a_until": DAY + timedelta(hours=a_until), "b_account": "hs", "b_resource": "deals", "b_vendor_id": "1",
-        "b_value": b, "b_raw": "-", "b_since": DAY + timedelta(hours=1), "b_until": DAY + timedelta(hours=1),
+        "b_value": b, "b_raw": "-", "b_since": DAY + timedelta(hours=b_at), "b_until": DAY + timedelta(hours=b_at),
     }  # fmt: skip
     return _decision(Terms("most_recent"), OWNER, row, ours).wins
 
@@ -72,6 +72,14 @@ def decided(a: str, b: str, ours: Any, a_until: float = 30) -> Wins:
 def test_who_put_the_base_back_over_our_own_write_has_edited_even_without_a_history() -> None:
     assert decided("R1", "R2", COPIED) == "a"
     assert decided("R1", "R2", {}) == "b"  # without our write nothing tells of him
+
+
+def test_what_was_undone_turns_no_decision_round_until_the_other_side_is_edited_again() -> None:
+    """HubSpot's edit came before our write that a person took back: it is still the newer one, and what it asks for is held."""
+    undone = {key: Written("R2", DAY + timedelta(hours=27), "R4", undone=True) for key in COPIED}
+    assert decided("R4", "R2", undone) == "b"
+    assert decided("R4", "R3", undone, b_at=28) == "b"  # certainly after what was there before our write
+    assert decided("R4", "R3", {}) == "a"  # elsewhere the order says it
 
 
 def test_our_own_write_is_no_edit_nor_is_a_write_the_lake_has_not_seen_yet() -> None:
