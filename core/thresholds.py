@@ -105,6 +105,15 @@ DEFAULTS: dict[str, Any] = {
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),
     "ignored_lost_reasons": ("duplicate", "test", "data error"),
+    "attribution_touches": ("visit", "click", "form", "response"),  # kinds that get credit; a form's event where it was in no visit
+    "attribution_not": ("survey",),  # channels of touches that are no marketing
+    "attribution_model": "w",  # whose numbers campaigns are told by
+    "session_minutes": 30,  # touches of one person by one channel without a longer pause are one
+    "lookback_days": 365,  # before the deal was created, or the person known
+    "half_life_days": 30,  # of the model "time decay"
+    "influence_days": 90,
+    "sales_touches": ("meeting", "call"),  # kinds that are sales' work, not marketing's
+    "sales_sources": ("Cold Call", "Outbound", "Sales"),  # lead sources that are not marketing's
     "currency": None,  # reporting currency; None: the only one there is
     "target": None,  # won amount wanted in the current period
 }
