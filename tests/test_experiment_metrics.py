@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from test_measure import Measured
+from test_statistics import groups, sums
 from unified_rows import NOW, moment, row
 
 from core.statistics.chances import of_counts
+from core.statistics.clusters import grouped_means
+from core.statistics.effects import difference
 from core.statistics.proportions import newcombe, pooled_p
 from core.statistics.sample_ratio import chi_square
 
@@ -231,3 +234,23 @@ def test_the_tools_numbers_stand_as_they_came(found):
     assert one(found, "experiment_goal_chance", "Prices", **dims)["value"] == pytest.approx(ours.better)
     assert one(found, "experiment_goal_loss", "Prices", **dims)["value"] == pytest.approx(ours.loss_treatment)
     assert one(found, "experiment_goal_chance", "Uneven", **dims)["value"] is None
+
+
+def test_clusters_are_summed_in_the_engine_as_one_by_one(found):
+    """The same effect from the visitors' rows: two of each company, and one company with two visitors in each arm."""
+    rows = [
+        (f"c{arm}{i // 2}" if i > 1 else "c-shared", arm, float((arm, i) in ((0, 0), (1, 4))), 0.0) for arm in (0, 1) for i in range(12)
+    ]
+    arms = [sums([(y, x) for _, arm, y, x in rows if arm == of]) for of in (0, 1)]
+    pair = grouped_means(*(a.estimate() for a in arms), *groups(rows))
+    assert pair.shared != 0
+    expected = difference(pair.control, pair.treatment, shared=pair.shared, df=pair.df)
+    effect = one(found, "experiment_effect", "Accounts", goal="won")
+    assert (effect["value"], effect["low"], effect["high"]) == pytest.approx((expected.value, expected.low, expected.high))
+    assert one(found, "experiment_p", "Accounts", goal="won")["value"] == pytest.approx(expected.p)
+
+
+def test_numbers_list_their_persons(found):
+    dims = {"experiment": "Prices", "tool": "vwo", "variant": "control"}
+    assert found.behind("experiment_rate", **dims, goal="won", days=90) == {"p1-0", "p1-1"}
+    assert found.behind("experiment_visitors", **dims) == {f"p1-{i}" for i in range(8)}  # and not who saw both

@@ -67,13 +67,15 @@ def _visitor(t: ibis.Table) -> ibis.Value:
 
 
 def sources(t: ibis.Table) -> dict[tuple[str, str], dict[str, Any]]:
-    """For each test the source of sightings that knows most visitors: {source, units, strangers}."""
+    """For each test the source of sightings that knows most visitors: {source, units, whole}; whole: it tells of strangers, in any test."""
     each = t.group_by(*TEST, "source").agg(units=t.unit.nunique(), strangers=t.unit.nunique(where=t.person.isnull()))
+    rows = pairs(each.order_by(*TEST, "source"))
+    whole = {row["source"] for row in rows if row["strangers"]}
     best: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in pairs(each.order_by(*TEST, "source")):
+    for row in rows:
         key = (row["account"], row["experiment"])
         if key not in best or row["units"] > best[key]["units"]:
-            best[key] = row
+            best[key] = {**row, "whole": row["source"] in whole}
     return best
 
 

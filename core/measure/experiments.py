@@ -55,7 +55,7 @@ class Analysis:
     @classmethod
     def of(cls, scope: Scope, plan: Plan, source: Mapping[str, Any], found: Sample) -> Analysis:
         seen = {arm.variation: float(_seen(plan, arm, found)["n"]) for arm in plan.arms}
-        whole = source["strangers"] > 0
+        whole = bool(source["whole"])
         missing = {} if whole else {a.variation: max(0.0, (a.visitors or 0.0) - seen[a.variation]) for a in plan.arms}
         p, broken = plan.broken({v: n + missing.get(v, 0.0) for v, n in seen.items()}, float(scope.choice("sample_ratio_p")))
         return cls(plan, source["source"], found, whole, missing, p, broken)
