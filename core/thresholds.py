@@ -125,6 +125,7 @@ DEFAULTS: dict[str, Any] = {
     "currency": None,  # reporting currency; None: the only one there is
     "target": None,  # won amount wanted in the current period
 }
+ATTRIBUTION_MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley")  # of single touches
 DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.model import FUNNEL_STAGES, LADDER, OFF_LADDER, PIPELINE_STAGES
 
-FAMILIES = ("funnel", "pipeline", "winrate", "sources")
+FAMILIES = ("funnel", "pipeline", "winrate", "sources", "attribution", "experiments")
 FEW = 10  # a share of fewer than this is shown as its counts only
 # What reports call the milestones (the ladder's default names).
 MILESTONES = {
@@ -17,6 +17,7 @@ MILESTONES = {
     "M60": "Proposing", "M70": "Closing", "M80": "Won", "M85": "Lost", "M90": "Retained", "M95": "Advocate", "MX": "Disqualified",
 }  # fmt: skip
 _ORDER = {name: i for i, name in enumerate((*FUNNEL_STAGES, *LADDER, *OFF_LADDER, *PIPELINE_STAGES))}
+_ATTRIBUTION = ("attributed_", "sourced_", "influenced_", "campaign_", "cost_per", "removal_", "way_")
 _SHARES = {"share", "ratio"}
 _PLAIN = {"count", "number", "persons", "deals", "records", "units"}  # the heading says what is counted
 
@@ -39,6 +40,10 @@ def _opened(raw: Any) -> Mapping[str, Any]:
 def family(row: Mapping[str, Any]) -> str:
     """Which named report a metric belongs to."""
     name = str(row["name"]).lower()
+    if name.startswith("experiment"):
+        return "experiments"
+    if name.startswith(_ATTRIBUTION):
+        return "attribution"
     if name.startswith("source") or "source" in dimensions(row):
         return "sources"
     if "win_rate" in name:
@@ -61,6 +66,8 @@ def shown(row: Mapping[str, Any]) -> str:
         return f"{100 * float(value):.1f} % {_counts(row)}".strip()
     if value is None:
         return "–"
+    if unit == "p":
+        return f"{float(value):.3f}" if float(value) >= 0.0005 else "<0.001"
     return f"{number(value)} {'' if unit in _PLAIN else unit}".strip()
 
 

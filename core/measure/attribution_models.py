@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import ibis
 
 from core.measure.seconds import DAY_S
+from core.thresholds import ATTRIBUTION_MODELS
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ PLACES = {
     "inverse j": Places({"first": 0.6, "last": 0.2}, 0.2),
 }
 MARKOV = "markov"
-MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley", MARKOV)
+MODELS = (*ATTRIBUTION_MODELS, MARKOV)
 
 
 def weights(t: ibis.Table, half_life_days: float) -> dict[str, ibis.Value]:
@@ -53,7 +54,7 @@ def weights(t: ibis.Table, half_life_days: float) -> dict[str, ibis.Value]:
         "shapley": 1 / (t.channels * t.shared).cast("float64"),
         **{name: _placed(t, places) for name, places in PLACES.items()},
     }
-    return {name: found[name] for name in MODELS if name != MARKOV}
+    return {name: found[name] for name in ATTRIBUTION_MODELS}
 
 
 def _placed(t: ibis.Table, places: Places) -> ibis.Value:

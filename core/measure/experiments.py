@@ -84,7 +84,7 @@ class Analysis:
                         yield Metric("experiment_lift", _LIFT, against, None, "share", 0, excluded={"not computable": why})
                     else:
                         compared.append((against, goal, one))
-        yield from _told(scope, compared)
+        yield from _told(scope, compared, currency)
 
     def known(self, arm: Arm, goal: Goal) -> bool:
         return (self.key(arm), goal.name) in self.sample.variants
@@ -195,20 +195,19 @@ def _lift(pair: Pair) -> Effect | None:
     return lift(pair.control, pair.treatment, shared=pair.shared, df=pair.df)
 
 
-def _told(scope: Scope, compared: Sequence[tuple[dict[str, Any], Goal, Comparison]]) -> Iterator[Metric]:
+def _told(scope: Scope, compared: Sequence[tuple[dict[str, Any], Goal, Comparison]], currency: str | None) -> Iterator[Metric]:
     """All numbers of the comparisons of one test, p-values corrected for there being many."""
     guarded = set(scope.choice("experiment_guardrails"))
     tried = [i for i, (_, goal, one) in enumerate(compared) if goal.name not in guarded and one.effect.se]
     corrected = dict(zip(tried, false_discovery([compared[i][2].effect.p for i in tried]), strict=True))
     for i, (dims, goal, one) in enumerate(compared):
-        yield from _one(scope, dims, goal, one, corrected.get(i, one.effect.p))
+        yield from _one(scope, dims, (currency or "units") if goal.money else "share", one, corrected.get(i, one.effect.p))
 
 
-def _one(scope: Scope, dims: Mapping[str, Any], goal: Goal, one: Comparison, corrected: float) -> Iterator[Metric]:
+def _one(scope: Scope, dims: Mapping[str, Any], unit: str, one: Comparison, corrected: float) -> Iterator[Metric]:
     n, power = round(one.units), float(scope.choice("experiment_power"))
     e = one.effect
     words = "the variant's value − the baseline's"
-    unit = "units" if goal.money else "points"
     nothing = {"not computable": "nobody of either variant got there"} if not e.se else {}
     yield Metric("experiment_effect", words, dims, e.value if e.se else None, unit, n, low=e.low if e.se else None,
                  high=e.high if e.se else None, excluded=nothing)  # fmt: skip

@@ -8,20 +8,37 @@ from typing import Any
 
 import click
 
+from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "quality", "findings", "records", "plan", "restatements")
+NAMES = (
+    "all",
+    "funnel",
+    "pipeline",
+    "winrate",
+    "sources",
+    "attribution",
+    "experiments",
+    "quality",
+    "findings",
+    "records",
+    "plan",
+    "restatements",
+)
 
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES), default="all")
 @click.option("--as-of", type=Instant(), help="What was known then (UTC).")
+@click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
 @click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
-def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str, output: str | None, as_json: bool) -> int:
+def report(
+    obj: dict[str, Any], name: str, as_of: datetime | None, model: str | None, format_: str, output: str | None, as_json: bool
+) -> int:
     """Print a report.
 
     \b
@@ -29,6 +46,7 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
       tundish report funnel
       tundish report all --format html --output report.html
       tundish report pipeline --as-of 2026-06-01 --format csv
+      tundish report attribution --model w
       tundish report quality
       tundish report restatements
     """
@@ -42,6 +60,7 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
             text = _restatements(hub, as_of, "json" if as_json else format_)
         else:
             data = report_data(hub, run_reconcile(hub, as_of=as_of), as_of)
+            data["metrics"] = _of_model(data["metrics"], model)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -49,6 +68,13 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
     else:
         click.echo(text)
     return 0
+
+
+def _of_model(metrics: list[dict[str, Any]], model: str | None) -> list[dict[str, Any]]:
+    """Without other models' credits."""
+    from jobs.show_metrics import dimensions
+
+    return metrics if model is None else [row for row in metrics if dimensions(row).get("model", model) == model]
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:

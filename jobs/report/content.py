@@ -16,6 +16,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "pipeline": ("metrics",),
     "winrate": ("metrics",),
     "sources": ("metrics",),
+    "attribution": ("metrics",),
+    "experiments": ("metrics",),
     "findings": ("findings", "truth", "ageing", "trend", "resolved"),
     "records": ("records", "rejects", "entities"),
     "quality": ("quality",),
@@ -38,7 +40,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
 }
 NAMES = tuple(_PARTS)
 HEAD = ("organisation", "as_of", "freshness")
-TITLES = {"funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources"}
+TITLES = {
+    "funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources", "attribution": "Attribution",
+    "experiments": "Experiments",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
