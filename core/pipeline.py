@@ -39,8 +39,7 @@ from core.ledger_facts import ledger_facts
 from core.ledger_identity import decided
 from core.ledger_plans import PlanBook
 from core.mapping import Mapping as VendorMapping
-from core.measure import distrusted
-from core.measure import measure as make_metrics
+from core.measure import FAMILIES, distrusted, measure
 from core.mirror_facts import mirror_facts
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
@@ -75,7 +74,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Understanding:
-    """What one reconcile run found. Tables are Ibis expressions over the lake; members, findings and metrics are stored."""
+    """What one reconcile run found. Tables are Ibis expressions over the lake; members and findings are stored."""
 
     run_id: str
     as_of: datetime
@@ -83,10 +82,10 @@ class Understanding:
     members: pa.Table
     facts: Mapping[str, ibis.Table]
     findings: pa.Table
-    metrics: pa.Table
     compiled: Compiled
     unknown: tuple[Decision, ...] = ()  # decisions about records that are not there
     past: EntityHistory = field(default_factory=EntityHistory)
+    stored: bool = False  # in the lake, as of now
 
     def open_findings(self) -> list[dict[str, Any]]:
         """The findings that stand now: neither fixed since nor muted or accepted by a person."""
@@ -100,7 +99,7 @@ class Understanding:
 
 
 def understand(line: Line, run_id: str, now: datetime, *, as_of: datetime | None = None, store: bool = True) -> Understanding:
-    """Resolve, reconcile and measure the lake as it is, or as it was known at `as_of` (then nothing is stored)."""
+    """Resolve and reconcile the lake as it is, or as it was known at `as_of` (then nothing is stored)."""
     with _rare_collections():
         return _understand(line, run_id, now, as_of, store and as_of is None)
 
@@ -135,15 +134,14 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     before = follow(_stored(line, "finding", as_of), moved)
     findings = find(tables, resolution.members, known, line.funnel, at, before, compiled=compiled)
     known |= {"distrusted": compiled.give("fact.distrusted", distrusted(findings))}
-    metrics = make_metrics(tables, resolution.members, known, line.funnel, at)
     issues = with_issues(known, _for_people(findings), compiled)
     compiled.save()
     if store:
         keep_bases(line.ledger, mirrored.agreed, mirrored.since)
-        kept = {"member": resolution.members, "link": resolution.links, "cut": resolution.cuts, "finding": findings, "metric": metrics}
+        kept = {"member": resolution.members, "link": resolution.links, "cut": resolution.cuts, "finding": findings}
         kept |= {"entity_change": became} if became.num_rows else {}
         line.lake.append_run({kind: [rows] for kind, rows in kept.items()}, run_id, now)
-    return Understanding(run_id, at, tables, resolution.members, issues, findings, metrics, compiled, resolution.unknown, past)
+    return Understanding(run_id, at, tables, resolution.members, issues, findings, compiled, resolution.unknown, past, store)
 
 
 def _for_people(findings: pa.Table) -> pa.Table:
@@ -159,6 +157,14 @@ def _stored(line: Line, kind: str, as_of: datetime | None) -> pa.Table | None:
         return None
     table = line.lake.engine.to_pyarrow(rows)
     return table if table.num_rows else None
+
+
+def measured(line: Line, found: Understanding, families: Sequence[str] = tuple(FAMILIES), *, now: datetime | None = None) -> pa.Table:
+    """The metrics of these families, of what was found; stored with its run at `now`, if that is given."""
+    metrics = measure(found.facts, line.funnel, found.as_of, families)
+    if now is not None:
+        line.lake.append_run({"metric": [metrics]}, found.run_id, now)
+    return metrics
 
 
 # -- plan ---------------------------------------------------------------------------------------------------------------

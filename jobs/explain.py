@@ -108,13 +108,15 @@ def _rows(found: Understanding, kind: str, entity_id: str) -> dict[str, Any]:
     return rows[0] if rows else {}
 
 
-def explain_metric(found: Understanding, name: str, dims: Mapping[str, str], limit: int, funnel: Any) -> tuple[dict[str, Any], str]:
+def explain_metric(
+    found: Understanding, measured: Sequence[Mapping[str, Any]], name: str, dims: Mapping[str, str], limit: int, funnel: Any
+) -> tuple[dict[str, Any], str]:
     """(data, text): the definition, the numbers, and the record keys behind them where the family can list them."""
-    metrics = [m for m in found.metrics.to_pylist() if m["name"] == name]
+    metrics = [m for m in measured if m["name"] == name]
     if not metrics:
         from core.yaml_positions import did_you_mean
 
-        names = sorted({m["name"] for m in found.metrics.to_pylist()})
+        names = sorted({m["name"] for m in measured})
         raise UserError(f"no metric {name!r}{did_you_mean(name, names)}", next_step="metrics: " + ", ".join(names))
     rows = _behind(found, name, dims, funnel)
     shown = rows[:limit]

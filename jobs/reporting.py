@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ def _loads(value: Any) -> Any:
     return json.loads(value)
 
 
-def report_data(hub: Hub, found: Understanding, as_of: datetime | None = None) -> dict[str, Any]:
+def report_data(hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, Any]], as_of: datetime | None = None) -> dict[str, Any]:
     """Everything the renderers need; see `jobs.report.render`. `as_of`: of what the lake held then, else now."""
     syncs = hub.ledger.runs(1, "sync")
     counts = hub.ledger.counts(syncs[0].id) if syncs else []
@@ -46,7 +46,7 @@ def report_data(hub: Hub, found: Understanding, as_of: datetime | None = None) -
         "entities": found.entities(),
         "findings": [opened(r) for r in found.open_findings()],
         "truth": None,
-        "metrics": found.metrics.to_pylist(),
+        "metrics": list(metrics),
         "quality": quality(hub.lake, as_of),
         "plan": page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None,
         "apply": None,

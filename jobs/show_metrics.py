@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ MILESTONES = {
     "M60": "Proposing", "M70": "Closing", "M80": "Won", "M85": "Lost", "M90": "Retained", "M95": "Advocate", "MX": "Disqualified",
 }  # fmt: skip
 _ORDER = {name: i for i, name in enumerate((*FUNNEL_STAGES, *LADDER, *OFF_LADDER, *PIPELINE_STAGES))}
-_ATTRIBUTION = ("attributed_", "sourced_", "influenced_", "campaign_", "cost_per", "removal_", "way_")
 _SHARES = {"share", "ratio"}
 _PLAIN = {"count", "number", "persons", "deals", "records", "units"}  # the heading says what is counted
 
@@ -37,24 +35,8 @@ def _opened(raw: Any) -> Mapping[str, Any]:
     return opened
 
 
-def family(row: Mapping[str, Any]) -> str:
-    """Which named report a metric belongs to."""
-    name = str(row["name"]).lower()
-    if name.startswith("experiment"):
-        return "experiments"
-    if name.startswith(_ATTRIBUTION):
-        return "attribution"
-    if name.startswith("source") or "source" in dimensions(row):
-        return "sources"
-    if "win_rate" in name:
-        return "winrate"
-    if re.search(r"pipeline|deal|coverage|forecast|velocity|time_in_stage|slip|aging", name):
-        return "pipeline"
-    return "funnel"
-
-
 def of_family(metrics: Iterable[Mapping[str, Any]], name: str | None) -> list[Mapping[str, Any]]:
-    return [row for row in metrics if name is None or family(row) == name]
+    return [row for row in metrics if name is None or row["family"] == name]
 
 
 def shown(row: Mapping[str, Any]) -> str:

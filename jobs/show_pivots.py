@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jobs.show_metrics import FAMILIES, dimensions, excluded, family, interval, label, number, place, rank, shown
+from jobs.show_metrics import FAMILIES, dimensions, excluded, interval, label, number, place, rank, shown
 from jobs.show_table import Table, table
 
 Row = Mapping[str, Any]
@@ -143,7 +143,7 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
     known = {column.name for pivot in PIVOTS for column in pivot.columns}
     made = []
     for one in [name] if name else FAMILIES:
-        mine = [(row, dims) for row, dims in rows if family(row) == one]
+        mine = [(row, dims) for row, dims in rows if row["family"] == one]
         wanted = [p for p in PIVOTS if p.family == one and (not p.detail or (bool(name) if detail is None else detail))]
         made += [t for p in wanted for t in _pivots(p, mine)]
         rest = [(row, dims) for row, dims in mine if row["name"] not in known]
@@ -153,7 +153,7 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
 
 def further_tables(metrics: Iterable[Row], name: str) -> list[Table]:
     """The tables of a family that only its own report shows."""
-    mine = [(row, dimensions(row)) for row in metrics if family(row) == name]
+    mine = [(row, dimensions(row)) for row in metrics if row["family"] == name]
     return [t for p in PIVOTS if p.family == name and p.detail for t in _pivots(p, mine)]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from core.change import Plan
 from core.errors import TundishError, UserError
 from core.ledger import Count
-from core.pipeline import Understanding, make_plan, understand
+from core.measure import FAMILIES
+from core.pipeline import Understanding, make_plan, measured, understand
 from core.plan import SourceSize
 from core.pull import AccountResult, in_waves, pull_account
 from core.retention import retain
@@ -144,7 +145,7 @@ def check_rules(rules: Sequence[str]) -> None:
 
 
 def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
-    """Resolve, reconcile and measure what the lake holds."""
+    """Resolve and reconcile what the lake holds."""
     now = hub.clock()
     if as_of is not None and as_of > now:  # nothing is known of it, but every open deal would be "past its close date" there
         raise UserError(
@@ -158,6 +159,13 @@ def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
             raise
         hub.ledger.end_run(run_id, "done", hub.clock(), {"findings": found.findings.num_rows})
     return found
+
+
+def run_measure(hub: Hub, found: Understanding, families: Sequence[str] = tuple(FAMILIES)) -> list[dict[str, Any]]:
+    """The metrics of what was found; kept in the lake when they are all of them, as of now."""
+    keep = found.stored and set(families) == set(FAMILIES)
+    rows: list[dict[str, Any]] = measured(hub.line, found, families, now=hub.clock() if keep else None).to_pylist()
+    return rows
 
 
 def run_plan(hub: Hub, *, found: Understanding | None = None, choice: Choice = EVERYTHING) -> Plan:

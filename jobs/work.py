@@ -147,8 +147,8 @@ def _reconcile(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResu
 
 
 def _measure(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
-    found = _found(hub, state)
-    result.add("measure", {"metrics": found.metrics.num_rows}, f"{found.metrics.num_rows} numbers")
+    metrics = state["metrics"] = steps.run_measure(hub, _found(hub, state))
+    result.add("measure", {"metrics": len(metrics)}, f"{len(metrics)} numbers")
 
 
 def _plan(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
@@ -186,7 +186,8 @@ def _check(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, 
 def _report(hub: Hub, rest: list[str], state: dict[str, Any], result: JobResult, auto: bool, quiet: bool) -> None:
     from jobs.reporting import report_data, write_report
 
-    path = write_report(hub, report_data(hub, _found(hub, state)), rest[0] if rest else "all")
+    metrics = state.get("metrics") or steps.run_measure(hub, _found(hub, state))
+    path = write_report(hub, report_data(hub, _found(hub, state), metrics), rest[0] if rest else "all")
     result.add("report", {"file": str(path)}, str(path))
 
 

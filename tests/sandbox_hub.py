@@ -76,11 +76,11 @@ def loaded(size: int, seed: int, now: datetime, clock: Clock, vendors: Sequence[
 
 @contextmanager
 def standing(
-    home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str] = VENDORS, rules: Collection[str] = RULES.keys()
+    home: Path, *, size: int = 8, seed: int = 7, vendors: Sequence[str] = VENDORS, rules: Collection[str] = ()
 ) -> Iterator[Standing]:
     """A world of `size` people at NOW. Whoever waits moves the clock on instead, for hub and emulators alike.
 
-    Of the catalogue only `rules` are on: most of what a plan costs in a small world is asking all of them.
+    Of the catalogue only `rules` are on, by default none: most of what a plan costs in a small world is asking all of them.
     """
     clock = Clock(NOW.timestamp())
     emulators, truth = loaded(size, seed, NOW, clock, vendors)

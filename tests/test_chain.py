@@ -17,7 +17,7 @@ SYSTEMS = {"files", "optimizely", "mailchimp", "hotjar", "hubspot", "salesforce"
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    with standing(tmp_path_factory.mktemp("chain"), size=SIZE, rules=()) as sandbox:
+    with standing(tmp_path_factory.mktemp("chain"), size=SIZE) as sandbox:
         assert run_sync(sandbox.hub, quiet=True).status == "done"
         run_reconcile(sandbox.hub)
         yield sandbox

@@ -43,7 +43,7 @@ TRAFFIC = (
 
 
 def test_three_restated_days_are_replaced_and_can_be_asked_for(stand: Stand) -> None:
-    sandbox = stand(vendors=["ga4"], size=40, rules=())
+    sandbox = stand(vendors=["ga4"], size=40)
     assert run_sync(sandbox.hub, quiet=True).status == "done"
     emulator: Any = sandbox.emulators["ga4"]
     known, all_before = live(sandbox, "traffic"), versions(sandbox.hub)

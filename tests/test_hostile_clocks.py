@@ -44,7 +44,7 @@ def test_a_vendor_s_clock_ten_minutes_off(tmp_path: Path, vendor: str, off_s: fl
 
 
 def test_our_own_clock_set_back_behind_the_last_run(tmp_path: Path) -> None:
-    with standing(tmp_path, size=3, vendors=["hubspot", "salesforce"], rules=()) as sandbox:
+    with standing(tmp_path, size=3, vendors=["hubspot", "salesforce"]) as sandbox:
         steps.run_sync(sandbox.hub, quiet=True)
         rows, right = versions(sandbox.hub), sandbox.hub.clock
         for back in (timedelta(minutes=10), timedelta(days=2)):

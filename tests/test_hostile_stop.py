@@ -56,7 +56,7 @@ def test_sigterm_ends_a_sync_after_the_page_in_hand(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_an_apply_after_the_batch_in_hand(tmp_path: Path) -> None:
-    with standing(tmp_path, size=8, vendors=["hubspot", "salesforce"], rules=()) as sandbox:
+    with standing(tmp_path, size=8, vendors=["hubspot", "salesforce"]) as sandbox:
         steps.run_sync(sandbox.hub, quiet=True)
         plan = steps.run_plan(sandbox.hub)
         code, first, said = stopped(sandbox.config, signal.SIGINT, "apply", plan.plan_id, "--yes", "--json")

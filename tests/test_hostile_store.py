@@ -27,7 +27,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 
 
 def test_the_line_runs_over_a_lake_in_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with bucket() as (address, objects), standing(tmp_path, size=3, vendors=["mailchimp"], rules=()) as sandbox:
+    with bucket() as (address, objects), standing(tmp_path, size=3, vendors=["mailchimp"]) as sandbox:
         environment(monkeypatch, address)
         config = tmp_path / "remote.yaml"
         config.write_text(sandbox.config.read_text().replace("lake: state/lake", "lake: s3://any/hub").replace("ledger.db", "remote.db"))

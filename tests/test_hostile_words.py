@@ -32,7 +32,7 @@ def test_what_is_no_instant_is_answered_with_how_to_write_one() -> None:
 
 
 def test_an_account_s_name_is_answered_with_one_that_would_do(tmp_path: Path) -> None:
-    with standing(tmp_path, size=1, vendors=["mailchimp"], rules=()) as sandbox:
+    with standing(tmp_path, size=1, vendors=["mailchimp"]) as sandbox:
         text = sandbox.config.read_text()
         sandbox.config.write_text(text.replace("  mailchimp:\n", "  Mail Chimp:\n"))
         said = tundish("--config", sandbox.config, "check", "--offline")
@@ -46,7 +46,7 @@ def test_an_account_s_name_is_answered_with_one_that_would_do(tmp_path: Path) ->
 
 
 def test_two_accounts_with_one_key_are_warned_of(tmp_path: Path) -> None:
-    with standing(tmp_path, size=1, vendors=["mailchimp"], rules=()) as sandbox:
+    with standing(tmp_path, size=1, vendors=["mailchimp"]) as sandbox:
         text = sandbox.config.read_text()
         begins, ends = text.index("  mailchimp:"), text.index("lake:")
         twin = text[begins:ends].replace("  mailchimp:", "  second:")
@@ -56,7 +56,7 @@ def test_two_accounts_with_one_key_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_outlived_itself_is_refused_and_listed_as_expired(tmp_path: Path) -> None:
-    with standing(tmp_path, size=3, vendors=["mailchimp"], rules=()) as sandbox:
+    with standing(tmp_path, size=3, vendors=["mailchimp"]) as sandbox:
         steps.run_sync(sandbox.hub, quiet=True)
         plan = steps.run_plan(sandbox.hub)
         assert plan.changes

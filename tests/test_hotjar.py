@@ -301,7 +301,7 @@ def test_check_shows_the_warning_and_stays_green(tmp_path: Path) -> None:
 # -- the sandbox's company -----------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    with standing(tmp_path_factory.mktemp("company"), size=60, vendors=["hotjar", "hubspot"], rules=()) as sandbox:
+    with standing(tmp_path_factory.mktemp("company"), size=60, vendors=["hotjar", "hubspot"]) as sandbox:
         assert tundish("--config", sandbox.config, "sync", "--json").code == 0
         yield sandbox
 

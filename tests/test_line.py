@@ -41,7 +41,7 @@ class Line:
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with standing(tmp_path_factory.mktemp("line"), size=60) as sandbox:
+    with standing(tmp_path_factory.mktemp("line"), size=60, rules=CATALOGUE) as sandbox:
 
         def say(*words: str) -> Said:
             return tundish("--config", sandbox.config, *words, "--json")

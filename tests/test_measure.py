@@ -56,7 +56,7 @@ class Measured:
         run = over(known, self.funnel)
         members = resolve(known, self.funnel, compiled=run).members
         self.facts = facts(known, members, self.funnel, as_of, run)
-        table = measure(known, members, self.facts, self.funnel, as_of, families)
+        table = measure(self.facts, self.funnel, as_of, families)
         self.rows = [
             {**r, "dimensions": json.loads(r["dimensions"]), "excluded": json.loads(r["excluded"])} for r in table.to_pylist()
         ]  # fmt: skip
@@ -198,7 +198,7 @@ def pipeline() -> Measured:
     roles = [*on, row("association", "hubspot", "b", from_kind="deal", from_id="h1", to_kind="person", to_id="1")]
     mirror = row("deal", "hubspot", "h1", links=["salesforce:Opportunity:w2"], amount=100, currency="EUR", closed=True, won=True)
     target = {"thresholds": {"target": 500.0}}
-    return Measured(NOW, target, ("funnel", "pipeline", "sources"), deal=[*DEALS, mirror], person=people, association=roles)
+    return Measured(NOW, target, ("funnel", "pipeline", "winrate", "sources"), deal=[*DEALS, mirror], person=people, association=roles)
 
 
 def test_pipeline_value_by_stage_and_in_all_with_what_is_left_out(pipeline):
@@ -245,7 +245,7 @@ def test_currencies_are_never_added_up():
 
 
 def test_a_win_rate_by_value_is_not_computable_when_no_lost_deal_has_an_amount():
-    found = Measured(NOW, None, ("pipeline",), deal=[deal("1", amount=100, **WON), deal("2", amount=0, **LOST)])
+    found = Measured(NOW, None, ("winrate",), deal=[deal("1", amount=100, **WON), deal("2", amount=0, **LOST)])
     by_value = found.one("win_rate", by="value", period="2026-Q2")
     assert by_value["value"] is None
     assert by_value["excluded"] == {"not computable": "no lost deal has an amount"}
@@ -304,7 +304,7 @@ def test_a_persons_stage_is_the_furthest_of_own_evidence_and_open_or_won_deals()
 
 
 def test_measuring_nothing_gives_numbers_without_values():
-    assert all(r["value"] in (None, 0) for r in Measured(NOW, None, ("funnel", "pipeline", "sources")).rows)
+    assert all(r["value"] in (None, 0) for r in Measured(NOW, None, ("funnel", "pipeline", "winrate", "sources")).rows)
 
 
 def test_a_metric_that_cannot_list_its_rows_says_which_can(pipeline):

@@ -36,7 +36,7 @@ class Judged:
             place = self.findings.schema.get_field_index("status")
             self.findings = self.findings.set_column(place, "status", pa.array(["accepted"] * self.findings.num_rows))
         self.facts["distrusted"] = run.give("fact.distrusted", distrusted(self.findings))
-        self.metrics = measure(known, members, self.facts, self.funnel, as_of, families).to_pylist()
+        self.metrics = measure(self.facts, self.funnel, as_of, families).to_pylist()
 
     @property
     def rules(self) -> list[str]:
@@ -87,7 +87,7 @@ def test_who_accepts_the_finding_has_it_counted_again() -> None:
 
 def test_without_findings_nothing_is_left_out(r20: Judged) -> None:
     bare = {name: table for name, table in r20.facts.items() if name != "distrusted"}
-    found = measure({}, pa.table({}), bare, {}, MARCH, ("funnel",)).to_pylist()
+    found = measure(bare, {}, MARCH, ("funnel",)).to_pylist()
     assert [m for m in found if DISORDERED in m["excluded"]] == []
 
 
@@ -143,7 +143,7 @@ def test_a_deal_whose_dates_are_out_of_order_has_no_time_in_stage_and_no_cycle()
     changes += moves("odd", ("M50", "2026-03-01"), ("M70", "2026-03-11"), ("M60", "2026-05-01"), ("M80", "2026-06-09"))
     person = [row("person", "salesforce", "p")]
     tie = [row("association", "salesforce", "a", from_kind="deal", from_id="odd", to_kind="person", to_id="p")]
-    found = Judged("funnel", "pipeline", deal=deals, stage_change=changes, person=person, association=tie)
+    found = Judged("funnel", "pipeline", "winrate", deal=deals, stage_change=changes, person=person, association=tie)
     assert found.rules == ["T-03"]
     for code, days in (("M50", 10), ("M60", 30)):
         spent = found.one("time_in_stage", stage=code, quantile="median")
@@ -160,7 +160,7 @@ def test_spells_that_a_mass_update_began_or_ended_are_left_out() -> None:
     deals = [deal(id, stage="M60", pipeline_stage="Proposing") for id in [*ids, "e0", "e1"]]
     changes = [one for i, id in enumerate(ids) for one in moves(id, ("M50", f"2026-03-{i + 1:02}"), ("M60", f"2026-05-04T10:00:{i:02}"))]
     changes += [one for id, day in (("e0", "12"), ("e1", "15")) for one in moves(id, ("M50", "2026-05-02"), ("M60", f"2026-05-{day}"))]
-    found = Judged("pipeline", deal=deals, stage_change=changes)
+    found = Judged("pipeline", "winrate", deal=deals, stage_change=changes)
     assert found.rules == ["T-04"]
     before = found.one("time_in_stage", stage="M50", quantile="median")
     assert (before["value"], before["n"], before["excluded"]) == (10, 2, {STAMPED: 12})
@@ -187,7 +187,7 @@ def outlying() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_an_outlier_is_in_sums_and_in_no_average() -> None:
-    found = Judged("pipeline", "sources", **outlying())
+    found = Judged("pipeline", "winrate", "sources", **outlying())
     assert found.rules == ["D-16", "D-16"]
     velocity = found.one("velocity")
     assert (velocity["dimensions"]["mean_won"], velocity["excluded"]) == (100, {OUTLIER: 1})

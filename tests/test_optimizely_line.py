@@ -20,7 +20,7 @@ def tallies(sandbox: Standing) -> dict[str, float]:
 
 
 def test_a_won_deal_counts_for_the_variation_its_visitor_was_shown(tmp_path: Path) -> None:
-    with standing(tmp_path, size=20, vendors=["hubspot", "optimizely"], rules=()) as sandbox:
+    with standing(tmp_path, size=20, vendors=["hubspot", "optimizely"]) as sandbox:
 
         def say(*words: str) -> Any:
             said = tundish("--config", sandbox.config, *words, "--json")

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from test_show import FAMILY
 
 from jobs.report import FORMATS, NAMES, render
 from jobs.report.bars import charts_of
@@ -20,7 +21,16 @@ AS_OF = "2026-06-30T02:00:00+00:00"
 
 
 def metric(name: str, dims: dict[str, Any], value: float | None, unit: str, **more: Any) -> dict[str, Any]:
-    row = {"name": name, "definition": "", "dimensions": json.dumps(dims), "value": value, "unit": unit, "n": 100, "excluded": "{}"}
+    row = {
+        "family": FAMILY.get(name.partition("_")[0], "funnel"),
+        "name": name,
+        "definition": "",
+        "dimensions": json.dumps(dims),
+        "value": value,
+        "unit": unit,
+        "n": 100,
+        "excluded": "{}",
+    }
     return {**row, "numerator": None, "denominator": None, "low": None, "high": None, **more}
 
 

@@ -30,7 +30,7 @@ class Team:
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[Team]:
-    with standing(tmp_path_factory.mktemp("team"), size=4, vendors=["hubspot"], rules=()) as sandbox:
+    with standing(tmp_path_factory.mktemp("team"), size=4, vendors=["hubspot"]) as sandbox:
         others, truth = loaded(3, 11, NOW, sandbox.clock, ["hubspot"])
         with serve(list(others.values())) as urls:
             text = sandbox.config.read_text().replace("accounts:\n", OTHER.format(url=urls["hubspot"]))

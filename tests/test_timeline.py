@@ -70,7 +70,7 @@ def understanding() -> Understanding:
     run = over(known, {})
     members = resolve(known, {}, compiled=run).members
     nothing = pa.table({})
-    return Understanding("r", NOW, known, members, facts(known, members, {}, NOW, run), nothing, nothing, over(known, {}))
+    return Understanding("r", NOW, known, members, facts(known, members, {}, NOW, run), nothing, over(known, {}))
 
 
 def entity(found: Understanding, kind: str) -> str:

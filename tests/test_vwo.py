@@ -356,7 +356,7 @@ def test_a_refused_event_fails_alone_with_its_reason() -> None:
 # -- the sandbox's company -----------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    with standing(tmp_path_factory.mktemp("company"), size=40, vendors=["hubspot", "vwo"], rules=()) as sandbox:
+    with standing(tmp_path_factory.mktemp("company"), size=40, vendors=["hubspot", "vwo"]) as sandbox:
         assert tundish("--config", sandbox.config, "sync", "--json").code == 0
         yield sandbox
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,27 +18,22 @@ __all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "distrusted", "measure", "r
 FAMILIES = {
     "funnel": funnel.measure,
     "pipeline": pipeline.measure,
+    "winrate": pipeline.win_rates,
     "sources": sources.measure,
     "attribution": attribution.measure,
     "experiments": experiments.measure,
 }
 
 
-def measure(
-    tables: Mapping[str, ibis.Table],
-    members: pa.Table | ibis.Table,
-    facts: Mapping[str, ibis.Table],
-    funnel: Any,
-    as_of: datetime,
-    families: tuple[str, ...] = tuple(FAMILIES),
-) -> pa.Table:
-    """All metrics (columns: METRICS). `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval.
+def measure(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, families: Sequence[str] = tuple(FAMILIES)) -> pa.Table:
+    """The metrics of these families.
+
+    Columns: METRICS. `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval.
 
     The fact `distrusted` (the function of that name makes it of findings) says what no average, wait or cohort stands on.
     """
-    del tables, members  # the facts stand on them already
     scope = Scope(facts, funnel, as_of)
-    return table((metric for family in families for metric in FAMILIES[family](scope)), as_of)
+    return table(((family, metric) for family in families for metric in FAMILIES[family](scope)), as_of)
 
 
 def rows(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, name: str, dimensions: Mapping[str, Any]) -> ibis.Table:

@@ -22,6 +22,7 @@ from core.thresholds import threshold
 
 METRICS = pa.schema(
     [
+        ("family", pa.string()),
         ("name", pa.string()),
         ("definition", pa.string()),
         ("dimensions", pa.string()),
@@ -52,9 +53,9 @@ class Metric:
     high: float | None = None
     excluded: Mapping[str, Any] = field(default_factory=dict)
 
-    def row(self, as_of: datetime) -> dict[str, Any]:
-        named = {name: getattr(self, name) for name in METRICS.names if name not in ("as_of", "dimensions", "excluded")}
-        return {**named, "dimensions": _json(self.dimensions), "excluded": _json(self.excluded), "as_of": as_of}
+    def row(self, family: str, as_of: datetime) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in METRICS.names if name not in ("family", "as_of", "dimensions", "excluded")}
+        return {"family": family, **named, "dimensions": _json(self.dimensions), "excluded": _json(self.excluded), "as_of": as_of}
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,9 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def table(metrics: Iterable[Metric], as_of: datetime) -> pa.Table:
-    return pa.Table.from_pylist([metric.row(as_of) for metric in metrics], schema=METRICS)
+def table(metrics: Iterable[tuple[str, Metric]], as_of: datetime) -> pa.Table:
+    """Rows of METRICS from (family, metric)."""
+    return pa.Table.from_pylist([metric.row(family, as_of) for family, metric in metrics], schema=METRICS)
 
 
 def share(name: str, definition: str, dimensions: Mapping[str, Any], part: float, whole: float, **more: Any) -> Metric:

@@ -19,7 +19,6 @@ _STAGES = ("M50", "M60", "M70")
 def measure(scope: Scope) -> Iterator[Metric]:
     currency, others = reporting_currency(scope)
     yield from pipeline_value(scope, currency)
-    yield from win_rates(scope, currency)
     yield coverage(scope, currency, others)
     yield pipeline_velocity(scope, currency)
     yield from time_in_stage(scope)
@@ -105,7 +104,8 @@ def quarter(day: date, back: int = 0) -> tuple[str, date, date]:
     return f"{year}-Q{q + 1}", date(year, 3 * q + 1, 1), after - timedelta(days=1)
 
 
-def win_rates(scope: Scope, currency: str | None) -> Iterator[Metric]:
+def win_rates(scope: Scope) -> Iterator[Metric]:
+    currency, _ = reporting_currency(scope)
     last = scope.as_of.date()
     periods = {f"last {scope.choice('window_days')} days": window(scope)}
     periods |= {name: (first, end) for name, first, end in (quarter(last, back) for back in range(4))}

@@ -77,7 +77,7 @@ class _Demo:
             truth = score(rows, self.play.truth)
             self.say("2. Resolve", show.entities_text(found.entities()))
             self.say("3. Reconcile: findings by rule, against the sandbox's ground truth", show.truth_text(truth, rows))
-            metrics = found.metrics.to_pylist()
+            metrics = steps.run_measure(hub, found)
             self.say("4. Measure", show.metrics_text(metrics))
             plan = steps.run_plan(hub, found=found)
             self.say("5. Plan", show.plan_text(plan, self.limit))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -50,17 +51,19 @@ def report(
       tundish report quality
       tundish report restatements
     """
+    from core.measure import FAMILIES
     from jobs.report import render
     from jobs.reporting import report_data
-    from jobs.steps import run_reconcile
+    from jobs.steps import run_measure, run_reconcile
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
         if name == "restatements":
             text = _restatements(hub, as_of, "json" if as_json else format_)
         else:
-            data = report_data(hub, run_reconcile(hub, as_of=as_of), as_of)
-            data["metrics"] = _of_model(data["metrics"], model)
+            found = run_reconcile(hub, as_of=as_of)
+            metrics = _of_model(run_measure(hub, found, [f for f in FAMILIES if name in ("all", f)]), model)
+            data = report_data(hub, found, metrics, as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -70,7 +73,7 @@ def report(
     return 0
 
 
-def _of_model(metrics: list[dict[str, Any]], model: str | None) -> list[dict[str, Any]]:
+def _of_model(metrics: Sequence[Mapping[str, Any]], model: str | None) -> Sequence[Mapping[str, Any]]:
     """Without other models' credits."""
     from jobs.show_metrics import dimensions
 
@@ -138,7 +141,7 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
     from core.errors import UserError
     from jobs.explain import explain_entity, explain_metric
     from jobs.explain_path import explain_path
-    from jobs.steps import run_reconcile
+    from jobs.steps import run_measure, run_reconcile
     from jobs.wiring import open_hub
 
     if wrong := [d for d in dims if "=" not in d]:
@@ -150,6 +153,6 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
         elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
         else:
-            data, text = explain_metric(found, what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
+            data, text = explain_metric(found, run_measure(hub, found), what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
         emit(data, as_json, text)
         return 0
