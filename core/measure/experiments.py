@@ -29,12 +29,12 @@ from core.tables import keep
 def measure(scope: Scope) -> Iterator[Metric]:
     known = plans(scope)
     yield from imported(scope, known)
-    currency, _ = reporting_currency(scope)
+    currency, others = reporting_currency(scope)
     seen = keep(sightings(scope))
     chosen = {key: row for key, row in sources(seen).items() if key in known}
     if not chosen:
         return
-    wanted = goals(scope)
+    wanted = [goal for goal in goals(scope) if not goal.money or currency is not None or not others]
     found = sample(keep(visitors(scope, seen, chosen, currency)), wanted)
     for key, source in chosen.items():
         yield from Analysis.of(scope, known[key], source, found).metrics(scope, wanted, currency)
@@ -208,11 +208,9 @@ def _one(scope: Scope, dims: Mapping[str, Any], unit: str, one: Comparison, corr
     n, power = round(one.units), float(scope.choice("experiment_power"))
     e = one.effect
     words = "the variant's value − the baseline's"
-    nothing = {"not computable": "nobody of either variant got there"} if not e.se else {}
-    yield Metric("experiment_effect", words, dims, e.value if e.se else None, unit, n, low=e.low if e.se else None,
-                 high=e.high if e.se else None, excluded=nothing)  # fmt: skip
-    if nothing:
+    if not e.se:  # nobody of either variant got there: the rates say so
         return
+    yield Metric("experiment_effect", words, dims, e.value, unit, n, low=e.low, high=e.high)
     yield Metric("experiment_p", "two-sided p-value of the effect, good for one look", dims, e.p, "p", n)
     yield Metric("experiment_p_corrected", "the p-value with all goals of the test in mind (Benjamini-Hochberg)", dims, corrected, "p", n)
     for name, text, found in (

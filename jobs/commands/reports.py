@@ -104,12 +104,12 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from jobs import show, show_ageing, show_plan, show_quality
+    from jobs import show, show_ageing, show_metrics, show_plan, show_quality
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
-    if name in ("all", "funnel", "pipeline", "winrate", "sources"):
+    if name in ("all", *show_metrics.FAMILIES):
         parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
     if name in ("all", "quality"):
         parts.append(show_quality.quality_text(data["quality"]))
