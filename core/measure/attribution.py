@@ -200,10 +200,7 @@ def chain(t: ibis.Table, of: str, without: tuple[str, ...]) -> list[Steps]:
     """Steps between channels on the ways to `of` and on those that led nowhere, dealt out into groups of ways."""
     t = t.filter(t.of.isin([of, *without]))
     ends = ibis.ifelse(t.of == of, CONVERTED, LOST)
-    t = t.mutate(to=ibis.coalesce(t.channel.lead().over(group_by=["of", "unit"], order_by="seq"), ends))
-    first = t.filter(t.seq == 0)
-    dealt = first.select("of", "unit", part=ibis.row_number().over(order_by=[first.of, first.unit]) % _GROUPS)
-    t = t.inner_join(dealt, ["of", "unit"])
+    t = t.mutate(part=t.no % _GROUPS, to=ibis.coalesce(t.channel.lead().over(group_by="no", order_by="seq"), ends))
     starts = t.filter(t.seq == 0).select("part", here=ibis.literal(START), there="channel")
     moves = ibis.union(starts, t.select("part", here="channel", there="to"))
     parts: dict[int, dict[tuple[str, str], float]] = {}

@@ -50,7 +50,7 @@ def weights(t: ibis.Table, half_life_days: float) -> dict[str, ibis.Value]:
     decay = (-age / half_life_days * ibis.literal(2.0).ln()).exp()
     found = {
         "linear": 1 / t.n.cast("float64"),
-        "time decay": decay / decay.sum().over(group_by=["of", "unit"]),
+        "time decay": decay / decay.sum().over(group_by="no"),
         "shapley": 1 / (t.channels * t.shared).cast("float64"),
         **{name: _placed(t, places) for name, places in PLACES.items()},
     }

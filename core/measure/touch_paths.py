@@ -11,7 +11,7 @@ import ibis
 from core.measure.metric import Scope
 from core.measure.seconds import seconds
 from core.measure.touch_names import DIRECT, campaign_key, campaigns, channel
-from core.tables import instant
+from core.tables import instant, keep
 
 _FORM = "conversion"
 _MEMBERSHIP = "campaign"  # the channel of touches that are memberships of a CRM's campaign
@@ -49,24 +49,30 @@ def paths(units: ibis.Table, people: ibis.Table, touches: ibis.Table) -> ibis.Ta
     """One row per touch that counts for a unit, with its place there.
 
     units: of, unit, since, until, made, known, known_person, value (core.measure.touch_units); people: of, unit, person.
-    Columns: of, unit, person, at, channel, campaign, called, made, until, value; seq of n touches; lead_seq and made_seq, the places of
-    the touch that created the oldest contact and of the last before the deal (null without one); channels, how many different ones;
-    shared, touches of this one's channel; fresh and fresh_campaign, the first of its channel and of its campaign.
+    Columns: of, unit, no (a number for the two), person, at, channel, campaign, called, made, until, value; seq of n touches; lead_seq
+    and made_seq, the places of the touch that created the oldest contact and of the last before the deal (null without one); channels,
+    how many different ones; shared, touches of this one's channel; fresh and fresh_campaign, the first of its channel, its campaign.
     """
-    t = touches.inner_join(people, "person").inner_join(units, ["of", "unit"])
+    u = units.mutate(no=ibis.row_number().over(order_by=[units.of, units.unit]))
+    who = people.inner_join(u, ["of", "unit"])
+    who = who.mutate(known=ibis.ifelse(who.person == who.known_person, who.known, ibis.null("int64"))).drop("known_person")
+    t = touches.inner_join(who, "person")
     t = t.filter(t["at"] >= t.since, t["at"] <= t.until)
-    mine = {"group_by": ["of", "unit"]}
-    ordered = {**mine, "order_by": ["at", "key", "person"]}
-    direct = t.channel == DIRECT
-    t = t.mutate(better=(~direct).any().over(**mine))
-    t = t.filter((t.channel != DIRECT) | ~t.better)
-    t = t.mutate(seq=ibis.row_number().over(**ordered), n=t.unit.count().over(**mine))
-    made, known = (t["at"] <= t.made), (t["at"] <= t.known + _CLOCKS_S) & (t.person == t.known_person)
-    by_channel = {"group_by": ["of", "unit", "channel"]}
-    t = t.mutate(
-        made_seq=t.seq.max(where=made.fill_null(False)).over(**mine), lead_seq=t.seq.max(where=known.fill_null(False)).over(**mine),
-        shared=t.unit.count().over(**by_channel), fresh=ibis.row_number().over(**by_channel, order_by="seq") == 0,
-        fresh_campaign=ibis.row_number().over(group_by=["of", "unit", "campaign"], order_by="seq") == 0,
-    )  # fmt: skip
-    t = t.mutate(channels=t.fresh.cast("int64").sum().over(**mine))
-    return t.drop("better", "key", "since", "known", "known_person")
+    better = t.filter(t.channel != DIRECT).select("no").distinct()
+    t = ibis.union(t.filter(t.channel != DIRECT), t.filter(t.channel == DIRECT).anti_join(better, "no"))
+    t = t.mutate(seq=ibis.row_number().over(group_by="no", order_by=["at", "key", "person"]))
+    return _placed(keep(t.drop("key", "since")))
+
+
+def _placed(t: ibis.Table) -> ibis.Table:
+    """With what is true of the whole way. By grouping and joining: windows would sort all touches once for each column."""
+    made, known = (t["at"] <= t.made).fill_null(False), (t["at"] <= t.known + _CLOCKS_S).fill_null(False)
+    whole = t.group_by("no").agg(n=t.count(), made_seq=t.seq.max(where=made), lead_seq=t.seq.max(where=known))
+    by_channel = t.group_by("no", "channel").agg(shared=t.count(), first=t.seq.min())
+    channels = by_channel.group_by("no").agg(channels=by_channel.count())
+    by_campaign = t.group_by("no", key=t.campaign.fill_null("")).agg(first_of_campaign=t.seq.min())
+    t = t.mutate(key=t.campaign.fill_null(""))
+    for part, on in ((whole, ["no"]), (channels, ["no"]), (by_channel, ["no", "channel"]), (by_campaign, ["no", "key"])):
+        t = t.inner_join(part, on)
+    t = t.mutate(fresh=t.seq == t["first"], fresh_campaign=t.seq == t.first_of_campaign)
+    return t.drop("key", "first", "first_of_campaign", "known")
