@@ -27,7 +27,7 @@ MODIFIED = {"contacts": "lastmodifieddate"}  # every other type: hs_lastmodified
 OTHERS_MODIFIED = "hs_lastmodifieddate"
 HISTORY = {
     "contacts": ("lifecyclestage", "hs_lead_status"), "companies": ("lifecyclestage",),
-    "deals": ("dealstage", "amount", "closedate"), "leads": ("hs_pipeline_stage",),
+    "deals": ("dealstage", "amount", "closedate", "hubspot_owner_id"), "leads": ("hs_pipeline_stage",),
 }  # fmt: skip
 # The next cursor, where HubSpot puts it: at the very end of the page. Anything else is parsed.
 _NEXT = re.compile(rb'\],"paging":\{"next":\{"after":"([^"\\]+)"(?:,"link":"[^"\\]*")?\}\}\}\s*\Z')

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from importlib.metadata import version
 from itertools import count
@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, finalize
 import ibis
 import pyarrow as pa
 
+from core.bound import bound
 from core.lake_schema import record_schema
 from core.model import KINDS
 from core.tables import MOMENT
@@ -33,6 +34,8 @@ _OWN = '"{}"'  # in a text: the table or view that it makes
 _numbers = count()
 _ground: WeakKeyDictionary[Any, Sequence[ibis.Table]] = WeakKeyDictionary()  # view → the tables it reads
 _gone: WeakKeyDictionary[Any, list[tuple[str, str]]] = WeakKeyDictionary()  # connection → (kind, name) that nobody holds any more
+_moments: WeakKeyDictionary[Any, datetime] = WeakKeyDictionary()  # connection → what its variable says
+_shapes: dict[pa.Schema, ibis.Schema] = {}  # of rows that were given: what the engine makes of them
 
 
 @ibis.udf.scalar.builtin(name="getvariable", signature=((str,), MOMENT))  # type: ignore[untyped-decorator]
@@ -45,11 +48,17 @@ def as_of() -> ibis.Value:
     return _variable(VARIABLE)
 
 
+@cache
+def _type(name: str) -> Any:
+    return ibis.dtype(name)
+
+
 @dataclass
 class Compiled:
     """Queries by name over the tables of one run. `build` is only called for those whose text is not known.
 
-    A name must say all that its query depends on beside `key`, the tables, and the funnel, which nobody but `build` may ask.
+    A name must say all that its query depends on beside `key`, the tables, and the funnel, which nobody but `build` may ask: one
+    name for two queries is refused, as the second would be answered with the text of the first.
     What is kept or viewed lives as long as somebody holds its table, and becomes one of the `tables` that later queries
     stand on.
     """
@@ -58,6 +67,7 @@ class Compiled:
     tables: dict[str, ibis.Table]
     key: str
     funnel: Any = None
+    builds: dict[str, object] = field(default_factory=dict)  # name → what made its query in this run
 
     def __post_init__(self) -> None:
         self.texts = texts_of(self.key)
@@ -65,11 +75,11 @@ class Compiled:
 
     def rows(self, name: str, build: Callable[[], ibis.Table], schema: pa.Schema, moment: datetime | None = None) -> pa.Table:
         """The rows of what `build` describes, as of the moment."""
-        sql = self._text(name, build)
+        text = self._text(name, build)
         self._at(moment)
-        if sql is None:
+        if text is None:
             return self.engine.to_pyarrow(build()).cast(schema)
-        return self.engine.con.execute(sql).to_arrow_table().cast(schema)
+        return self.engine.con.execute(text.sql).to_arrow_table().cast(schema)
 
     def keep(self, name: str, build: Callable[[], ibis.Table], moment: datetime | None = None) -> ibis.Table:
         """The same rows, computed once, as a temporary table."""
@@ -88,7 +98,9 @@ class Compiled:
         """Rows that come from elsewhere, as a table of the run."""
         own = _unique(name)
         self.engine.con.register(own, rows)
-        return self._held("ROWS", name, own)
+        if rows.schema not in _shapes:
+            _shapes[rows.schema] = bound(self.engine, own).schema()
+        return self._held("ROWS", name, own, _shapes[rows.schema])
 
     def let_go(self, *names: str) -> None:
         """Nothing later will stand on these: what nobody else holds is dropped."""
@@ -99,6 +111,10 @@ class Compiled:
         """The same run's tables with the texts of another part, which also depends on `part`."""
         return Compiled(self.engine, self.tables, digest(self.key, part), self.funnel)
 
+    def on(self, engine: Any) -> Compiled:
+        """The same run's texts over another engine, which has no tables yet."""
+        return Compiled(engine, {}, self.key, self.funnel, self.builds)
+
     def save(self) -> None:
         """What had to be compiled is known to the next run."""
         self.texts.save(self.key)
@@ -106,20 +122,20 @@ class Compiled:
     def _made(
         self, kind: str, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str], moment: datetime | None
     ) -> ibis.Table:
-        sql = self._text(name, build, statement)
+        text = self._text(name, build, statement)
         self._sweep()
         self._at(moment)
-        if sql is None:
+        if text is None:
             self.tables[name] = table = build().cache()
             return table
         own = _unique(name)
-        self.engine.con.execute(sql.replace(_OWN, f'"{own}"'))
-        ground = [t for t in self.tables.values() if f'"{t.get_name()}"' in sql] if kind == "VIEW" else []
-        return self._held(kind, name, own, ground)
+        self.engine.con.execute(text.sql.replace(_OWN, f'"{own}"'))
+        ground = [t for t in self.tables.values() if f'"{t.get_name()}"' in text.sql] if kind == "VIEW" else []
+        return self._held(kind, name, own, ibis.schema({column: _type(said) for column, said in text.columns}), ground)
 
-    def _held(self, kind: str, name: str, own: str, ground: Sequence[ibis.Table] = ()) -> ibis.Table:
-        """The table of that name, until nobody holds it or what stands on it."""
-        table = self.engine.table(own)
+    def _held(self, kind: str, name: str, own: str, shape: ibis.Schema, ground: Sequence[ibis.Table] = ()) -> ibis.Table:
+        """The table of that name, until nobody holds it or what stands on it. Asking the engine for its columns costs as a query does."""
+        table = ibis.expr.operations.DatabaseTable(own, schema=shape, source=self.engine).to_expr()
         _ground[table.op()] = ground
         finalize(table.op(), _gone.setdefault(self.engine.con, []).append, (kind, own))
         self.tables[name] = table
@@ -135,9 +151,12 @@ class Compiled:
             else:
                 self.engine.con.execute(f'DROP {kind} IF EXISTS temp.main."{own}"')
 
-    def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> str | None:
+    def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> Text | None:
         """The statement over this run's tables; None when it stands on a table that has no name of ours."""
         names = {logical: table.op().name for logical, table in self.tables.items() if _bound(table)}
+        made_by = _made_by(build, {own: logical for logical, own in names.items()})
+        if self.builds.setdefault(name, made_by) != made_by:
+            raise ValueError(f"two queries are called {name!r}: {self.builds[name]} and {made_by}; a name must say all that differs")
         text = self.texts.find(name, self.funnel)
         if text is None:
             with listening() as asked:
@@ -148,12 +167,13 @@ class Compiled:
             sql = statement(expression) if statement else self.engine.compile(expression)
             for logical, own in names.items():
                 sql = sql.replace(f'"{own}"', f'"{{{logical}}}"')
-            text = Text.of(sql, asked, self.funnel)
+            text = Text.of(sql, asked, self.funnel, ((column, str(type_)) for column, type_ in expression.schema().items()))
             self.texts.add(name, text)
-        return re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text.sql)
+        return text._replace(sql=re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text.sql))
 
     def _at(self, moment: datetime | None) -> None:
-        if moment is not None:
+        if moment is not None and _moments.get(self.engine.con) != moment:
+            _moments[self.engine.con] = moment
             self.engine.con.execute(f"SET VARIABLE {VARIABLE} = TIMESTAMPTZ '{moment.isoformat()}'")
 
 
@@ -172,6 +192,18 @@ def over(tables: Mapping[str, ibis.Table], funnel: Any, facts: Mapping[str, ibis
             compiled.give(f"record.{kind}", tables[kind].to_pyarrow() if kind in tables else record_schema(kind).empty_table())
     named = compiled.tables | {f"fact.{name}": table for name, table in (facts or {}).items()}
     return Compiled(engine, named, fingerprint(named), funnel)
+
+
+def _made_by(build: Any, names: Mapping[str, str]) -> object:
+    """By what two builds are told apart: their code, and the plain values and named tables that it holds."""
+    held: list[Any] = []
+    while isinstance(build, partial):
+        held += [*build.args, *build.keywords.values()]
+        build = build.func
+    code = build.__code__
+    held += [*(cell.cell_contents for cell in build.__closure__ or ()), *(build.__defaults__ or ())]
+    plain = [names.get(v.op().name) if isinstance(v, ibis.Table) and _bound(v) else v for v in held]
+    return Path(code.co_filename).name, code.co_firstlineno, [v for v in plain if isinstance(v, str | int | float | tuple)]
 
 
 def _bound(table: ibis.Table) -> bool:

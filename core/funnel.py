@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -126,20 +125,6 @@ class Funnel(Written):
     def rule(self, rule: str) -> RuleSwitch:
         """The rule's switch; a rule that is not named is on."""
         return self.rules.get(rule) or RuleSwitch()
-
-    def name_of(self, code: str | None) -> str | None:
-        return next((rung.name for rung in self.ladder if rung.code == code), None)
-
-    def order_of(self, field: str) -> tuple[str, ...]:
-        """Whom to trust for the field, best first; nobody in particular when no policy says."""
-        return tuple(self.policies[field].order) if field in self.policies else ()
-
-    def is_excluded(self, email: str | None) -> bool:
-        """True for addresses of colleagues and tests. The address must be in normal form."""
-        if not email:
-            return False
-        own = email.rpartition("@")[2] in self.exclude.domains
-        return own or any(fnmatch.fnmatchcase(email, pattern.lower()) for pattern in self.exclude.emails)
 
 
 def load_funnel(path: Path | str, accounts: Collection[str] | None = None) -> Funnel:

@@ -1,43 +1,39 @@
-"""What the hub itself wrote into fields of people's, so that its own value coming back is no edit of theirs; and what both sides agreed on.
+"""What the ledger knows of fields that several write: what both sides agreed on, who fights us, and what a person thawed.
 
 A base stands under the keys of both records. It must not know vendors or what the values mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any
 
 import orjson
 import pyarrow as pa
 from sqlalchemy import func, insert, select
 
 from core import ledger_tables as t
-from core.change import EVENT, Written
-from core.connector import Connector
+from core.change import Written
 from core.ledger import Ledger, upsert
-from core.mapping import Mapping as VendorMapping
+from core.ledger_writes import FieldKey
 
 BASES = pa.schema([("pair", pa.string()), ("field", pa.string()), ("base", pa.string()), ("base_at", pa.timestamp("us", "UTC"))])
 _KEY = [(n, pa.string()) for n in ("account", "resource", "vendor_id", "field")]
 FOUGHT = pa.schema([*_KEY, ("value", pa.string()), ("at", pa.timestamp("us", "UTC"))])
 THAWED = pa.schema([*_KEY, ("at", pa.timestamp("us", "UTC"))])
-FieldKey = tuple[str, str, str, str]  # account, resource, vendor id, our name of the field
-_TOUCHED = ("applied", "undone")
 _THAWED = "thaw:"
-
-
-VendorField = tuple[str, str, str, str]  # account, target, vendor id, the vendor's field
+_AT_ONCE = 10_000
 
 
 def bases(ledger: Ledger, until: datetime) -> pa.Table:
     """The last agreed values of mirrored records, as known then (columns: BASES)."""
     b = t.base_value.c
-    with ledger.read() as c:
-        rows = c.execute(select(b.key, b.field, b.value, b.at).where(b.at <= until, b.key.contains("|"))).all()
-    return pa.Table.from_pylist([dict(zip(BASES.names, row, strict=True)) for row in rows], schema=BASES)
+    query = select(b.key, b.field, b.value, b.at).where(b.at <= until, b.key.contains("|"))
+    with ledger.read() as c:  # a part at a time: as rows of Python's they would take ten times the room
+        parts = c.execution_options(yield_per=_AT_ONCE).execute(query).partitions()
+        tables = [pa.table([*zip(*part, strict=True)], schema=BASES) for part in parts]
+    return pa.concat_tables([BASES.empty_table(), *tables])
 
 
 def keep_bases(ledger: Ledger, rows: Iterable[tuple[str, str, str]], now: datetime) -> None:
@@ -50,38 +46,14 @@ def keep_bases(ledger: Ledger, rows: Iterable[tuple[str, str, str]], now: dateti
         upsert(c, t.base_value, agreed)
 
 
-def writes(ledger: Ledger, until: datetime) -> dict[VendorField, list[Written]]:
-    """All our writes of each field of people's, oldest first. Fields that are the hub's alone have no other writer."""
-    found: dict[VendorField, list[Written]] = {}
-    for row in _history(ledger, until):
-        key = (row["account"], row["target"], row["vendor_id"], row["field"])
-        found.setdefault(key, []).append(Written(row["after"], row["at"], row["before"], row["status"] == "undone"))
-    return found
-
-
-def named(
-    written: Mapping[VendorField, Sequence[Written]], connectors: Mapping[str, Connector], mappings: Mapping[str, VendorMapping]
-) -> dict[FieldKey, Sequence[Written]]:
-    """The same by our own names of objects and fields; without what no mapping writes any more."""
-    names = dict(_names(connectors, mappings))
-    found = {}
-    for (account, target, vendor_id, field), ours in written.items():
-        if (account, target, field) in names:
-            resource, source = names[(account, target, field)]
-            found[(account, resource, vendor_id, source)] = ours
-    return found
-
-
 def fights(
-    written: Mapping[FieldKey, Sequence[Written]], thawed: Mapping[FieldKey, datetime], span: timedelta, times: int
+    written: Iterable[tuple[FieldKey, Sequence[Written]]], thawed: Mapping[FieldKey, datetime], span: timedelta, ours: int
 ) -> dict[FieldKey, Written]:
-    """Fields where we wrote the same value over the same other one again and again: each time somebody else had put it back.
-
-    Two such writes are three moves (ours, his, ours), counted and spanned as rule T-05 does. Gives the last of them.
+    """Fields where we wrote the same value over the same other one `ours` times: each time somebody else had put it back.
+    Gives the last of these writes.
     """
     found = {}
-    ours = max(2, (times + 1) // 2)
-    for key, all_ in written.items():
+    for key, all_ in written:
         since = thawed.get(key, datetime.min.replace(tzinfo=UTC))
         mine = [w for w in all_ if not w.undone and w.at > since]
         for i in range(len(mine) - ours + 1):
@@ -89,6 +61,11 @@ def fights(
             if len({(w.before, w.value) for w in run}) == 1 and run[-1].at - run[0].at <= span:
                 found[key] = run[-1]
     return found
+
+
+def our_moves(times: int) -> int:
+    """How many of so many alternating moves are ours: of ours, theirs, ours two."""
+    return max(2, (times + 1) // 2)
 
 
 def fought_table(fought: Mapping[FieldKey, Written]) -> pa.Table:
@@ -121,26 +98,3 @@ def thaw(ledger: Ledger, keys: Iterable[FieldKey], now: datetime) -> None:
     with ledger.write() as c:
         if rows:
             c.execute(insert(t.note), rows)
-
-
-def _names(
-    connectors: Mapping[str, Connector], mappings: Mapping[str, VendorMapping]
-) -> Iterator[tuple[tuple[str, str, str], tuple[str, str]]]:
-    """((account, target, vendor's field), (resource, our field)) of every push that shares its field with people."""
-    for account, connector in connectors.items():
-        objects = {target.name: target.resource for target in connector.targets}
-        for push in mappings[account].push:
-            if not push.owned:
-                yield (account, push.target, push.field), (objects[push.target], push.source)
-
-
-def _history(ledger: Ledger, until: datetime) -> Sequence[Mapping[str, Any]]:
-    """Outcomes that touched a vendor, oldest first."""
-    ch, o, a = t.change.c, t.outcome.c, t.apply_run.c
-    query = select(ch.account, ch.target, ch.vendor_id, ch.field, ch.before, ch.after, o.status, o.at)
-    query = query.join_from(t.outcome, t.apply_run, o.apply_id == a.id)
-    query = query.join(t.change, (ch.change_id == o.change_id) & (ch.plan_id == a.plan_id))
-    query = query.where(o.status.in_(_TOUCHED), o.at <= until)
-    query = query.where(ch.detail["type"].as_string() != EVENT, ch.detail["policy"].as_string() != "derived")
-    with ledger.read() as c:
-        return [dict(row) for row in c.execute(query.order_by(o.at, a.started_at)).mappings()]

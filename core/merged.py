@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from core.change import Written
 from core.compiled import Compiled
-from core.ledger_echo import FieldKey
+from core.ledger_writes import FieldKey
 from core.merge import Base, Decision, Side, Terms, decide
 from core.rules.deal import amounts_agree, close_dates_agree
 from core.rules.mirrors import mirrors, money
@@ -25,6 +25,7 @@ from core.tables import MOMENT
 from core.thresholds import policy, policy_tolerance
 
 ECHO = timedelta(hours=1)  # so long after an apply began its writes may show in a history
+Ours = Callable[[Iterable[FieldKey]], Mapping[FieldKey, Written]]  # our last write of each of these fields, if there is one
 _RECORD = ("account", "resource", "vendor_id")
 MERGED = pa.schema([(n, pa.string()) for n in ("entity_id", "field", "b_account", "b_resource", "b_vendor_id", "wins", "decision")])
 _TIMES = ("a_since", "a_until", "b_since", "b_until", "base_at")
@@ -75,14 +76,14 @@ class Merged:
     agreed: list[tuple[str, str, str]]
 
 
-def merge_mirrors(ctx: Context, compiled: Compiled, ours: Mapping[FieldKey, Sequence[Written]]) -> Merged:
+def merge_mirrors(ctx: Context, compiled: Compiled, ours: Ours) -> Merged:
     """The decisions about every mirrored field that differs. `ctx.facts` must have "base" (core.ledger_echo.BASES)."""
     decisions: list[dict[str, Any]] = []
     agreed: list[tuple[str, str, str]] = []
     for mirrored in MIRRORED:
         rows = compiled.rows(f"merge.{mirrored.field}", partial(_pairs, ctx, mirrored), _PAIR, ctx.as_of).to_pylist()
         agreed += [(r["pair"], mirrored.field, r["a_value"]) for r in rows if r["agree"]]
-        decisions += _decided(ctx, mirrored, (r for r in rows if not r["agree"]), ours)
+        decisions += _decided(ctx, mirrored, [r for r in rows if not r["agree"]], ours)
     return Merged(pa.Table.from_pylist(decisions, schema=MERGED), agreed)
 
 
@@ -96,7 +97,7 @@ def _pairs(ctx: Context, mirrored: Mirrored) -> ibis.Table:
     p = p.left_join(known, "pair").drop("pair_right")
     p = p.filter(~p.agree | p.base.isnull() | ((p.base != p.a_value) & (p.base != p.b_value)))
     for end in "ab":
-        p = _dated(ctx, p, mirrored.field, end)
+        p = _dated(ctx, p, mirrored.source or mirrored.field, end)
     return p.select(*_PAIR.names)
 
 
@@ -115,32 +116,33 @@ def _dated(ctx: Context, p: ibis.Table, field: str, end: str) -> ibis.Table:
     return t.mutate(**{f"{end}_since": since, f"{end}_until": until}).drop("last_at", "last_value")
 
 
-def _decided(
-    ctx: Context, mirrored: Mirrored, rows: Iterable[Mapping[str, Any]], ours: Mapping[FieldKey, Sequence[Written]]
-) -> list[dict[str, Any]]:
+def _decided(ctx: Context, mirrored: Mirrored, rows: Sequence[Mapping[str, Any]], ours: Ours) -> list[dict[str, Any]]:
     name, order = policy(ctx.funnel, mirrored.field)
     terms = Terms(name or "source_of_truth", bool(order), timedelta(minutes=policy_tolerance(ctx.funnel, mirrored.field)))
     found = []
+    written = ours([_field(mirrored, row, end) for row in rows for end in "ab"])
     for row in rows:
-        decision = _decision(terms, mirrored, row, ours)
+        decision = _decision(terms, mirrored, row, written)
         place = {n: row[n] for n in ("entity_id", "b_account", "b_resource", "b_vendor_id")}
         found.append({**place, "field": mirrored.field, "wins": decision.wins, "decision": decision.why or None})
     return found
 
 
-def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], ours: Mapping[FieldKey, Sequence[Written]]) -> Decision:
-    echoes = {end: own for end in "ab" if (own := _echo(mirrored, row, end, ours))}
+def _field(mirrored: Mirrored, row: Mapping[str, Any], end: str) -> FieldKey:
+    return row[f"{end}_account"], row[f"{end}_resource"], row[f"{end}_vendor_id"], mirrored.source or mirrored.field
+
+
+def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], written: Mapping[FieldKey, Written]) -> Decision:
+    echoes = {end: own for end in "ab" if (own := _echo(row, end, written.get(_field(mirrored, row, end))))}
     a, b = (Side(row[f"{end}_value"], _changed_in(row, end, echoes.get(end))) for end in "ab")
     return decide(terms, a, b, _base(row, echoes))
 
 
-def _echo(mirrored: Mirrored, row: Mapping[str, Any], end: str, ours: Mapping[FieldKey, Sequence[Written]]) -> Written | None:
+def _echo(row: Mapping[str, Any], end: str, last: Written | None) -> Written | None:
     """Our last write of this side's field, if what stands there is what it, or its undo, left."""
-    own = ours.get((row[f"{end}_account"], row[f"{end}_resource"], row[f"{end}_vendor_id"], mirrored.source or mirrored.field))
-    if not own:
+    if last is None:
         return None
-    left = own[-1].before if own[-1].undone else own[-1].value
-    return own[-1] if _same(left, row[f"{end}_raw"]) else None
+    return last if _same(last.before if last.undone else last.value, row[f"{end}_raw"]) else None
 
 
 def _changed_in(row: Mapping[str, Any], end: str, echo: Written | None) -> tuple[datetime | None, datetime | None]:

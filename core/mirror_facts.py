@@ -13,8 +13,9 @@ from core.compiled import Compiled
 from core.compiled import as_of as moment
 from core.connector import Connector
 from core.ledger import Ledger
-from core.ledger_echo import bases, fights, fought_table, named, thawed_table, thaws, writes
+from core.ledger_echo import bases, fights, fought_table, our_moves, thawed_table, thaws
 from core.ledger_health import pulled
+from core.ledger_writes import SharedFields, last_named, repeated_writes
 from core.mapping import Mapping as VendorMapping
 from core.merged import merge_mirrors
 from core.model import KINDS
@@ -36,12 +37,13 @@ def mirror_facts(
     known: Mapping[str, ibis.Table], compiled: Compiled, at: datetime,
 ) -> Mirrored:  # fmt: skip
     """The facts base, merged, fought and thawed, over the facts that are known already."""
-    ours, thawed = named(writes(ledger, at), connectors, mappings), thaws(ledger)
-    span, times = timedelta(days=float(threshold(funnel, "ping_pong_days"))), int(threshold(funnel, "ping_pong_times"))
-    given = {"base": bases(ledger, at), "fought": fought_table(fights(ours, thawed, span, times)), "thawed": thawed_table(thawed)}
+    shared, thawed = SharedFields(connectors, mappings), thaws(ledger)
+    span, ours = timedelta(days=float(threshold(funnel, "ping_pong_days"))), our_moves(int(threshold(funnel, "ping_pong_times")))
+    fought = fights(repeated_writes(ledger, shared, ours, at), thawed, span, ours)
+    given = {"base": bases(ledger, at), "fought": fought_table(fought), "thawed": thawed_table(thawed)}
     facts = {name: compiled.give(f"fact.{name}", rows) for name, rows in given.items()}
     ctx = Context({kind: compiled.tables[f"record.{kind}"] for kind in KINDS}, {**known, **facts}, funnel, at, clock=moment())
-    merged = merge_mirrors(ctx, compiled, ours)
+    merged = merge_mirrors(ctx, compiled, lambda keys: last_named(ledger, shared, keys, at))
     facts["merged"] = compiled.give("fact.merged", merged.decisions)
     return Mirrored(facts, merged.agreed, _last_read(ledger, mappings, at))
 

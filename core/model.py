@@ -146,7 +146,9 @@ class Touch(Record):
 
 
 class StageChange(Record):
-    """One field of one record took a value at an instant. `field`: stage, lifecycle, amount, close_date, probability, status, consent."""
+    """One field of one record took a value at an instant. `field`: stage, lifecycle, amount, close_date, owner_id, probability, status,
+    consent.
+    """
 
     record_kind: str | None = None
     record_id: str | None = None

@@ -33,11 +33,12 @@ from core.fit import definitions, misfits
 from core.identity_decisions import Decision, agreed
 from core.lake import Lake
 from core.ledger import Ledger
-from core.ledger_echo import keep_bases, writes
+from core.ledger_echo import keep_bases
 from core.ledger_events import told
 from core.ledger_facts import ledger_facts
 from core.ledger_identity import decided
 from core.ledger_plans import PlanBook
+from core.ledger_writes import last_writes
 from core.mapping import Mapping as VendorMapping
 from core.measure import FAMILIES, distrusted, measure
 from core.mirror_facts import mirror_facts
@@ -121,7 +122,9 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     compiled = over(tables, line.funnel)
-    resolution: Resolution = resolve(tables, line.funnel, previous, compiled, agreed(line.identity, decided(line.ledger, at)))
+    said = agreed(line.identity, decided(line.ledger, at))
+    with line.lake.lent() as engine:
+        resolution: Resolution = resolve(tables, line.funnel, previous, compiled, said, engine)
     moved = moves(previous, resolution.members, compiled)
     became = changes(moved, at)
     past = EntityHistory.of(line.lake.engine.to_pyarrow(line.lake.versions("entity_change", as_of)), became)
@@ -193,7 +196,8 @@ def make_plan(
     wishes, barred = _of_the_living([w for w in wishes if only(w)], rows)
     wishes, others = left_to_others(wishes, line.mappings)
     live = read_live(wishes, hands)
-    written = {key: ours[-1] for key, ours in writes(line.ledger, now).items()}
+    shared = [(w.account, w.target, w.vendor_id, w.field) for w in wishes if w.policy != "derived" and w.type != EVENT]
+    written = last_writes(line.ledger, shared, now)
     stopped = frozen(rows, found.members, line.mappings)
     rungs, limits = _rungs(line), line.limits
     plan = build(wishes, live, now=now, as_of=found.as_of, limits=limits, rungs=rungs, frozen=stopped, written=written)

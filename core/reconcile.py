@@ -25,7 +25,7 @@ from core.ledger_facts import SCHEMAS
 from core.merged import MERGED
 from core.model import KINDS
 from core.rules import RULES, Context, Rule
-from core.rules.rule import SIDES
+from core.rules.rule import OF_THE_FUNNEL, SIDES
 from core.stage_map import STAGE_MAP
 from core.thresholds import enabled, scope, severity
 from core.written_fields import WRITTEN
@@ -125,7 +125,7 @@ def scoped(rule: Rule, ctx: Context) -> ibis.Table:
 
 def _finding(rule: Rule, ctx: Context, key: tuple[str, str, str, str], sides: list[dict[str, Any]]) -> dict[str, Any]:
     kind, entity_id, field, part = key
-    fix = next((_fix(rule, s) for s in sides if s["fix_value"] is not None), None)
+    fix = next((_fix(rule, ctx, s) for s in sides if s["fix_value"] is not None), None)
     notes = list(dict.fromkeys(s["note"] for s in sides if s["note"]))
     evidence = {"why": rule.why, "notes": notes, "part": part, "at": {_name(s, sides): s["at"] for s in sides}}
     times = [s["at"] for s in sides if s["at"] is not None]
@@ -143,10 +143,11 @@ def _finding(rule: Rule, ctx: Context, key: tuple[str, str, str, str], sides: li
     }  # fmt: skip
 
 
-def _fix(rule: Rule, side: Mapping[str, Any]) -> dict[str, Any]:
+def _fix(rule: Rule, ctx: Context, side: Mapping[str, Any]) -> dict[str, Any]:
+    policy = ctx.policy(rule.fix_field)[0] or "source_of_truth" if rule.policy == OF_THE_FUNNEL else rule.policy
     fix = {
         "account": side["account"], "resource": side["resource"], "vendor_id": side["vendor_id"], "field": rule.fix_field,
-        "value": side["fix_value"], "policy": rule.policy,
+        "value": side["fix_value"], "policy": policy,
     }  # fmt: skip
     optional = {"before": side["fix_before"], "pipeline": side["fix_pipeline"]}
     return {**fix, **{name: value for name, value in optional.items() if value is not None}}

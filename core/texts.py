@@ -26,16 +26,17 @@ _texts: dict[str, Texts] = {}
 
 
 class Text(NamedTuple):
-    """One compiled query: what it asked the funnel, and a digest of the answers."""
+    """One compiled query: what it asked the funnel, a digest of the answers, and the columns it has (name and Ibis's type)."""
 
     sql: str
     asked: tuple[Question, ...]
     told: str
+    columns: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, sql: str, asked: Iterable[Question], funnel: Any) -> Text:
+    def of(cls, sql: str, asked: Iterable[Question], funnel: Any, columns: Iterable[tuple[str, str]]) -> Text:
         questions = tuple(sorted(asked))
-        return cls(sql, questions, digest(answers(funnel, questions)))
+        return cls(sql, questions, digest(answers(funnel, questions)), tuple(columns))
 
     def fits(self, funnel: Any) -> bool:
         return self.told == digest(answers(funnel, self.asked))
@@ -91,6 +92,10 @@ def _folder() -> Path:
 def _from_cache(key: str) -> Texts:
     try:
         kept = orjson.loads((_folder() / f"{key}.json").read_bytes())
-        return Texts({name: [Text(sql, tuple(map(tuple, asked)), told) for sql, asked, told in texts] for name, texts in kept.items()})
+        return Texts({name: [_text(*text) for text in texts] for name, texts in kept.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return Texts()
+
+
+def _text(sql: str, asked: Iterable[Iterable[Any]], told: str, columns: Iterable[Iterable[Any]]) -> Text:
+    return Text(sql, tuple(map(tuple, asked)), told, tuple(map(tuple, columns)))

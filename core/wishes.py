@@ -25,6 +25,7 @@ from core.mapping import Push
 
 # A fix and a finding name our field, a history its own; a push names what it is written from.
 PUSHED_FROM = {"owner": "owner_id", "status": "lead_status", "consent": "marketable"}
+_NO_GUARD = ("derived", "source_of_truth", "prefer_unless_blank", "most_recent")  # `core.plan` holds nothing for these
 _DAY, _NOON = re.compile(r"\d{4}-\d\d-\d\d"), "T12:00:00Z"  # a day as an instant: at noon it is the same day in every time zone but two
 _WISH = pa.schema([(n, pa.string()) for n in ("vendor_id", "entity_id", "field", "value", "value_hash")])
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
@@ -156,8 +157,8 @@ def _before(push: Push, seen: Any) -> str | None:
 
 
 def _policy(push: Push, fix: Mapping[str, Any]) -> str:
-    """The mapping's policy, unless it leaves the field to the hub and the rule is stricter."""
-    return str(fix.get("policy") or push.policy) if push.policy == "derived" else push.policy
+    """The mapping's policy where it holds wishes back, else the one that decided: the funnel's, or the rule's own."""
+    return str(fix.get("policy") or push.policy) if push.policy in _NO_GUARD else push.policy
 
 
 def _vendor_value(push: Push, mapping: VendorMapping, fix: Mapping[str, Any], book: Book) -> Any:

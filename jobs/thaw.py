@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.errors import UserError
-from core.ledger_echo import thaw
+from core.ledger_echo import thaw, thaws
 from jobs.wiring import Hub
 
 
@@ -23,16 +24,19 @@ class Frozen:
 
 
 def frozen_fields(hub: Hub) -> list[Frozen]:
-    """Those that the last reconcile run found."""
+    """Those that the last reconcile run found and nobody has thawed since."""
     try:
         rows = hub.lake.engine.to_pyarrow(hub.lake.latest_run("finding")).to_pylist()
     except UserError:  # nothing was reconciled yet
         return []
-    found = [r for r in rows if r["rule"] == "T-05" and r["status"] == "open"]
-    return [
-        Frozen(r["finding_id"], r["entity_id"], r["field"], r["values"], tuple((a, o, v) for a, o, v in json.loads(r["records"])))
-        for r in found
-    ]
+    thawed = thaws(hub.ledger)
+    found = [(_of(r), r["last_seen"]) for r in rows if r["rule"] == "T-05" and r["status"] == "open"]
+    return [one for one, seen in found if not all(thawed.get((*record, one.field), seen) > seen for record in one.records)]
+
+
+def _of(row: Mapping[str, Any]) -> Frozen:
+    records = tuple((account, resource, vendor_id) for account, resource, vendor_id in json.loads(row["records"]))
+    return Frozen(row["finding_id"], row["entity_id"], row["field"], row["values"], records)
 
 
 def chosen(frozen: Sequence[Frozen], words: Sequence[str]) -> list[Frozen]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from rule_families import (  # noqa: F401
@@ -28,8 +29,11 @@ from test_reconcile import (
     on_deal,
     one_of,
     path,
+    sf,
 )
 from unified_rows import row
+
+from core.merge import POLICIES_OF
 
 A, Q, P, C = ("appointmentscheduled", "qualifiedtobuy", "presentationscheduled", "contractsent")
 MINE = ("S-04", "S-08", "S-10", "S-12", "S-13", "S-14", "S-15")
@@ -175,3 +179,13 @@ def test_a_rule_can_be_limited_to_pipelines_and_its_findings_stay_whole():
     assert [ids(f) for f in found] == [{"p1", "d1"}]
     both = scoped("S-02", pipelines=["ours"], accounts=["salesforce"])
     assert found_in(rules=["S-02"], funnel=both, **rows).num_rows == 0
+
+
+def test_who_closes_an_open_mirror_is_for_the_policy_of_the_stage_to_say() -> None:
+    rows = {"deal": [hs("s06p"), sf("s06q", "s06p", **WON)]}
+    said = {policy: found_in(rules=["S-06"], funnel={"policies": {"stage": {"policy": policy}}}, **rows) for policy in POLICIES_OF["stage"]}
+    fixed = {policy: [json.loads(f["fix"])["policy"] for f in found.to_pylist() if f["fix"]] for policy, found in said.items()}
+    believed = {"source_of_truth": ["source_of_truth"], "prefer_unless_blank": ["prefer_unless_blank"]}
+    assert fixed == {
+        policy: believed.get(policy, []) for policy in POLICIES_OF["stage"]
+    }  # nothing was merged here, so no other one decides

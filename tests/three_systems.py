@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from sandbox_hub import NOW, Standing, standing_on
 
@@ -20,9 +19,8 @@ from connectors.sandbox.kit import Clock, Emulator
 from connectors.sandbox.mailchimp import MailchimpEmulator
 from connectors.sandbox.salesforce import SalesforceEmulator
 from connectors.sandbox.salesforce_describe import make_id
-from core.change import Plan
+from core.change import Change, Plan
 from core.config import SHIPPED
-from core.measure.metric import METRICS
 from core.rules import RULES
 from jobs.steps import SyncResult, run_plan, run_sync
 from jobs.write_back import Done, run_apply, run_undo
@@ -41,6 +39,10 @@ RESOURCES = (
     "contacts", "companies", "deals", "owners", "pipelines", "deal_stages", "contact_stages", "deal_contacts", "deal_companies", "User",
     "Account", "Contact", "Opportunity", "OpportunityHistory", "OpportunityStage", "OpportunityContactRole", "members", "tags",
 )  # fmt: skip
+# What of it these people and the hub change.
+CHANGING = (
+    "contacts", "deals", "deal_stages", "contact_stages", "deal_contacts", "Contact", "Opportunity", "OpportunityHistory", "members",
+)  # fmt: skip
 _ADDED = ("dealstage", "hubspot_owner_id", "hs_email_optout", "StageName", "Amount", "CloseDate", "OwnerId")
 
 
@@ -55,31 +57,30 @@ class Three:
     sandbox: Standing
 
     # -- the hub --------------------------------------------------------------------------------------------------------
-    def sync(self) -> SyncResult:
-        return run_sync(self.sandbox.hub, quiet=True, resources=RESOURCES)
+    def sync(self, resources: Sequence[str] = RESOURCES) -> SyncResult:
+        return run_sync(self.sandbox.hub, quiet=True, resources=resources)
 
     def plan(self) -> Plan:
-        with patch("core.pipeline.make_metrics", lambda *given: METRICS.empty_table()):  # no plan asks for them
-            return run_plan(self.sandbox.hub)
+        return run_plan(self.sandbox.hub)
 
     def apply(self, plan: Plan, *allow: str) -> Done:
         return run_apply(self.sandbox.hub, plan, allow=frozenset(allow))
 
-    def turn(self) -> tuple[Plan, Done]:
+    def turn(self, resources: Sequence[str] = RESOURCES) -> tuple[Plan, Done]:
         """What a nightly job does."""
-        self.sync()
+        self.sync(resources)
         plan = self.plan()
         return plan, self.apply(plan)
 
-    def undo(self, run: str) -> Done:
-        return run_undo(self.sandbox.hub, run)
+    def undo(self, run: str, only: Callable[[Change], bool] | None = None) -> Done:
+        return run_undo(self.sandbox.hub, run, only=only)
 
     def pass_(self, **span: float) -> None:
         self.sandbox.clock.advance(timedelta(**span).total_seconds())
 
     # -- the vendors ----------------------------------------------------------------------------------------------------
-    def hs(self, kind: str, id_: str, **values: Any) -> None:
-        self.sandbox.emulators["hubspot"].edits["update"](type=kind, id=id_, properties=values, by="userId:41001")
+    def hs(self, kind: str, id_: str, by: str = "userId:41001", **values: Any) -> None:
+        self.sandbox.emulators["hubspot"].edits["update"](type=kind, id=id_, properties=values, by=by)
 
     def sf(self, sobject: str, id_: str, **values: Any) -> None:
         self.sandbox.emulators["salesforce"].edits["update"](sobject=sobject, id=id_, values=values, by=sf("005", 7))
@@ -101,9 +102,9 @@ class Three:
 
 
 @contextmanager
-def three(home: Path, policies: Mapping[str, Any] | None = None) -> Iterator[Three]:
-    """A fresh stand at NOW. Every field that can be written is written, in both CRMs."""
-    _write_mappings(home / "mappings", policies or {})
+def three(home: Path, policies: Mapping[str, Any] | None = None, watched: Collection[str] = WATCHED) -> Iterator[Three]:
+    """A fresh stand at NOW. Every field that can be written is written, in both CRMs. Of the rules only `watched` are on."""
+    _write_mappings(home / "mappings", policies or {}, watched)
     clock = Clock(NOW.timestamp())
     emulators: dict[str, Emulator] = {
         "hubspot": HubspotEmulator(_hubspot(), clock=clock, limits=False, ticks=clock.now),
@@ -125,13 +126,13 @@ def three_again(home: Path, was: Three) -> Iterator[Three]:
         yield Three(stood)
 
 
-def _write_mappings(folder: Path, policies: Mapping[str, Any]) -> None:
+def _write_mappings(folder: Path, policies: Mapping[str, Any], watched: Collection[str]) -> None:
     """The shipped ones with the pushes that are one uncommented line away, and a funnel that asks only what is watched."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("hubspot", "salesforce"):
         text = (SHIPPED / f"{name}.yaml").read_text()
         (folder / f"{name}.yaml").write_text(re.sub(rf"^(\s+)# ((?:{'|'.join(_ADDED)}): \{{from)", r"\1\2", text, flags=re.MULTILINE))
-    off = "".join(f"\n  {id_}: {{enabled: false}}" for id_ in RULES if id_ not in WATCHED)
+    off = "".join(f"\n  {id_}: {{enabled: false}}" for id_ in RULES if id_ not in watched)
     text = (SHIPPED / "funnel.yaml").read_text().replace("rules: {}", f"rules:{off}")
     for name, said in policies.items():
         text = re.sub(rf"^  {name}: \{{policy.*$", f"  {name}: {said}", text, flags=re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ibis
 
 from core.rules.mirrors import decided_sides, mirrors, money, pair_sides, settled
-from core.rules.rule import Context, Rule, side, sides
+from core.rules.rule import OF_THE_FUNNEL, Context, Rule, side, sides
 from core.tables import MOMENT, further
 
 
@@ -130,8 +130,8 @@ def _left_before_entered(ctx: Context, born_later: ibis.Table) -> ibis.Table:
 RULES = (
     Rule(
         "D-01", "Amount drift", "S2", "The same open deal has two amounts, so the pipeline has two totals.", _amount_drift,
-        fix="take the amount of the source of truth, where the funnel names one", question="Which amount is right?", fix_field="amount",
-        policy="source_of_truth",
+        fix="take the amount that `policies.amount` of funnel.yaml decides for", question="Which amount is right?", fix_field="amount",
+        policy=OF_THE_FUNNEL,
         exact="Both mirrors are open, in one currency, and their amounts differ by more than `amount_share` and more than `amount_units`.",
     ),
     Rule(
@@ -146,8 +146,8 @@ RULES = (
     ),
     Rule(
         "D-05", "Close-date drift", "S2", "The same deal closes on two days.", _close_date_drift,
-        fix="take the close date of the source of truth within one forecast period",
-        question="Which close date is right? They lie in different forecast periods.", fix_field="close_date", policy="source_of_truth",
+        fix="take the close date that `policies.close_date` of funnel.yaml decides for, within one forecast period",
+        question="Which close date is right? They lie in different forecast periods.", fix_field="close_date", policy=OF_THE_FUNNEL,
         exact="Close dates of mirrors with the same outcome lie `close_date_days` or more apart (`close_date_days_timestamp` where a "
         "system keeps a time of day).",
     ),
@@ -157,8 +157,9 @@ RULES = (
         exact="An open deal's close date is before today.",
     ),
     Rule(
-        "D-09", "Owner drift", "S3", "Two people own the same deal.", _owner_drift, fix="take the owner of the source of truth",
-        question="Who owns this deal?", fix_field="owner", policy="source_of_truth",
+        "D-09", "Owner drift", "S3", "Two people own the same deal.", _owner_drift,
+        fix="take the owner that `policies.owner` of funnel.yaml decides for", question="Who owns this deal?", fix_field="owner",
+        policy=OF_THE_FUNNEL,
         exact="The owners of two mirrors have different e-mail addresses.",
     ),
     Rule(

@@ -52,10 +52,7 @@ def _dangling_links(ctx: Context, kind: str, late: ibis.Table) -> ibis.Table:
     )
     known = aliases(every).select(to_vendor="vendor", to_resource="resource", nid="nid").distinct()
     pulled = known.select("to_vendor", "to_resource").distinct()
-    t = late.select("entity_id", "account", "vendor", "resource", "vendor_id", "created_at", value=late.links).unnest("value")
-    pattern = r"^([^:]*):([^:]*):(.*)$"
-    t = t.mutate(to_vendor=t.value.re_extract(pattern, 1), to_resource=t.value.re_extract(pattern, 2), to_id=t.value.re_extract(pattern, 3))
-    t = t.filter(t.to_id != "", t.to_vendor != t.vendor).mutate(nid=comparable_id(t.to_vendor, t.to_id))
+    t = identity_links.links(late).rename(value="link")
     t = t.semi_join(pulled, ["to_vendor", "to_resource"]).anti_join(known, ["to_vendor", "to_resource", "nid"])
     missing = ibis.literal("not found: ").concat(t.value)
     return side(t, kind, "mirror", part=t.to_vendor, value=t.value, at=t.created_at, note=missing)

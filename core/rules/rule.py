@@ -68,11 +68,15 @@ class Context:
         return records(self.tables, kind)
 
 
+OF_THE_FUNNEL = "of the funnel"
+
+
 @dataclass(frozen=True)
 class Rule:
     """One row of the catalogue. `fix` says in words what is safe to do; `question` is what a person decides otherwise.
 
-    `fix_field` and `policy` complete the fix of a side with a fix_value. `flag` marks the entity in the work list.
+    `fix_field` and `policy` (OF_THE_FUNNEL: the one funnel.yaml has for that field) complete the fix of a side with a fix_value.
+    `flag` marks the entity in the work list.
     `exact` says in a sentence when it fires; what it asks of the thresholds is found out (docs/rules.md).
     """
 

@@ -6,8 +6,8 @@ import ibis
 
 from core.rules.history import deal_steps
 from core.rules.lifecycles import lifecycles, linked_deals, with_deals
-from core.rules.mirrors import decided_sides, mirrors, pair_sides, settled, with_decision
-from core.rules.rule import Context, Rule, one_side, side, sides
+from core.rules.mirrors import decided_sides, mirrors, settled, with_decision
+from core.rules.rule import OF_THE_FUNNEL, Context, Rule, one_side, side, sides
 from core.tables import MOMENT, seconds_between
 
 
@@ -82,9 +82,10 @@ def _outcome_conflict(ctx: Context) -> ibis.Table:
     one_open = (p.a_result == "open") | (p.b_result == "open")
     closed_at = ibis.ifelse(p.a_result == "open", p.b_changed_at, p.a_changed_at)
     p = p.filter(~one_open | (closed_at <= ctx.quiet_backward))
-    follow = (p.a_result != "open") & (p.b_result == "open")
-    code = ibis.ifelse(p.a_result == "won", "M80", "M85")
-    return pair_sides(p, "outcome", "result", fix=ibis.ifelse(follow, code, ibis.null("string")), before="raw_stage")
+    p = with_decision(ctx, p, "stage")
+    p = p.mutate(**{f"{end}_code": ibis.ifelse(p[f"{end}_result"] == "won", "M80", "M85") for end in "ab"})
+    closing = one_open & (ibis.ifelse(p.wins == "a", p.a_result, p.b_result) != "open")  # opening again is a person's
+    return decided_sides(ctx, p, "outcome", "result", fix="code", before="raw_stage", allowed=closing)
 
 
 def _regression(ctx: Context) -> ibis.Table:
@@ -128,15 +129,15 @@ RULES = (
     ),
     Rule(
         "S-05", "Deal stage differs between mirrors", "S2", "The same open deal stands in different stages.",
-        _stage_differs, fix="take the stage of the source of truth", question="Which stage is right?", fix_field="stage",
-        policy="source_of_truth",
+        _stage_differs, fix="take the stage that `policies.stage` of funnel.yaml decides for", question="Which stage is right?",
+        fix_field="stage", policy=OF_THE_FUNNEL,
         exact="Both mirrors are open, and their stages mean different pipeline stages, for longer than the quiet period (for a day where "
         "one went back).",
     ),
     Rule(
         "S-06", "Outcome conflict", "S1", "One system says won, lost or closed, the other does not.",
-        _outcome_conflict, fix="close the open mirror as the source of truth did", question="Which outcome is right?", fix_field="stage",
-        policy="source_of_truth",
+        _outcome_conflict, fix="close the open mirror, where `policies.stage` of funnel.yaml decides for the closed one",
+        question="Which outcome is right?", fix_field="stage", policy=OF_THE_FUNNEL,
         exact="One mirror is won and the other lost; or one has been closed for `quiet_backward_hours` and the other is open.",
     ),
     Rule(
