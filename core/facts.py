@@ -31,7 +31,8 @@ def facts(
 
     Beside them the ground they stand on, for rules and metrics: members, people, companies, deals (live records with
     entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity)
-    and touches (of persons). `compiled` keeps the queries.
+    and touches (of persons). `compiled` keeps the queries. campaigns, experiments, tallies, tasks and all_touches (whoever
+    they are of) are records as they are.
     """
     c = compiled or over(tables, funnel)
     t = {kind: c.tables[f"record.{kind}"] for kind in KINDS}
@@ -60,6 +61,7 @@ def facts(
         "person": person, "company": company, "deal": deal, "milestone": milestone,
         "members": m, "people": people, "companies": companies, "deals": deals, "deal_person": deal_person,
         "person_company": person_company, "deal_company": deal_company, "changes": changes, "touches": touched,
+        "campaigns": t["campaign"], "experiments": t["experiment"], "tallies": t["tally"], "tasks": t["task"], "all_touches": t["touch"],
     }  # fmt: skip
 
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "quality", "findings", "records", "plan", "restatements")
+NAMES = (
+    "all",
+    "funnel",
+    "pipeline",
+    "winrate",
+    "sources",
+    "attribution",
+    "experiments",
+    "quality",
+    "findings",
+    "records",
+    "plan",
+    "restatements",
+)
 
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES), default="all")
 @click.option("--as-of", type=Instant(), help="What was known then (UTC).")
+@click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
 @click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
-def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str, output: str | None, as_json: bool) -> int:
+def report(
+    obj: dict[str, Any], name: str, as_of: datetime | None, model: str | None, format_: str, output: str | None, as_json: bool
+) -> int:
     """Print a report.
 
     \b
@@ -29,6 +47,7 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
       tundish report funnel
       tundish report all --format html --output report.html
       tundish report pipeline --as-of 2026-06-01 --format csv
+      tundish report attribution --model w
       tundish report quality
       tundish report restatements
     """
@@ -43,7 +62,8 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
             text = _restatements(hub, as_of, "json" if as_json else format_)
         else:
             found = run_reconcile(hub, as_of=as_of)
-            data = report_data(hub, found, run_measure(hub, found, [f for f in FAMILIES if name in ("all", f)]), as_of)
+            metrics = _of_model(run_measure(hub, found, [f for f in FAMILIES if name in ("all", f)]), model)
+            data = report_data(hub, found, metrics, as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -51,6 +71,13 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
     else:
         click.echo(text)
     return 0
+
+
+def _of_model(metrics: Sequence[Mapping[str, Any]], model: str | None) -> Sequence[Mapping[str, Any]]:
+    """Without other models' credits."""
+    from jobs.show_metrics import dimensions
+
+    return metrics if model is None else [row for row in metrics if dimensions(row).get("model", model) == model]
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
@@ -77,12 +104,12 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from jobs import show, show_ageing, show_findings, show_plan, show_quality
+    from jobs import show, show_ageing, show_findings, show_metrics, show_plan, show_quality
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
-    if name in ("all", "funnel", "pipeline", "winrate", "sources"):
+    if name in ("all", *show_metrics.FAMILIES):
         parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
     if name in ("all", "quality"):
         parts.append(show_quality.quality_text(data["quality"]))

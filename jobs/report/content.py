@@ -17,6 +17,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "winrate": ("metrics",),
     "sources": ("metrics",),
     "findings": ("findings", "set_aside", "truth", "ageing", "trend", "resolved"),
+    "attribution": ("metrics",),
+    "experiments": ("metrics",),
     "records": ("records", "rejects", "entities"),
     "quality": ("quality",),
     "plan": ("plan", "apply", "undo"),
@@ -39,7 +41,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
 }
 NAMES = tuple(_PARTS)
 HEAD = ("organisation", "as_of", "freshness")
-TITLES = {"funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources"}
+TITLES = {
+    "funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources", "attribution": "Attribution",
+    "experiments": "Experiments",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
