@@ -12,30 +12,35 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import pyarrow.compute as pc
 from copies import copied_plants, multiply
 from limits import Watch, simulated
 
 from core.compiled import over
 from core.entity_history import moves
+from core.ledger import Count
 from core.model import KINDS
 from core.resolve import resolve
 from jobs.play import Playground, playground
-from jobs.steps import run_reconcile, run_sync
+from jobs.steps import SyncResult, run_reconcile, run_sync
 from jobs.truth import score
 from jobs.wiring import open_hub
 
@@ -46,17 +51,17 @@ COUNTS = ("planted", "found", "missed", "false")
 
 def main() -> int:
     args = arguments()
+    what = RESOLVE if args.resolve else RECONCILE
     if args.one:
-        print(json.dumps((resolved if args.resolve else reconciled)(Path(args.one))))
+        print(json.dumps(what.one(Path(args.one))))
         return 0
-    if args.people and args.resolve:
-        return who_is_who(args.people, args.size, args.first_seed)
     if args.people:
-        return grown(args.people, args.size, args.first_seed)
+        return grown(args.people, args.size, args.first_seed, what)
     total: Counter[tuple[str, str]] = Counter()
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         began = time.monotonic()
-        found = sandbox_score(args.size, seed)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as own:  # a world of 5,000 people leaves its memory behind
+            found = own.submit(sandbox_score, args.size, seed).result()
         total.update({(rule, name): n for rule, counts in found["rules"].items() for name, n in counts.items()})
         print(
             f"seed {seed}: {found['planted']} planted, {found['missed']} missed, {found['false']} false, {time.monotonic() - began:.0f} s",
@@ -64,7 +69,7 @@ def main() -> int:
         )
         for rule, records in found["false_records"].items():
             print(f"  {rule} fired wrongly on {records[:3]}", file=sys.stderr)
-    print(f"\n{args.seeds} sandboxes of {args.size:,} people")
+    print(f"\n{args.seeds} sandboxes of {args.size:,} people, seeds from {args.first_seed}")
     return told(rules_of(total))
 
 
@@ -89,86 +94,112 @@ def sandbox_score(size: int, seed: int) -> dict[str, Any]:
 
 
 def pulled(play: Playground) -> None:
+    """Pull the whole sandbox; a read that a run may only begin (Optimizely asks about 6,000 visitors a run) is gone on with."""
     for emulator in play.emulators.values():
         if hasattr(emulator, "ticks"):  # its limits go by the clock that waiting moves
             emulator.ticks = emulator.clock.now
     watch = Watch(next(iter(play.emulators.values())).clock, float("inf"), sys.maxsize)
     with simulated(watch), open_hub(play.config, clock=lambda: NOW) as hub:
         done = run_sync(hub, quiet=True)
+        while begun := _begun(done):
+            done = run_sync(hub, accounts=sorted({c.account for c in begun}), resources=sorted({c.resource for c in begun}), quiet=True)
     if done.status != "done":
         raise RuntimeError(f"the sandbox was not pulled whole: {done.text()}")
 
 
+def _begun(done: SyncResult) -> list[Count]:
+    """What is not whole yet, when the next run goes on with all of it."""
+    open_ = [count for count in done.counts if count.status != "done"]
+    return open_ if all("goes on from here" in count.reason and count.kept for count in open_) else []
+
+
 # -- one sandbox, multiplied -------------------------------------------------------------------------------------------
-def grown(sizes: Sequence[int], base: int, seed: int) -> int:
+@dataclass(frozen=True)
+class Column:
+    """A number of a measured size: its heading, how wide it is, how it is written."""
+
+    name: str
+    width: int
+    form: str = ",.0f"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is multiplied, what of it is measured, and how a size is told."""
+
+    kinds: Sequence[str]
+    one: Callable[[Path], dict[str, Any]]
+    columns: Sequence[Column]
+    option: tuple[str, ...] = ()  # how the process that measures one size is told what to measure
+
+
+def grown(sizes: Sequence[int], base: int, seed: int, what: Measured) -> int:
     """Each size in a process of its own, so that its peak memory is its own."""
     worst = 0
+    columns = (Column("people", 10), Column("copies", 8), *what.columns)
     with tempfile.TemporaryDirectory(prefix="tundish-grown-") as home, playground(Path(home), size=base, seed=seed, now=NOW) as play:
         pulled(play)
         people = len(play.truth["people"])
-        print(f"{'people':>10}{'copies':>8}{'records':>12}{'findings':>10}{'s':>8}{'CPU s':>8}{'peak MB':>9}{'missed':>8}{'false':>7}")
+        print("".join(f"{c.name:>{c.width}}" for c in columns))
         for size in sizes:
             copies = max(1, round(size / people))
-            records = multiply(play.config, copies)
-            done = subprocess.run([sys.executable, __file__, "--one", home], stdout=subprocess.PIPE, check=True, env=dict(os.environ))
-            one = json.loads(done.stdout)
-            found = score(one["findings"], {"planted": copied_plants(play.truth["planted"], copies)})
-            print(
-                f"{people * copies:>10,}{copies:>8}{records:>12,}{len(one['findings']):>10,}{one['wall_s']:>8.1f}{one['cpu_s']:>8.1f}"
-                f"{one['peak_mb']:>9.0f}{found['missed']:>8}{found['false']:>7}",
-                flush=True,
-            )
-            worst = max(worst, told({rule: c for rule, c in found["rules"].items() if c["missed"] or c["false"]}, quiet=True))
+            known = {"people": people * copies, "copies": copies, "records": multiply(play.config, copies, what.kinds)}
+            done = subprocess.run([sys.executable, __file__, "--one", home, *what.option], stdout=subprocess.PIPE, check=True)
+            row = known | json.loads(done.stdout)
+            if "found" in row:
+                found = score(row["found"], {"planted": copied_plants(play.truth["planted"], copies)})
+                row |= {"missed": found["missed"], "false": found["false"], "findings": len(row["found"])}
+                worst = max(worst, told({rule: c for rule, c in found["rules"].items() if c["missed"] or c["false"]}, quiet=True))
+            print("".join(f"{row[c.name]:>{c.width}{c.form}}" for c in columns), flush=True)
     return worst
 
 
-def reconciled(home: Path) -> dict[str, Any]:
-    """Reconcile a prepared home, measured: {"findings": [{rule, records}], "wall_s", "cpu_s", "peak_mb"}."""
-    with open_hub(home / "grown.yaml", clock=lambda: NOW) as hub:
-        wall, cpu = time.monotonic(), time.process_time()
-        found = run_reconcile(hub)
-        wall_s, cpu_s = time.monotonic() - wall, time.process_time() - cpu
-        findings = [{"rule": row["rule"], "records": json.loads(row["records"])} for row in found.open_findings()]
+@contextmanager
+def watched(row: dict[str, Any]) -> Iterator[None]:
+    """Into the row: seconds, processor seconds, and the peak of the process so far."""
+    wall, cpu = time.monotonic(), time.process_time()
+    yield
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"findings": findings, "wall_s": wall_s, "cpu_s": cpu_s, "peak_mb": peak}
+    row |= {"s": time.monotonic() - wall, "CPU s": time.process_time() - cpu, "peak MB": peak}
 
 
-# -- resolve alone -------------------------------------------------------------------------------------------------------
-def who_is_who(sizes: Sequence[int], base: int, seed: int) -> int:
-    """Only what resolve reads is multiplied. Each size in a process of its own."""
-    with tempfile.TemporaryDirectory(prefix="tundish-grown-") as home, playground(Path(home), size=base, seed=seed, now=NOW) as play:
-        pulled(play)
-        people = len(play.truth["people"])
-        print(f"{'people':>10}{'records':>12}{'entities':>11}{'links':>11}{'cuts':>7}{'s':>8}{'CPU s':>8}{'again s':>9}{'peak MB':>9}")
-        for size in sizes:
-            copies = max(1, round(size / people))
-            multiply(play.config, copies, ("person", "company", "deal", "association"))
-            done = subprocess.run([sys.executable, __file__, "--one", home, "--resolve"], stdout=subprocess.PIPE, check=True)
-            one = json.loads(done.stdout)
-            counts = "".join(f"{one[name]:>{width},}" for name, width in (("records", 12), ("entities", 11), ("links", 11), ("cuts", 7)))
-            times = f"{one['wall_s']:>8.1f}{one['cpu_s']:>8.1f}{one['again_s']:>9.1f}{one['peak_mb']:>9.0f}"
-            print(f"{people * copies:>10,}{counts}{times}", flush=True)
-    return 0
+def reconciled(home: Path) -> dict[str, Any]:
+    """Reconcile a prepared home, measured; `found` are the open findings: [{rule, records}]."""
+    row: dict[str, Any] = {}
+    with open_hub(home / "grown.yaml", clock=lambda: NOW) as hub, watched(row):
+        findings = run_reconcile(hub).findings
+    open_ = findings.filter(pc.equal(findings["status"], "open")).select(["rule", "records"]).to_pylist()
+    return row | {"found": [{"rule": one["rule"], "records": json.loads(one["records"])} for one in open_]}
 
 
 def resolved(home: Path) -> dict[str, Any]:
     """Resolve over a prepared home, measured: from nothing, then with the members of the run before and what moved since."""
-    with open_hub(home / "grown.yaml", clock=lambda: NOW) as hub:
+    row: dict[str, Any] = {}
+    with open_hub(home / "grown.yaml", clock=lambda: NOW) as hub, hub.lake.lent() as engine:
         tables = {kind: hub.lake.current(kind) for kind in KINDS}
         compiled = over(tables, hub.setup.funnel)
-        wall, cpu = time.monotonic(), time.process_time()
-        first = resolve(tables, hub.setup.funnel, None, compiled)
-        wall_s, cpu_s = time.monotonic() - wall, time.process_time() - cpu
+        with watched(row):
+            first = resolve(tables, hub.setup.funnel, None, compiled, engine=engine)
         wall = time.monotonic()
-        again = resolve(tables, hub.setup.funnel, first.members, compiled)
+        again = resolve(tables, hub.setup.funnel, first.members, compiled, engine=engine)
         moved = moves(first.members, again.members, compiled).num_rows
         again_s = time.monotonic() - wall
     if moved or not again.members.equals(first.members):
         raise RuntimeError("the same records were resolved otherwise the second time")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     entities = first.members.group_by("entity_id").aggregate([]).num_rows
     counts = {"records": first.members.num_rows, "entities": entities, "links": first.links.num_rows, "cuts": first.cuts.num_rows}
-    return {**counts, "wall_s": wall_s, "cpu_s": cpu_s, "again_s": again_s, "peak_mb": peak}
+    return row | counts | {"again s": again_s}
+
+
+_TIMES = (Column("s", 8, ",.1f"), Column("CPU s", 8, ",.1f"), Column("peak MB", 9))
+RECONCILE = Measured(
+    KINDS, reconciled, (Column("records", 12), Column("findings", 10), *_TIMES, Column("missed", 8), Column("false", 7)),
+)  # fmt: skip
+RESOLVE = Measured(
+    ("person", "company", "deal", "association"), resolved,
+    (Column("records", 12), Column("entities", 11), Column("links", 11), Column("cuts", 7), *_TIMES, Column("again s", 9, ",.1f")),
+    ("--resolve",),
+)  # fmt: skip
 
 
 # -- telling ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,10 @@ written in `activecampaign_write`, `activecampaign_deal_write` and `activecampai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
 from connectors import activecampaign_deal_write as deal_write
 from connectors import activecampaign_list_write as list_write
 from connectors import activecampaign_write as contact_write
@@ -93,6 +97,15 @@ def discover(session: Session) -> Live:
 
 OFFSETS = "offsets shift when rows are deleted: the read steps back as many"
 
+# Source: addresses as the account shows them; the API has no such links. Read 2026-11-26
+_PAGES = {"contacts": "contacts", "contactLists": "contacts", "deals": "deals", "accounts": "accounts"}
+
+
+def _page(settings: Mapping[str, str], resource: str, vendor_id: str, attributes: Mapping[str, Any]) -> str:
+    base, own = (settings.get("app_url") or "").rstrip("/"), vendor_id.partition(":")[0]
+    return f"{base}/app/{_PAGES[resource]}/{quote(own, safe='')}" if base and resource in _PAGES else ""
+
+
 CONNECTOR = Connector(
     name="activecampaign",
     title="ActiveCampaign",
@@ -107,6 +120,7 @@ CONNECTOR = Connector(
             required=False,
             default="stage:dataId:dataOldval",
         ),
+        Setting("app_url", "Account in the browser, such as https://lumen.activehosted.com: `explain` links there", required=False),
         Setting("bulk_from", "from so many contacts on, changes go by bulk import", required=False, default="10"),
     ),
     # Five a second for the account, over all keys and tools. Source: …/reference/rate-limits, read 2026-11-20
@@ -232,6 +246,7 @@ CONNECTOR = Connector(
         ),
     ),
     discover=discover,
+    page=_page,
     cannot=(
         "opens and clicks of single contacts in bulk: one request a contact",
         "subscribe anybody: subscriptions are only ended",

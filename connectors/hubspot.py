@@ -5,6 +5,10 @@ How records are walked is in `hubspot_read`, what surrounds them in `hubspot_por
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
 from connectors.hubspot_portal import discover, events, life_cycle, links, owners, pipelines, probe
 from connectors.hubspot_read import OVERLAP_S, history, modified, objects
 from connectors.hubspot_session import BATCH_MAX, PRODUCTION, TYPES, fault, open_session
@@ -84,6 +88,15 @@ def _target(kind: str) -> Target:
     )
 
 
+# Object types in addresses: https://developers.hubspot.com/docs/guides/api/crm/understanding-the-crm, read 2026-11-26
+_PAGES = {"contacts": "0-1", "companies": "0-2", "deals": "0-3", "leads": "0-136"}
+
+
+def _page(settings: Mapping[str, str], resource: str, vendor_id: str, attributes: Mapping[str, Any]) -> str:
+    base = (settings.get("app_url") or "").rstrip("/")
+    return f"{base}/record/{_PAGES[resource]}/{quote(vendor_id, safe='')}" if base and resource in _PAGES else ""
+
+
 CONNECTOR = Connector(
     name="hubspot",
     title="HubSpot",
@@ -95,6 +108,9 @@ CONNECTOR = Connector(
         Setting("client_secret", "OAuth: client secret of your public app", secret=True, required=False),
         Setting("refresh_token", "OAuth: refresh token of this portal", secret=True, required=False),
         Setting("base_url", "Address of the API", required=False, default=PRODUCTION),
+        Setting(
+            "app_url", "Portal in the browser, such as https://app.hubspot.com/contacts/1234567: `explain` links there", required=False
+        ),
     ),
     # Private apps of Professional and Enterprise portals; smaller plans tell their limit in the reply's headers.
     # Source: https://developers.hubspot.com/docs/guides/apps/api-usage/usage-details, read 2026-11-23
@@ -125,6 +141,7 @@ CONNECTOR = Connector(
     ),
     targets=tuple(_target(kind) for kind in ("contacts", "companies", "deals")),
     discover=discover,
+    page=_page,
     safe_posts=(r"^/crm/v3/objects/[^/]+/search$", r"/batch/read$", r"^/oauth/v\d+/token$"),
     cannot=(
         "list what was deleted for good: a full read finds out what is missing",

@@ -55,6 +55,12 @@ def _merge_field(row: Mapping[str, Any]) -> LiveField:
     return LiveField("members", f"merge_fields.{row['tag']}", row["name"], row["type"], tuple(options.get("choices", ())), length=length)
 
 
+def _page(settings: Mapping[str, str], resource: str, vendor_id: str, attributes: Mapping[str, Any]) -> str:
+    """A member's, by its web id. Source: https://mailchimp.com/developer/marketing/api/list-members/ (web_id), read 2026-11-26"""
+    centre, web_id = settings.get("api_key", "").strip().rpartition("-")[2], attributes.get("web_id")
+    return f"https://{centre}.admin.mailchimp.com/lists/members/view?id={web_id}" if resource == "members" and centre and web_id else ""
+
+
 CONNECTOR = Connector(
     name="mailchimp",
     title="Mailchimp",
@@ -134,6 +140,7 @@ CONNECTOR = Connector(
         ),
     ),
     discover=discover,
+    page=_page,
     cannot=(
         "customer journeys: not readable",
         "status history of a member",

@@ -5,8 +5,10 @@ What this module says is data; reading, writing, jobs and the session have modul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from connectors.salesforce_read import OVERLAP_S, Source, read
 from connectors.salesforce_session import BULK_ABOVE, DAILY, LOGIN, VERSION, Session, fault, read_limits
@@ -139,6 +141,19 @@ def _stages(session: Session) -> list[LiveStage]:
     ]
 
 
+_WITH_PAGE = ("Account", "Campaign", "Contact", "Lead", "Opportunity")
+
+
+def _page(settings: Mapping[str, str], resource: str, vendor_id: str, attributes: Mapping[str, Any]) -> str:
+    """A host and a record's id lead to its page, whatever the object.
+
+    Source: https://help.salesforce.com/s/articleView?id=sf.domain_name_url_formats.htm, read 2026-11-26
+    """
+    written = (settings.get("app_url"), settings.get("base_url"), settings.get("login_url"))
+    own = [url.rstrip("/") for url in written if url and (url == settings.get("app_url") or url.endswith(".my.salesforce.com"))]
+    return f"{own[0]}/{quote(vendor_id, safe='')}" if own and resource in _WITH_PAGE else ""
+
+
 CONNECTOR = Connector(
     name="salesforce",
     title="Salesforce",
@@ -156,6 +171,7 @@ CONNECTOR = Connector(
         ),
         Setting("login_url", "where tokens are given: login, test or the My Domain host", required=False, default=LOGIN),
         Setting("base_url", "host of the org, if not the one the token names", required=False),
+        Setting("app_url", "the org in the browser; by default its My Domain host, where login_url or base_url names it", required=False),
         Setting("api_version", "REST API version", required=False, default=VERSION),
         Setting("bulk_above", "rows from which a read goes by Bulk API 2.0", required=False, default=str(BULK_ABOVE)),
     ),
@@ -171,6 +187,7 @@ CONNECTOR = Connector(
     resources=RESOURCES,
     targets=tuple(_target(name) for name in ("Account", "Contact", "Lead", "Opportunity")),
     discover=_discover,
+    page=_page,
     safe_posts=(r"/services/oauth2/token$", r"/composite/sobjects/\w+$", r"/jobs/query$"),
     cannot=(
         "convert a lead (SOAP and Apex only)",

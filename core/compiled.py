@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from importlib.metadata import version
 from itertools import count
@@ -57,7 +57,8 @@ def _type(name: str) -> Any:
 class Compiled:
     """Queries by name over the tables of one run. `build` is only called for those whose text is not known.
 
-    A name must say all that its query depends on beside `key`, the tables, and the funnel, which nobody but `build` may ask.
+    A name must say all that its query depends on beside `key`, the tables, and the funnel, which nobody but `build` may ask: one
+    name for two queries is refused, as the second would be answered with the text of the first.
     What is kept or viewed lives as long as somebody holds its table, and becomes one of the `tables` that later queries
     stand on.
     """
@@ -66,6 +67,7 @@ class Compiled:
     tables: dict[str, ibis.Table]
     key: str
     funnel: Any = None
+    builds: dict[str, object] = field(default_factory=dict)  # name → what made its query in this run
 
     def __post_init__(self) -> None:
         self.texts = texts_of(self.key)
@@ -109,6 +111,10 @@ class Compiled:
         """The same run's tables with the texts of another part, which also depends on `part`."""
         return Compiled(self.engine, self.tables, digest(self.key, part), self.funnel)
 
+    def on(self, engine: Any) -> Compiled:
+        """The same run's texts over another engine, which has no tables yet."""
+        return Compiled(engine, {}, self.key, self.funnel, self.builds)
+
     def save(self) -> None:
         """What had to be compiled is known to the next run."""
         self.texts.save(self.key)
@@ -148,6 +154,9 @@ class Compiled:
     def _text(self, name: str, build: Callable[[], ibis.Table], statement: Callable[[ibis.Table], str] | None = None) -> Text | None:
         """The statement over this run's tables; None when it stands on a table that has no name of ours."""
         names = {logical: table.op().name for logical, table in self.tables.items() if _bound(table)}
+        made_by = _made_by(build, {own: logical for logical, own in names.items()})
+        if self.builds.setdefault(name, made_by) != made_by:
+            raise ValueError(f"two queries are called {name!r}: {self.builds[name]} and {made_by}; a name must say all that differs")
         text = self.texts.find(name, self.funnel)
         if text is None:
             with listening() as asked:
@@ -183,6 +192,18 @@ def over(tables: Mapping[str, ibis.Table], funnel: Any, facts: Mapping[str, ibis
             compiled.give(f"record.{kind}", tables[kind].to_pyarrow() if kind in tables else record_schema(kind).empty_table())
     named = compiled.tables | {f"fact.{name}": table for name, table in (facts or {}).items()}
     return Compiled(engine, named, fingerprint(named), funnel)
+
+
+def _made_by(build: Any, names: Mapping[str, str]) -> object:
+    """By what two builds are told apart: their code, and the plain values and named tables that it holds."""
+    held: list[Any] = []
+    while isinstance(build, partial):
+        held += [*build.args, *build.keywords.values()]
+        build = build.func
+    code = build.__code__
+    held += [*(cell.cell_contents for cell in build.__closure__ or ()), *(build.__defaults__ or ())]
+    plain = [names.get(v.op().name) if isinstance(v, ibis.Table) and _bound(v) else v for v in held]
+    return Path(code.co_filename).name, code.co_firstlineno, [v for v in plain if isinstance(v, str | int | float | tuple)]
 
 
 def _bound(table: ibis.Table) -> bool:

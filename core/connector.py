@@ -299,6 +299,8 @@ class Connector:
     read_limits: Callable[[Mapping[str, str]], Iterable[tuple[str, int, int]]] | None = None  # headers → (bucket, remaining, limit)
     safe_posts: tuple[str, ...] = ()  # regular expressions on paths of POSTs that only read
     cannot: tuple[str, ...] = ()  # what this vendor's API cannot do, for the matrix
+    # settings, resource, vendor id, attributes → address of the record's page in the vendor's own surface; "" where it cannot be said
+    page: Callable[[Mapping[str, str], str, str, Mapping[str, Any]], str] | None = None
     warnings: Callable[[Mapping[str, str], date], Iterable[tuple[str, str]]] | None = None  # settings, today → (what, next step)
 
     def readable(self, reads: Mapping[str, Made]) -> tuple[Resource, ...]:

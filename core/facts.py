@@ -17,7 +17,7 @@ from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.model import KINDS
 from core.tables import MOMENT, days_between, first_by, further, ranked
-from core.thresholds import excluded_patterns, policy
+from core.thresholds import excluded_patterns, policy, threshold
 from core.touches import touches
 
 _MEMBER = ["entity_id", "kind", "account", "resource", "vendor_id", "live"]
@@ -31,7 +31,8 @@ def facts(
 
     Beside them the ground they stand on, for rules and metrics: members, people, companies, deals (live records with
     entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity)
-    and touches (of persons; not kept: they are many, and asked for rarely). `compiled` keeps the queries.
+    and touches (of persons). `compiled` keeps the queries. campaigns, experiments, tallies, tasks and all_touches (whoever
+    they are of) are records as they are.
     """
     c = compiled or over(tables, funnel)
     t = {kind: c.tables[f"record.{kind}"] for kind in KINDS}
@@ -48,7 +49,7 @@ def facts(
     deal_person = keep("deal_person", lambda: relations.deal_person(t, m, deals, people))
     person_company = keep("person_company", lambda: relations.person_company(t, m, people, companies))
     deal_company = keep("deal_company", lambda: relations.deal_company(t, m, deals, companies))
-    touched = c.view("fact.touches", lambda: touches(t, m, people))
+    touched = keep("touches", lambda: touches(t, m, people))  # a dozen rules ask for them, and whose they are is dear to find out
     of_deals = keep("of_deals", lambda: milestones.deal_milestones(deals, changes, moment()))
     of_people = keep("of_people", lambda: milestones.person_milestones(people, touched, changes, of_deals, deal_person, moment()))
     deal = keep("deal", lambda: _deal_facts(deals, deal_company, deal_person, funnel))
@@ -60,6 +61,7 @@ def facts(
         "person": person, "company": company, "deal": deal, "milestone": milestone,
         "members": m, "people": people, "companies": companies, "deals": deals, "deal_person": deal_person,
         "person_company": person_company, "deal_company": deal_company, "changes": changes, "touches": touched,
+        "campaigns": t["campaign"], "experiments": t["experiment"], "tallies": t["tally"], "tasks": t["task"], "all_touches": t["touch"],
     }  # fmt: skip
 
 
@@ -130,16 +132,24 @@ def _person_facts(
         score=t.score.max(),
         unmapped=(t.raw_stage.notnull() & t.stage.isnull() & ~t.raw_stage.identical_to(t.consent)).any(),
         records=t.count(),
-        excluded=_excluded(t.email, funnel).any(),
+        excluded=excluded(t.email, funnel).any(),
         systems=t.account.nunique(),
     )
-    row = _with_deals(row, deal, deal_person.select(entity_id="person", deal="deal"))
+    row = _with_deals(row.mutate(band=_band(row.score, funnel)), deal, deal_person.select(entity_id="person", deal="deal"))
     companies = person_company.group_by(entity_id="person").agg(company_entity=person_company.company.min())
     row = row.left_join(companies, "entity_id").drop("entity_id_right")
     return _staged(row, reached)
 
 
-def _excluded(email: ibis.Value, funnel: Any) -> ibis.Value:
+def _band(score: ibis.Value, funnel: Any) -> ibis.Value:
+    """A to D by the funnel's `score_bands`; of who has no score, none."""
+    limits = sorted((float(limit) for limit in threshold(funnel, "score_bands")), reverse=True)
+    names = "ABCDEFGH"[: len(limits) + 1]
+    steps = [(score >= limit, name) for limit, name in zip(limits, names, strict=False)]
+    return ibis.ifelse(score.notnull(), ibis.cases(*steps, else_=names[-1]) if steps else "A", ibis.null("string"))
+
+
+def excluded(email: ibis.Value, funnel: Any) -> ibis.Value:
     """Is it a colleague's or a test's address?"""
     patterns = excluded_patterns(funnel)
     return email.lower().strip().re_search("|".join(patterns)).fill_null(False) if patterns else ibis.literal(False) & email.isnull()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,7 @@ from core.checked import Written, check
 from core.mapping_document import Policy
 from core.merge import POLICIES_OF
 from core.model import LADDER, OFF_LADDER
-from core.thresholds import DEFAULTS, threshold
+from core.thresholds import ATTRIBUTION_MODELS, DEFAULTS, threshold
 from core.yaml_positions import Document, did_you_mean, raise_mistakes, read_yaml
 
 Severity = Literal["S1", "S2", "S3", "S4"]
@@ -127,20 +126,6 @@ class Funnel(Written):
         """The rule's switch; a rule that is not named is on."""
         return self.rules.get(rule) or RuleSwitch()
 
-    def name_of(self, code: str | None) -> str | None:
-        return next((rung.name for rung in self.ladder if rung.code == code), None)
-
-    def order_of(self, field: str) -> tuple[str, ...]:
-        """Whom to trust for the field, best first; nobody in particular when no policy says."""
-        return tuple(self.policies[field].order) if field in self.policies else ()
-
-    def is_excluded(self, email: str | None) -> bool:
-        """True for addresses of colleagues and tests. The address must be in normal form."""
-        if not email:
-            return False
-        own = email.rpartition("@")[2] in self.exclude.domains
-        return own or any(fnmatch.fnmatchcase(email, pattern.lower()) for pattern in self.exclude.emails)
-
 
 def load_funnel(path: Path | str, accounts: Collection[str] | None = None) -> Funnel:
     """The funnel in the file; `accounts` are those of the config, where it is known.
@@ -176,6 +161,9 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, step in enumerate(threshold(funnel, "funnel_steps")):
         if step not in codes:
             document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+    model = threshold(funnel, "attribution_model")
+    if model not in ATTRIBUTION_MODELS:
+        document.wrong(("thresholds", "attribution_model"), f"unknown model {model!r}{did_you_mean(model, ATTRIBUTION_MODELS)}")
 
 
 def _check_policies(document: Document, funnel: Funnel) -> None:

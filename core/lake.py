@@ -23,7 +23,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from core.errors import UserError
 from core.lake_forget import address_digests, belongs, by_account
 from core.lake_identity import begin_anew, belonging, one_at_a_time
-from core.lake_scan import current_sql, only_reads, quoted, scan_into, visible_sql
+from core.lake_scan import committed, current_into, only_reads, quoted, scan_into, typed, visible_sql
 from core.lake_schema import DERIVED, LOGS, known_schema
 from core.lake_write import KEPT, ONCE, again, fitted, spill_folder, writer
 from core.ledger import Ledger, Visible
@@ -187,6 +187,14 @@ class Lake:
             connection.close()
             idle.append(engine)
 
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        """The same for Ibis: an engine with the lake's limits that is not the one `versions` and `current` are bound to."""
+        import ibis
+
+        with self.borrowed() as connection:
+            yield ibis.duckdb.from_connection(connection)
+
     @property
     def engine(self) -> Any:
         """The Ibis connection that `versions` and `current` are bound to."""
@@ -214,8 +222,7 @@ class Lake:
             if table is None:
                 return self.versions(kind, as_of)
             files, name = self._scan(kind, table), f"{kind}_current_{next(self._names)}"
-            # Written by hand: as an expression, all its columns would be compiled anew in whatever is built on it.
-            self.engine.con.execute(f"CREATE TEMP VIEW {name} AS {current_sql(files, table, schema, self.ledger.visible(as_of))}")
+            current_into(self.engine.con, name, files, table, schema, self.ledger.visible(as_of))
             return self._named(name)
 
     def latest_run(self, kind: str, as_of: datetime | None = None, *, schema: pa.Schema | None = None) -> Any:
@@ -236,7 +243,7 @@ class Lake:
             if key not in self._views:
                 self._views[key] = self._named(self._scan(kind, table))
             rows = self._views[key]
-        return _typed(_committed(rows, visible), schema)
+        return typed(committed(rows, visible), schema)
 
     def _named(self, name: str) -> Any:
         from core.bound import bound  # Ibis again
@@ -385,19 +392,3 @@ class Lake:
         merge = "lake.version = gone.version"
         done = again(lambda: table.merge(versions, merge, source_alias="gone", target_alias="lake").when_matched_delete().execute(), table)
         return int(done.get("num_target_rows_deleted") or 0)
-
-
-def _committed(rows: Any, visible: Visible) -> Any:
-    kept = rows.filter(rows.batch_id <= visible.upto)
-    return kept.filter(kept.batch_id.notin(visible.hidden)) if visible.hidden else kept
-
-
-def _typed(rows: Any, schema: pa.Schema | None) -> Any:
-    """The rows with every column of `schema`, null where a file is older than the column; other columns stay behind them."""
-    if schema is None:
-        return rows
-    import ibis
-
-    wanted = ibis.Schema.from_pyarrow(schema)
-    columns = {name: rows[name] if name in rows.columns else ibis.null(type_) for name, type_ in wanted.items()}
-    return rows.select(**columns, **{name: rows[name] for name in rows.columns if name not in columns})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -34,14 +35,26 @@ def visible_sql(visible: Visible) -> str:
     return f"batch_id <= {visible.upto}{hidden}"
 
 
-def current_sql(files: str, table: DeltaTable, schema: pa.Schema | None, visible: Visible) -> str:
-    """The latest committed version of each record of `files`, with every column of `schema`; the table's other columns behind."""
+def current_into(
+    connection: duckdb.DuckDBPyConnection, name: str, files: str, table: DeltaTable, schema: pa.Schema | None, visible: Visible
+) -> None:
+    """Under `name` the latest committed version of each record of `files`, with every column of `schema`; the table's others behind.
+
+    Which versions are outdated is found once: few or none are, while every query over the view would look for the latest of all. Written
+    by hand: as an expression, all its columns would be compiled anew in whatever is built on it.
+    """
     have = [field.name for field in table.schema().fields]
     wanted = schema or pa.schema(table.schema().to_arrow())
     columns = [f'"{f.name}"' if f.name in have else f'NULL::{_sql_type(f.type)} AS "{f.name}"' for f in wanted]
     columns += [f'"{name}"' for name in have if name not in wanted.names]
-    latest = f"SELECT max(version) FROM {files} WHERE {visible_sql(visible)} GROUP BY account, resource, vendor_id"
-    return f"SELECT {', '.join(columns)} FROM {files} WHERE {visible_sql(visible)} AND version IN ({latest})"
+    seen, key = visible_sql(visible), "account, resource, vendor_id"
+    connection.execute(
+        f"CREATE TEMP TABLE {name}_outdated AS WITH changed AS (SELECT {key}, max(version) AS latest FROM {files} WHERE {seen} "
+        f"GROUP BY {key} HAVING count(*) > 1) SELECT version FROM {files} JOIN changed USING ({key}) WHERE {seen} AND version < latest"
+    )
+    connection.execute(
+        f"CREATE TEMP VIEW {name} AS SELECT {', '.join(columns)} FROM {files} ANTI JOIN {name}_outdated USING (version) WHERE {seen}"
+    )
 
 
 _SQL_TYPES = {"string": "VARCHAR", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN", "date32[day]": "DATE", "int32": "INTEGER"}
@@ -74,3 +87,19 @@ def only_reads(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     if not kinds or kinds - reads or explained:
         what = "only queries that read are run here" if kinds else "the query is empty"
         raise UserError(what, next_step="views are <kind> and <kind>_versions; to export: --format csv")
+
+
+def committed(rows: Any, visible: Visible) -> Any:
+    kept = rows.filter(rows.batch_id <= visible.upto)
+    return kept.filter(kept.batch_id.notin(visible.hidden)) if visible.hidden else kept
+
+
+def typed(rows: Any, schema: pa.Schema | None) -> Any:
+    """The rows with every column of `schema`, null where a file is older than the column; other columns stay behind them."""
+    if schema is None:
+        return rows
+    import ibis
+
+    wanted = ibis.Schema.from_pyarrow(schema)
+    columns = {name: rows[name] if name in rows.columns else ibis.null(type_) for name, type_ in wanted.items()}
+    return rows.select(**columns, **{name: rows[name] for name in rows.columns if name not in columns})

@@ -1,4 +1,4 @@
-"""What people say about plans and changes, kept in the ledger. It must not know what a plan is: `about` is "plan:id" or "change:id"."""
+"""What people say about plans, changes and findings, kept in the ledger. `about` is "plan:id", "change:id" or "finding:id"."""
 
 from __future__ import annotations
 

@@ -64,7 +64,9 @@ class PlanBook:
             bodies = c.execute(query).all()
         if not bodies or (plan_id and plan_id != "latest" and len(bodies) > 1):
             what = f"no plan {plan_id!r}" if not bodies else f"more than one plan begins with {plan_id!r}"
-            raise UserError(what if plan_id else "no plan yet", next_step="make one: tundish plan; list them: tundish plans")
+            raise UserError(
+                what if plan_id not in (None, "latest") else "no plan yet", next_step="make one: tundish plan; list them: tundish plans"
+            )
         body = orjson.loads(zlib.decompress(bodies[0].body))
         if not body:
             raise UserError(f"plan {bodies[0].id} was erased with a person it was about", next_step="make a new one: tundish plan")
@@ -161,7 +163,7 @@ class PlanBook:
         query = select(t.change, o.before_image.label("found")).join(t.outcome, o.change_id == ch.change_id)
         query = query.where(o.apply_id == apply_id, o.status == "applied", ch.plan_id == plan_id).order_by(ch.position)
         with self.ledger.read() as c:
-            return [(_change(dict(row)), row["found"]) for row in c.execute(query).mappings()]
+            return [(change_of(row), row["found"]) for row in c.execute(query).mappings()]
 
     def left_to_undo(self, apply_id: str) -> list[tuple[Change, str | None]]:
         """What `applied` says without what an ended undo of the run has settled; an undo that was cut short goes on with all of it.
@@ -270,9 +272,10 @@ def _change_row(plan_id: str, position: int, change: Change, marks: Mapping[Fiel
     return {**row, "plan_id": plan_id, "position": position, "detail": detail}
 
 
-def _change(row: Mapping[str, Any]) -> Change:
-    d = row["detail"]
+def change_of(row: Any) -> Change:
+    """A change of a row of its table."""
+    d = row["detail"] or {}
     return Change(
-        row["change_id"], row["account"], row["target"], row["vendor_id"], row["field"], d["type"], row["before"], row["after"],
-        row["why"], d["policy"], d["rule"], row["entity_id"] or "",
+        row["change_id"], row["account"], row["target"], row["vendor_id"], row["field"], d.get("type", ""), row["before"], row["after"],
+        row["why"], d.get("policy", ""), d.get("rule", ""), row["entity_id"] or "",
     )  # fmt: skip

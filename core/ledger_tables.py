@@ -154,7 +154,12 @@ identity_decision = Table(
     _text("verdict", nullable=False), _text("why", nullable=False, default=""), _text("author", nullable=False),
     _time("at", nullable=False), _time("undone_at"), _text("undone_by"),
 )  # fmt: skip
-# What people said; `about` is "plan:id" or "change:id".
+# What people decided about a finding; the last one holds. status: open accepted muted_until:2026-07-01
+verdict = Table(
+    "verdict", metadata, Column("id", BigId, primary_key=True, autoincrement=True), _text("finding_id", nullable=False),
+    Column("status", String(32), nullable=False), _text("author", nullable=False), _time("at", nullable=False),
+)  # fmt: skip
+# What people said; `about` is "plan:id", "change:id" or "finding:id".
 note = Table(
     "note", metadata, Column("id", BigId, primary_key=True, autoincrement=True), _text("about", nullable=False),
     _text("text", nullable=False), _text("author"), _time("at", nullable=False), Index("note_about", "about"),

@@ -38,6 +38,7 @@ from core.ledger_events import told
 from core.ledger_facts import ledger_facts
 from core.ledger_identity import decided
 from core.ledger_plans import PlanBook
+from core.ledger_verdicts import judged, verdicts
 from core.ledger_writes import last_writes
 from core.mapping import Mapping as VendorMapping
 from core.measure import FAMILIES, distrusted, measure
@@ -122,7 +123,9 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     tables = {kind: line.lake.current(kind, as_of) for kind in KINDS}
     previous = _stored(line, "member", as_of)
     compiled = over(tables, line.funnel)
-    resolution: Resolution = resolve(tables, line.funnel, previous, compiled, agreed(line.identity, decided(line.ledger, at)))
+    said = agreed(line.identity, decided(line.ledger, at))
+    with line.lake.lent() as engine:
+        resolution: Resolution = resolve(tables, line.funnel, previous, compiled, said, engine)
     moved = moves(previous, resolution.members, compiled)
     became = changes(moved, at)
     past = EntityHistory.of(line.lake.engine.to_pyarrow(line.lake.versions("entity_change", as_of)), became)
@@ -132,7 +135,7 @@ def _understand(line: Line, run_id: str, now: datetime, as_of: datetime | None, 
     known |= {"written": compiled.give("fact.written", written_fields(line.mappings, line.connectors))}
     mirrored = mirror_facts(line.ledger, line.connectors, line.mappings, line.funnel, known, compiled, at)
     known |= mirrored.facts
-    before = follow(_stored(line, "finding", as_of), moved)
+    before = follow(judged(_stored(line, "finding", as_of), verdicts(line.ledger, at)), moved)
     findings = find(tables, resolution.members, known, line.funnel, at, before, compiled=compiled)
     known |= {"distrusted": compiled.give("fact.distrusted", distrusted(findings))}
     issues = with_issues(known, _for_people(findings), compiled)
@@ -188,9 +191,10 @@ def make_plan(
     book = Book(line.connectors, line.mappings, _owners(found))
     fixable = [r for r in rows if r.get("fix")]
     seen = lasting(line.ledger, line.funnel, fixable)
-    fixed, held = fixes([r for r in fixable if r["finding_id"] in seen], book)
-    wishes += [w for w in fixed if w.account in hands]
-    waiting = early(fixes([r for r in fixable if r["finding_id"] not in seen], book)[0])
+    asked = fixes(fixable, book)
+    wishes += [w for id_, w in asked if id_ in seen and isinstance(w, Desired) and w.account in hands]
+    held = [w for id_, w in asked if id_ in seen and isinstance(w, Held)]
+    waiting = early(w for id_, w in asked if id_ not in seen and isinstance(w, Desired))
     wishes, barred = _of_the_living([w for w in wishes if only(w)], rows)
     wishes, others = left_to_others(wishes, line.mappings)
     live = read_live(wishes, hands)

@@ -58,23 +58,26 @@ def resolve(
     previous_members: pa.Table | None = None,
     compiled: Compiled | None = None,
     decisions: Sequence[Decision] = (),
+    engine: Any = None,
 ) -> Resolution:
     """The entities behind the current records. Every record of a person, company or deal belongs to exactly one.
 
     An entity keeps the id it had in `previous_members`: of several, the oldest member's; a new one is named after its
     smallest key. When an entity falls apart, the part with its oldest member keeps the id. `compiled` keeps the queries;
-    `decisions` win over all evidence.
+    `decisions` win over all evidence. `engine`: a DuckDB of Ibis to work in, of which nothing is left there; one of its own, without
+    limits, unless it is lent.
     """
     there = compiled or over(tables, funnel)
-    engine = ibis.duckdb.connect()
+    own = None if engine is not None else ibis.duckdb.connect()
     try:
-        here = Compiled(engine, {}, there.key, funnel)
+        here = there.on(engine or own)
         here.give("resolve.associations", there.rows("resolve.associations", lambda: _associations(there), _ENDS))
         previous = _PREVIOUS.empty_table() if previous_members is None else previous_members.select(_PREVIOUS.names).cast(_PREVIOUS)
         here.give("resolve.previous", previous)
         found = [_resolve_kind(there, here, kind, funnel, decisions) for kind in ENTITY_KINDS]
     finally:
-        engine.disconnect()
+        if own is not None:
+            own.disconnect()
     members, links, cuts = (pa.concat_tables(parts) for parts in zip(*(tables for tables, _ in found), strict=True))
     known = [sides for _, sides in found]
     unknown = (d for n, d in enumerate(decisions) if not any({(n, 0), (n, 1)} <= sides for sides in known))

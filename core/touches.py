@@ -24,7 +24,7 @@ def touches(tables: Mapping[str, ibis.Table], members: ibis.Table, people: ibis.
     t = t.left_join(known, ["account", "person_id"]).drop("account_right", "person_id_right")
     key = ["account", "resource", "vendor_id"]
     t = t.left_join(_by_link(t.filter(t.by_id.isnull()), people), key).drop(*(f"{name}_right" for name in key))
-    t = t.mutate(address=email_key(t.email))
+    t = t.mutate(address=ibis.ifelse(ibis.coalesce(t.by_id, t.by_link).isnull(), email_key(t.email), ibis.null("string")))
     t = t.left_join(_addresses(people), "address").drop("address_right")
     t = t.mutate(entity_id=ibis.coalesce(t.by_id, t.by_link, t.by_address)).filter(lambda x: x.entity_id.notnull())
     return t.select("entity_id", *records(tables, "touch").columns)
@@ -37,11 +37,11 @@ def _by_link(t: ibis.Table, people: ibis.Table) -> ibis.Table:
     named = people.select("entity_id", link=people.vendor.concat(":", people.resource, ":", people.vendor_id))
     index = ibis.union(carried, named)
     index = index.mutate(link=comparable_link(index.link))
-    index = index.group_by("link").agg(entity_id=index.entity_id.min(), persons=index.entity_id.nunique())
-    index = index.filter(index.persons == 1).select("link", "entity_id")
+    index = index.group_by("link").agg(entity_id=index.entity_id.min(), last=index.entity_id.max())
+    index = index.filter(index.entity_id == index["last"]).select("link", "entity_id")
     found = linked.mutate(link=comparable_link(linked.link)).inner_join(index, "link")
-    found = found.group_by("account", "resource", "vendor_id").agg(by_link=found.entity_id.min(), persons=found.entity_id.nunique())
-    return found.filter(found.persons == 1).drop("persons")
+    found = found.group_by("account", "resource", "vendor_id").agg(by_link=found.entity_id.min(), last=found.entity_id.max())
+    return found.filter(found.by_link == found["last"]).drop("last")
 
 
 def _addresses(people: ibis.Table) -> ibis.Table:
@@ -51,5 +51,5 @@ def _addresses(people: ibis.Table) -> ibis.Table:
     every = ibis.union(own, other)
     every = every.mutate(address=email_key(every.address))
     every = every.filter(every.address.contains("@"))
-    one = every.group_by("address").agg(by_address=every.entity_id.min(), persons=every.entity_id.nunique())
-    return one.filter(one.persons == 1).drop("persons")
+    one = every.group_by("address").agg(by_address=every.entity_id.min(), last=every.entity_id.max())
+    return one.filter(one.by_address == one["last"]).drop("last")

@@ -111,18 +111,12 @@ class Book:
     owners: Mapping[tuple[str, str], str]
 
 
-def fixes(findings: Iterable[Mapping[str, Any]], book: Book) -> tuple[list[Desired], list[Held]]:
-    """What the findings' safe fixes ask for, and which of them no mapping lets us write.
+def fixes(findings: Iterable[Mapping[str, Any]], book: Book) -> list[tuple[str, Desired | Held]]:
+    """(finding's id, what its safe fix asks for); `Held` where no mapping lets us write it.
 
-    findings: rows with rule, entity_id, and fix (JSON: account, resource, vendor_id, field, value, policy, before?).
+    findings: rows with finding_id, rule, entity_id, and fix (JSON: account, resource, vendor_id, field, value, policy, before?).
     """
-    wishes: list[Desired] = []
-    held: list[Held] = []
-    for finding in findings:
-        for fix in _fixes_of(finding):
-            wish = _wish(finding, fix, book)
-            (wishes if isinstance(wish, Desired) else held).append(wish)  # type: ignore[arg-type]
-    return wishes, held
+    return [(str(finding["finding_id"]), _wish(finding, fix, book)) for finding in findings for fix in _fixes_of(finding)]
 
 
 def _fixes_of(finding: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -53,8 +53,9 @@ class Choice:
         return all(not wanted or word in wanted for wanted, word in kinds) and self._record(change) and self._only(change)
 
     def fits(self, finding: Mapping[str, Any]) -> bool:
-        """The same of a finding as the lake keeps it: one of its records is enough."""
-        keys = [tuple(key) for key in json.loads(finding["records"] or "[]")]
+        """The same of a finding, as the lake keeps it or opened: one of its records is enough."""
+        records = finding["records"] or []
+        keys = [tuple(key) for key in (json.loads(records) if isinstance(records, str) else records)]
         by_account = not self.accounts or any(key[0] in self.accounts for key in keys)
         return by_account and (not self.rules or finding["rule"] in self.rules) and (not self.records or bool(self.records & set(keys)))
 
@@ -73,7 +74,8 @@ class Choice:
         given = list(changes)
         found = [c for c in given if self.keeps(c)]
         if self and not found:
-            raise UserError(f"{self} matches no change", next_step=next_step)
+            short = f"; an id needs its first {SHORT} characters" if any(len(word) < SHORT for word in self.only) else ""
+            raise UserError(f"{self} matches no change{short}", next_step=next_step)
         return found
 
 

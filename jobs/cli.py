@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -21,7 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("line", "Pull what changed from the vendors into the lake."),
     "reconcile": ("line", "Resolve who is who and list where systems disagree."),
     "report": ("reports", "Print a report: funnel, pipeline, findings, ..."),
-    "explain": ("reports", "Show the rows behind an entity or a metric."),
+    "explain": ("reports", "Show the rows behind a finding, an entity or a metric."),
+    "note": ("notes", "Say something about a finding, plan or change; accept or mute a finding."),
     "link": ("identity", "Say that two records are one person, company or deal."),
     "unlink": ("identity", "Say that two records are not one."),
     "suggest": ("identity", "Ask about persons who are probably one, by a trained model."),
@@ -52,8 +55,18 @@ Exit codes: 0 done, 1 bug, 2 fix a file, 3 partial, 4 refused as unsafe, 5 crede
 """
 
 
+class Unread(Exception):
+    """Whoever read our output has gone: `tundish audit --format csv | head`. Click would end with 1, which means a bug here."""
+
+
 class Lazy(click.Group):
     """A group that lists its commands without importing them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as problem:
+            raise Unread from problem
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -118,8 +131,8 @@ def main() -> None:
         code = 130
     except click.ClickException as problem:
         code = _wrong_call(problem)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except Unread:
+        _drop_the_rest()
         code = 0
     except OSError as problem:
         if not problem.filename:
@@ -129,6 +142,12 @@ def main() -> None:
     except Exception as problem:
         code = _unforeseen(problem)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_the_rest() -> None:
+    """What is still in the buffer goes nowhere, or the interpreter would complain of it at its end."""
+    with suppress(OSError, ValueError):  # no file behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(problem: TundishError) -> int:

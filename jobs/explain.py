@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.pipeline import Understanding
 from jobs import show
 from jobs.explain_path import because
+from jobs.pages import pages
 from jobs.reporting import opened
 from jobs.timeline import Moment, timeline
 from jobs.wiring import Hub
@@ -25,7 +26,8 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
         entity_id = next(
             (m["entity_id"] for m in members if (m["account"], m["resource"], m["vendor_id"]) == (account, resource, vendor_id)), ""
         )
-    mine = [m for m in members if m["entity_id"] == entity_id]
+    at = pages(hub)
+    mine = [{**m, "page": at.of(m["account"], m["resource"], m["vendor_id"])} for m in members if m["entity_id"] == entity_id]
     if not mine:
         raise UserError(
             f"nothing is known of {what!r}", next_step="`tundish reconcile` lists entities with findings; records are account:resource:id"
@@ -48,10 +50,7 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
     parts = [
         *([f"{what} is {entity_id} now"] if what != entity_id and ":" not in what else []),
         f"{kind} {entity_id}: {len(mine)} records",
-        show.table_text(
-            ["account", "resource", "id", "live"],
-            [[m["account"], m["resource"], m["vendor_id"], "yes" if m["live"] else "no"] for m in mine],
-        ),
+        _records_text(mine),
     ]
     if past:
         parts += ["history", show.table_text(["time (UTC)", "what"], [[f"{r['changed_at']:%Y-%m-%d %H:%M}", r["what"]] for r in past])]
@@ -70,6 +69,13 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
     if findings:
         parts += ["findings", show.findings_text(findings, 20)]
     return data, "\n".join(parts)
+
+
+def _records_text(mine: Sequence[Mapping[str, Any]]) -> str:
+    """With the addresses of their pages, where any is known."""
+    columns = ["account", "resource", "id", "live", *(["page"] if any(m["page"] for m in mine) else [])]
+    rows = [[m["account"], m["resource"], m["vendor_id"], "yes" if m["live"] else "no", m["page"]] for m in mine]
+    return show.table_text(columns, [row[: len(columns)] for row in rows])
 
 
 def _past(found: Understanding, entity_id: str) -> list[dict[str, Any]]:

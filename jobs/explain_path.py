@@ -10,6 +10,7 @@ from core.components import APART, BRIDGE, CROWD, STRENGTH
 from core.errors import UserError
 from core.pipeline import Understanding
 from jobs import show
+from jobs.show_private import without_people
 from jobs.wiring import Hub
 
 Row = Mapping[str, Any]
@@ -81,7 +82,7 @@ def explain_path(hub: Hub, found: Understanding, one: str, other: str) -> tuple[
 def because(link: Row) -> str:
     """Why the link holds, in words; addresses and visitors' ids stay out."""
     words = _BECAUSE[link["evidence"]]
-    return f"{words}: {link['detail']}" if link["evidence"] in _SHOWN and link["detail"] else words
+    return f"{words}: {without_people(link['detail'])}" if link["evidence"] in _SHOWN and link["detail"] else words
 
 
 def _side(found: Understanding, members: Sequence[Row], what: str) -> tuple[str, set[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -15,21 +14,14 @@ from core.lake_links import kinds_of
 from core.ledger_identity import Kept, decide, decided, history
 from core.pipeline import Understanding
 from jobs.doctor import Check
+from jobs.show_private import without_people
 from jobs.wiring import Hub
 
 _WORDS = {"one": "are one", "two": "are two"}
 
 
-def author() -> str:
-    """Who sits at this machine."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no name in the environment nor in the system's list
-        return "unknown"
-
-
 def make(hub: Hub, left: str, right: str, verdict: Literal["one", "two"], why: str, by: str) -> tuple[str, Decision]:
-    """Keep the decision; (its id, the decision).
+    """Keep the decision; (its id, the decision). One that holds already is not kept again.
 
     Raises: UserError when a record is unknown, or when it contradicts identity.yaml or other decisions.
     """
@@ -43,6 +35,9 @@ def make(hub: Hub, left: str, right: str, verdict: Literal["one", "two"], why: s
             f"{left} and {right} cannot be {verdict}: other decisions say the opposite ({', '.join(others[:5])})",
             next_step="take one of them back: tundish link --list, then tundish link --undo ID",
         )
+    before = next((k for k in reversed(history(hub.ledger)) if k.undone_at is None and k.decision.pair == new.pair), None)
+    if before is not None and before.decision.verdict == verdict:  # said twice is said once
+        return before.id, before.decision
     return decide(hub.ledger, new, by, now), new
 
 
@@ -111,7 +106,7 @@ def _status(kept: Kept, of_file: Decision | None, last: dict[tuple[str, str], st
 def _row(id_: str, decision: Decision, by: str, at: datetime | None, status: str) -> dict[str, Any]:
     left, right = decision.left, decision.right
     return {
-        "id": id_, "left": left, "right": right, "verdict": decision.verdict, "why": decision.why, "author": by,
+        "id": id_, "left": left, "right": right, "verdict": decision.verdict, "why": without_people(decision.why), "author": by,
         "at": at.isoformat() if at else None, "status": status,
     }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -19,10 +19,20 @@ class Output:
 
     def write(self, text: str) -> None:
         if not self.file:
-            click.echo(text)
+            click.echo(text, nl=not text.endswith("\n"))
             return
         with open(self.file, "w", encoding="utf-8", newline="") as file:  # CSV brings its own line ends
             file.write(text if text.endswith("\n") else f"{text}\n")
+        click.echo(f"wrote {self.file}")
+
+    def stream(self, parts: Iterable[str]) -> None:
+        """The same of a text that comes in parts, each of which is written at once."""
+        if not self.file:
+            for part in parts:
+                click.echo(part, nl=False)
+            return
+        with open(self.file, "w", encoding="utf-8", newline="") as file:
+            file.writelines(parts)
         click.echo(f"wrote {self.file}")
 
     def write_json(self, data: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Saved plans over an open hub: a page with all that is known of one, the list of them, and what people say about them."""
+"""Saved plans over an open hub: a page with all that is known of one, and the list of them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from core.change import Plan
-from core.errors import UserError
-from core.ledger_notes import Note, add_note, notes_about
+from core.ledger_notes import notes_about
 from jobs import show_plan
-from jobs.author import author as login
-from jobs.choosing import EVERYTHING, SHORT, Choice
+from jobs.choosing import EVERYTHING, Choice
 from jobs.report.content import Section
 from jobs.wiring import Hub
 
@@ -36,22 +34,6 @@ def listed(hub: Hub, limit: int) -> list[dict[str, Any]]:
         notes = len(notes_about(hub.ledger, [f"plan:{row.plan_id}"]))
         rows.append({**asdict(row), "status": status, "expired": expired, "open": open_, "notes": notes})
     return rows
-
-
-def say(hub: Hub, about: str, text: str, author: str | None) -> Note:
-    """Keep a note about a plan or a change. Raises: UserError when there is neither, or no text."""
-    if not text.strip():
-        raise UserError("a note needs a text", next_step='tundish plan note latest "checked with sales"')
-    note = Note(_subject(hub, about), text.strip(), author or login(), hub.clock())
-    add_note(hub.ledger, note)
-    return note
-
-
-def _subject(hub: Hub, about: str) -> str:
-    found = hub.line.plans.changes_like(about) if len(about) >= SHORT else []
-    if len(found) > 1:
-        raise UserError(f"more than one change begins with {about!r}", next_step="write more of its id: tundish plan show --format csv")
-    return f"change:{found[0]}" if found else f"plan:{hub.line.plans.load(about).plan_id}"
 
 
 def diff_sections(found: Mapping[str, Any]) -> list[Section]:

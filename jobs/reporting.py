@@ -12,6 +12,7 @@ from typing import Any
 from core.finding_history import aged, by_severity, resolved, trend
 from core.pipeline import Understanding
 from core.quality import quality
+from jobs.notes import noted
 from jobs.plan_pages import page
 from jobs.show_private import masked
 from jobs.wiring import Hub
@@ -44,7 +45,8 @@ def report_data(hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, A
         "freshness": _freshness(hub),
         "records": [asdict(c) for c in counts],
         "entities": found.entities(),
-        "findings": [opened(r) for r in found.open_findings()],
+        "findings": noted(hub, map(opened, found.open_findings())),
+        "set_aside": set_aside(hub, found),
         "truth": None,
         "metrics": list(metrics),
         "quality": quality(hub.lake, as_of),
@@ -53,6 +55,11 @@ def report_data(hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, A
         "undo": None,
         "rejects": [asdict(r) for r in rejects],
     }
+
+
+def set_aside(hub: Hub, found: Understanding) -> list[dict[str, Any]]:
+    """Findings that people accepted or muted, with what they said."""
+    return noted(hub, [opened(r) for r in found.findings.to_pylist() if r["status"] not in ("open", "fixed")])
 
 
 def through_time(hub: Hub, found: Understanding, as_of: datetime | None = None) -> dict[str, Any]:

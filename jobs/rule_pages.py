@@ -17,6 +17,7 @@ FAMILIES = {
     "I": "Identity and structure", "S": "Stage and lifecycle", "D": "Deal fields", "C": "Consent and deliverability",
     "E": "Conversion events and measurement", "T": "Time and sync health", "X": "Experiments", "G": "Configuration",
 }  # fmt: skip
+_NOTHING = 'none is needed: numbers allow for it. What is meant to be so, `tundish note FINDING "why" --accept` sets aside.'
 HEAD = """# The rules of reconciliation
 
 Made from the rules themselves by `make generated`; do not edit.
@@ -84,7 +85,8 @@ def _row(rule: Rule) -> str:
 
 def _section(rule: Rule, asked: list[str]) -> str:
     facts = [
-        ("When", rule.exact), ("Why", rule.why), ("Safe fix", _sentence(rule.fix)), ("Question", rule.question),
+        ("When", rule.exact), ("Why", rule.why), ("For example", rule.example), ("Safe fix", _sentence(rule.fix)),
+        ("Question", rule.question), ("Fix", "" if rule.fix or rule.question else _NOTHING),
         ("In the work list", f"`{rule.flag}`" if rule.flag else ""),
         ("Thresholds", "; ".join(f"`{name}` {_value(name)}" for name in asked)),
     ]  # fmt: skip

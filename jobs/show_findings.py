@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from core.ledger_verdicts import MUTED
 from jobs.show_private import masked, without_people
-from jobs.show_table import Table, table
+from jobs.show_table import Table, table, text
 
 _JSON = ("records", "values", "fix", "evidence")
+SHORT = 8  # characters of a finding's id that are shown and name it
 _COUNTS = ("planted", "found", "missed", "false")
 
 
@@ -48,10 +50,11 @@ def day(value: Any) -> str:
 
 
 def findings_table(findings: Sequence[Mapping[str, Any]], limit: int) -> Table:
-    """The worst `limit` findings, most severe first."""
+    """The worst `limit` findings, most severe first. `tundish explain ID` tells all of one."""
     rows = sorted((opened(f) for f in findings), key=lambda f: (str(f.get("severity")), str(f.get("rule"))))
     shown = [
         [
+            str(f.get("finding_id") or "")[:SHORT],
             f.get("severity"),
             f.get("rule"),
             f.get("title"),
@@ -66,7 +69,37 @@ def findings_table(findings: Sequence[Mapping[str, Any]], limit: int) -> Table:
     ]
     rest = len(rows) - len(shown)
     note = f"{rest} more; show them with --max {len(rows)}" if rest else ""
-    return table(["sev", "rule", "finding", "field", "values", "since", "first seen", "records", "fix or question"], shown, note=note)
+    return table(["id", "sev", "rule", "finding", "field", "values", "since", "first seen", "records", "fix or question"], shown, note=note)
+
+
+def notes_table(findings: Iterable[Mapping[str, Any]]) -> Table | None:
+    """What people said about these findings (opened before); None when nobody said anything."""
+    rows = [
+        [f["finding_id"][:SHORT], f["rule"], str(note["at"])[:16].replace("T", " "), note["author"], note["text"]]
+        for f in findings
+        for note in f.get("notes") or ()
+    ]
+    return table(["id", "rule", "when (UTC)", "who", "note"], rows, title="Notes") if rows else None
+
+
+def set_aside_table(findings: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Those that people accepted or muted (opened before); None for none."""
+    rows = [[f["finding_id"][:SHORT], f["severity"], f["rule"], f["title"], f["entity_id"], said(f["status"]), keys(f)] for f in findings]
+    columns = ["id", "sev", "rule", "finding", "entity", "status", "records"]
+    return table(columns, rows, title="Accepted or muted; not counted above") if rows else None
+
+
+def said_texts(findings: Iterable[Mapping[str, Any]], aside: Iterable[Mapping[str, Any]]) -> list[str]:
+    """For a terminal: what people said of findings (in any form), and which they set aside."""
+    one, other = [opened(f) for f in findings], [opened(f) for f in aside]
+    return [text(shown) for shown in (notes_table([*one, *other]), set_aside_table(other)) if shown is not None]
+
+
+def said(status: str) -> str:
+    """A finding's status in words."""
+    if status == "fixed":
+        return "gone when last looked for"
+    return f"muted until {status.removeprefix(MUTED)}" if status.startswith(MUTED) else status
 
 
 def by_rule(findings: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, int]]:

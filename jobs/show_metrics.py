@@ -8,7 +8,7 @@ from typing import Any
 
 from core.model import FUNNEL_STAGES, LADDER, OFF_LADDER, PIPELINE_STAGES
 
-FAMILIES = ("funnel", "pipeline", "winrate", "sources")
+FAMILIES = ("funnel", "pipeline", "winrate", "sources", "attribution", "experiments")
 FEW = 10  # a share of fewer than this is shown as its counts only
 # What reports call the milestones (the ladder's default names).
 MILESTONES = {
@@ -48,6 +48,8 @@ def shown(row: Mapping[str, Any]) -> str:
         return f"{100 * float(value):.1f} % {_counts(row)}".strip()
     if value is None:
         return "–"
+    if unit == "p":
+        return f"{float(value):.3f}" if float(value) >= 0.0005 else "<0.001"
     return f"{number(value)} {'' if unit in _PLAIN else unit}".strip()
 
 

@@ -19,7 +19,7 @@ class Frozen:
     finding_id: str
     entity_id: str
     field: str
-    values: str
+    values: dict[str, str]
     records: tuple[tuple[str, str, str], ...]
 
 
@@ -36,7 +36,7 @@ def frozen_fields(hub: Hub) -> list[Frozen]:
 
 def _of(row: Mapping[str, Any]) -> Frozen:
     records = tuple((account, resource, vendor_id) for account, resource, vendor_id in json.loads(row["records"]))
-    return Frozen(row["finding_id"], row["entity_id"], row["field"], row["values"], records)
+    return Frozen(row["finding_id"], row["entity_id"], row["field"], json.loads(row["values"]), records)
 
 
 def chosen(frozen: Sequence[Frozen], words: Sequence[str]) -> list[Frozen]:
@@ -59,6 +59,6 @@ def thaw_fields(hub: Hub, frozen: Iterable[Frozen]) -> None:
 def thaw_text(frozen: Sequence[Frozen], done: bool) -> str:
     if not frozen:
         return "nothing is frozen"
-    lines = [f"{one.entity_id}  {one.field:12} {one.values}" for one in frozen]
+    lines = [f"{one.entity_id}  {one.field:12} {', '.join(' '.join(pair) for pair in one.values.items())}" for one in frozen]
     end = "thawed; the next `tundish plan` may write them again" if done else "thaw one with `tundish thaw ID` once it has one writer"
     return "\n".join([*lines, end])

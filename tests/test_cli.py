@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +13,7 @@ import pytest
 from sandbox_hub import VENDORS, Standing, standing, tundish
 
 from connectors.sandbox.kit import Fault
-from jobs.cli import COMMANDS
+from jobs.cli import COMMANDS, main
 from jobs.wiring import all_connectors
 
 Stand = Callable[..., Standing]
@@ -57,6 +59,18 @@ def test_an_unknown_command_is_met_with_a_suggestion(typed: str, meant: str) -> 
 
 
 # -- mistakes of the user ----------------------------------------------------------------------------------------------------
+def test_who_stops_reading_ends_the_command_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "closed")
+
+    monkeypatch.setattr(sys, "argv", ["tundish", "audit", "--help"])
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+
+
 def test_no_config_names_the_command_that_writes_one(tmp_path: Path) -> None:
     said = tundish("--config", tmp_path / "config.yaml", "sync")
     assert said.code == 2

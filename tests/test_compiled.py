@@ -140,7 +140,7 @@ def test_no_query_of_a_run_depends_on_what_it_did_not_ask() -> None:
 
 def test_texts_live_on_in_the_cache_and_a_broken_cache_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE, str(tmp_path))
-    text = Text.of("SELECT 1", {("threshold", "quiet_minutes")}, {})
+    text = Text.of("SELECT 1", {("threshold", "quiet_minutes")}, {}, [("a", "int64")])
     kept = texts_of("kept")
     kept.add("R", text)
     kept.save("kept")
@@ -156,7 +156,7 @@ def test_texts_live_on_in_the_cache_and_a_broken_cache_is_none(tmp_path: Path, m
 def test_nothing_is_lost_where_the_cache_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(CACHE, str(tmp_path / "file"))
-    texts_of("nowhere").add("R", Text.of("SELECT 1", (), {}))
+    texts_of("nowhere").add("R", Text.of("SELECT 1", (), {}, []))
     texts_of("nowhere").save("nowhere")
     assert texts_of("nowhere").find("R", {}) is not None
 
@@ -164,6 +164,22 @@ def test_nothing_is_lost_where_the_cache_cannot_be_written(tmp_path: Path, monke
 def test_the_cache_keeps_the_newest_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE, str(tmp_path))
     for i in range(40):
-        texts_of(f"few {i}").add("R", Text.of("SELECT 1", (), {}))
+        texts_of(f"few {i}").add("R", Text.of("SELECT 1", (), {}, []))
         texts_of(f"few {i}").save(f"few {i}")
     assert len(list((tmp_path / "queries").iterdir())) == 32
+
+
+def test_one_name_for_two_queries_is_refused() -> None:
+    engine, table = engine_with([1, 2], "named_twice")
+    _, other = engine_with([3], "named_too")
+    run = Compiled(engine, {"fact.deal": table, "fact.person": other}, "named twice")
+    for _ in range(2):
+        assert run.rows("R", partial(_from, table, 1), SCHEMA_ID).num_rows == 1  # the same query may be asked again
+    for build in (partial(_from, table, 2), partial(_from, other, 1), lambda: table.select("id")):
+        with pytest.raises(ValueError, match="two queries are called 'R'"):
+            run.rows("R", build, SCHEMA_ID)
+    assert run.on(engine).builds is run.builds  # what one run asks of two engines has names in common
+
+
+def _from(table: ibis.Table, least: int) -> ibis.Table:
+    return table.filter(table.id > least).select("id")

@@ -143,6 +143,7 @@ def test_a_link_and_its_undo_go_through_the_whole_line(sandbox: Standing) -> Non
     assert before[a] != before[b]
     code, said = say(sandbox, "link", a, b, "--why", "same desk", "--by", "ada")
     assert (code, said["verdict"]) == (0, "one")
+    assert say(sandbox, "link", b, a, "--why", "again")[1]["decision"] == said["decision"]  # said twice is said once
     say(sandbox, "reconcile")
     joined = persons(sandbox)
     assert joined[a] == joined[b]
@@ -184,6 +185,7 @@ def test_what_cannot_be_decided_is_refused_with_the_next_step(sandbox: Standing)
         (["link", a, b], "--why"), (["link", a, "--why", "x"], "two records"), (["link", a, a, "--why", "x"], "one record"),
         (["link", a, "hubspot:contacts:none", "--why", "x"], "ever pulled"), (["unlink", a, "per_1", "--why", "x"], "not a record"),
         (["link", a, "hubspt:contacts:1", "--why", "x"], "did you mean"), (["link", a, deal, "--why", "x"], "a deal"),
+        (["link", a, b, "--list"], "different things"),
     ):  # fmt: skip
         code, said = say(sandbox, *words)
         assert (code, told in said["error"]) == (2, True), said

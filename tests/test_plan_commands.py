@@ -51,8 +51,8 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
         say("sync")
         plan = say("plan", "--json").json
         fix = next(c for c in plan["changes"] if c["rule"] and c["account"] == "hubspot")
-        say("plan", "note", fix["change_id"][:8], NOTE, "--author", "ana")
-        say("plan", "note", plan["plan_id"], "checked with sales")
+        say("note", fix["change_id"][:8], NOTE, "--by", "ana")
+        say("note", plan["plan_id"], "checked with sales")
         applied = say("apply", plan["plan_id"], "--rule", fix["rule"], "--account", "hubspot", "--yes", "--json")
         few = say("apply", plan["plan_id"], "--max", "3", answer="y\n")
         between = say("plan", "show", "--json").json

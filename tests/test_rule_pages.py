@@ -19,12 +19,15 @@ def section(rule: str) -> str:
     return page().split(f"\n### {rule} ")[1].split("\n<a id=")[0]
 
 
-def test_every_rule_has_a_section_that_says_when_and_why() -> None:
+def test_every_rule_has_a_section_that_says_when_why_an_example_and_what_to_do() -> None:
     for rule in RULES.values():
         said = section(rule.id)
         assert rule.exact, rule.id
         assert f"- **When**: {rule.exact}" in said
         assert f"- **Why**: {rule.why}" in said
+        assert len(rule.example) > 40, rule.id
+        assert f"- **For example**: {rule.example}" in said
+        assert any(f"- **{word}**" in said for word in ("Safe fix", "Question", "Fix"))
         assert not rule.fix or "**Safe fix**" in said
         assert not rule.question or rule.question in said
 

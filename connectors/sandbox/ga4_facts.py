@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 HOUR = 3600
+QUARTER = 900
 DAY = 24 * HOUR
 PROCESSING_S = 4 * HOUR  # Source: https://support.google.com/analytics/answer/11198161 (intraday: 2 to 6 hours), read 2026-11-23
 ROUND_S = 6 * HOUR  # processing ends four times a day
@@ -52,6 +54,9 @@ class Fact:
         return (self.client, self.session)
 
 
+_COLUMNS = tuple(field.name for field in fields(Fact))
+
+
 class Facts:
     """All facts of the property, by day."""
 
@@ -59,17 +64,25 @@ class Facts:
         self.zone, self.stream, self.host = ZoneInfo(timezone), stream, host
         self.key_events = set(key_events)
         self.by_day: dict[str, list[Fact]] = {}
+        self._days: dict[float, str] = {}
 
     def load(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        in_order = tuple(columns) == _COLUMNS[: len(columns)]
         for row in rows:
-            fact = Fact(**dict(zip(columns, row, strict=True)))
+            fact = Fact(*row) if in_order else Fact(**dict(zip(columns, row, strict=True)))
             self.add(fact, received=fact.at + lateness(fact))
 
     def add(self, fact: Fact, *, received: float) -> None:
         """`received`: when it reached the vendor. Visible after the next round of processing."""
-        fact.day = datetime.fromtimestamp(fact.at, self.zone).strftime("%Y%m%d")
+        fact.day = self._day(fact.at // QUARTER)
         fact.seen_at = -(-(received + PROCESSING_S) // ROUND_S) * ROUND_S
         self.by_day.setdefault(fact.day, []).append(fact)
+
+    def _day(self, quarter: float) -> str:
+        """The day of a quarter of an hour since 1970: no zone's day begins within one."""
+        if quarter not in self._days:
+            self._days[quarter] = datetime.fromtimestamp(quarter * QUARTER, self.zone).strftime("%Y%m%d")
+        return self._days[quarter]
 
     def today(self, now: float) -> date:
         return datetime.fromtimestamp(now, self.zone).date()
@@ -82,17 +95,16 @@ class Facts:
 
 def lateness(fact: Fact) -> float:
     """Seconds an event takes to arrive: none for most, one to three days for those of devices that were offline."""
+    if not fact.session:
+        return 0.0
     luck = zlib.crc32(f"{fact.client}/{fact.at}/{fact.name}".encode())
-    return float(DAY * (1 + luck // LATE_SHARE % 3)) if luck % LATE_SHARE == 0 and fact.session else 0.0
+    return float(DAY * (1 + luck // LATE_SHARE % 3)) if luck % LATE_SHARE == 0 else 0.0
 
 
 # -- dimensions --------------------------------------------------------------------------------------------------------------
-def _day(fact: Fact) -> date:
-    return datetime.strptime(fact.day, "%Y%m%d").replace(tzinfo=UTC).date()
-
-
-def _iso_week(fact: Fact) -> str:
-    year, week, _ = _day(fact).isocalendar()
+@cache
+def _iso_week(day: str) -> str:
+    year, week, _ = date(int(day[:4]), int(day[4:6]), int(day[6:])).isocalendar()
     return f"{year}{week:02}"
 
 
@@ -109,7 +121,7 @@ class Dimension:
 DIMENSIONS: Mapping[str, Dimension] = {
     "date": Dimension("Date", "Time", lambda f, p: f.day),
     "dateHour": Dimension("Date + hour (YYYYMMDDHH)", "Time", lambda f, p: datetime.fromtimestamp(f.at, p.zone).strftime("%Y%m%d%H")),
-    "isoYearIsoWeek": Dimension("ISO week of ISO year", "Time", lambda f, p: _iso_week(f)),
+    "isoYearIsoWeek": Dimension("ISO week of ISO year", "Time", lambda f, p: _iso_week(f.day)),
     "yearMonth": Dimension("Year month", "Time", lambda f, p: f.day[:6]),
     "eventName": Dimension("Event name", "Event", lambda f, p: f.name),
     "isKeyEvent": Dimension("Is key event", "Event", lambda f, p: str(f.name in p.key_events).lower(), ("isConversionEvent",)),

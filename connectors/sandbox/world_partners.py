@@ -67,13 +67,14 @@ def _deal(draft: Draft, company: Company, steps: list[tuple[str, int]], stage: s
 
 
 def deals(draft: Draft, n: int) -> None:
-    """Deals that nothing is wrong with, although each looks a little like it."""
-    draft.decoy("I-06", "a partner deal that ActiveCampaign alone has, and nobody said otherwise", partner_deal(draft, 1, days=3))
-    draft.decoy("D-11", "26 days in one stage of the partner pipeline", partner_deal(draft, 0, days=26))
+    """Deals that nothing is wrong with, although each looks a little like it; no two of one minute, which would look like an import."""
+    later = n % 97 / 1164  # of a day: up to two hours
+    draft.decoy("I-06", "a partner deal that ActiveCampaign alone has, and nobody said otherwise", partner_deal(draft, 1, days=3 - later))
+    draft.decoy("D-11", "26 days in one stage of the partner pipeline", partner_deal(draft, 0, days=26 - later))
     draft.decoy("D-06", "an open partner deal: no close date is kept there", partner_deal(draft, 2, days=5 + n % 10))
     draft.decoy("S-09", "lost out of the second stage: losing skips nothing", partner_deal(draft, 1, days=12 + n % 50, outcome="lost"))
     draft.decoy("E-01", "won through a partner, by a visitor nobody knows", partner_deal(draft, 3, days=15 + n % 50, outcome="won"))
-    draft.decoy("S-07", "every stage in its order, up to the last", partner_deal(draft, 3, days=4, people=2))
+    draft.decoy("S-07", "every stage in its order, up to the last", partner_deal(draft, 3, days=4 - later, people=2))
 
 
 def known_there(person: Person, status: int) -> Person:

@@ -198,7 +198,7 @@ def e01_decoy(draft: Draft, n: int) -> None:
 
 
 def g01(draft: Draft, n: int) -> None:
-    deal = one(draft, opening(at=0, age_days=5))
+    deal = one(draft, opening(at=0, age_days=5 + n % 97 / 97))  # never many in one minute: that would be a bulk stamp
     deal.pipeline = PARTNER_PIPELINE
     deal.path_hs = [(PARTNER_STAGE, deal.created)]
     draft.plant("G-01", "HubSpot stage that no table maps", deal, about=PARTNER_STAGE)

@@ -40,9 +40,9 @@ def t03_decoy(draft: Draft, n: int) -> None:
     draft.decoy("T-03", "worked some hours before it was qualified", _worked(draft, n, 20 * HOUR))
 
 
-def _advocates(draft: Draft, at: list[int]) -> Company:
+def _advocates(draft: Draft, n: int, at: list[int]) -> Company:
     """A customer's people who all became advocates, at the given times."""
-    company = cell(draft, closing(won=True, days_ago=190), people=len(at))
+    company = cell(draft, closing(won=True, days_ago=190 + n % 30), people=len(at))
     for person, when in zip(company.people, at, strict=True):
         person.lifecycle = [*(step for step in person.lifecycle if step[0] != "evangelist"), ("evangelist", when)]
         person.rung = "M95"
@@ -51,13 +51,13 @@ def _advocates(draft: Draft, at: list[int]) -> Company:
 
 def t04(draft: Draft, n: int) -> None:
     moment = draft.now - 70 * DAY
-    company = _advocates(draft, [moment + i % 40 for i in range(CROWD)])
+    company = _advocates(draft, n, [moment + i % 40 for i in range(CROWD)])
     draft.plant("T-04", "a mass update made advocates of them within a minute", *company.people, about="evangelist")
 
 
 def t04_decoy(draft: Draft, n: int) -> None:
     start = draft.now - (80 + n % 30) * DAY
-    company = _advocates(draft, [start + i * HOUR for i in range(3)])
+    company = _advocates(draft, n, [start + i * HOUR for i in range(3)])
     draft.decoy("T-04", "advocates one after another", *company.people)
 
 

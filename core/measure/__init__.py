@@ -9,13 +9,20 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from core.measure import explain, funnel, pipeline, sources
+from core.measure import attribution, experiments, explain, funnel, pipeline, sources
 from core.measure.distrust import distrusted
 from core.measure.metric import METRICS, Metric, Scope, table
 
 __all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "distrusted", "measure", "rows"]
 
-FAMILIES = {"funnel": funnel.measure, "pipeline": pipeline.measure, "winrate": pipeline.win_rates, "sources": sources.measure}
+FAMILIES = {
+    "funnel": funnel.measure,
+    "pipeline": pipeline.measure,
+    "winrate": pipeline.win_rates,
+    "sources": sources.measure,
+    "attribution": attribution.measure,
+    "experiments": experiments.measure,
+}
 
 
 def measure(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, families: Sequence[str] = tuple(FAMILIES)) -> pa.Table:

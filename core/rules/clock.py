@@ -53,6 +53,7 @@ RULES = (
     Rule(
         "T-05", "Ping-pong", "S1", "Two integrations overwrite each other; whatever we write will not stand.", _ping_pong,
         question="Which integration owns this field? Switch the other one off for it, then `tundish thaw`.", flag="frozen",
+        example="HubSpot's amount went 10,000, 12,000, 10,000, 12,000 within a week, by the Salesforce sync and by us in turns.",
         exact="A field went to and fro between two values `ping_pong_times` in a row within `ping_pong_days`, each time by the other of "
         "two writers, or the hub wrote one value over the same other one so often; and nobody thawed it since.",
     ),

@@ -114,6 +114,7 @@ RULES = (
     Rule(
         "T-02", "Date in the future", "S3", "What has not happened yet cannot have happened: ages, orders and 'most recent' go wrong.",
         _future, question="Whose clock or import wrote this date? Correct it there; until then it counts for nothing.",
+        example="A contact that was pulled on 30 June says it was created on 2 July: a wrong time zone or clock wrote it.",
         exact="A record, a stage or a touch is dated more than `future_minutes` after the moment it was pulled.",
     ),
     Rule(
@@ -121,12 +122,14 @@ RULES = (
         _out_of_order, question="Which of the dates is wrong? Until this is settled or accepted, cohorts and velocity leave the "
         "record out.",
         flag="dates out of order",
+        example="A person became an SQL on 1 March and an MQL on 20 April.",
         exact="Of two rungs between M20 and M80, both dated, the later one was reached more than `milestone_days` before the earlier one; "
         "from M50 on the deal is named, not its persons.",
     ),
     Rule(
         "T-04", "Bulk stamp", "S2", "These dates say when an import or a mass update ran, not when anything happened.", _bulk_stamp,
         question="Was this an import? Until this is settled or accepted, cohorts and velocity leave these dates out.",
+        example="400 of a stage's 500 entries lie within the same minute: an import stamped them, nobody moved there.",
         exact="More than `bulk_stamp_share` of all entries into a stage of an account, and at least `bulk_stamp_records`, lie within one "
         "minute.",
     ),

@@ -54,12 +54,14 @@ RULES = (
     Rule(
         "T-01", "Change never pulled", "S2", "We decide on a value the vendor has replaced, and every later read skips it.", _never_pulled,
         question="Read this object again: `tundish sync ACCOUNT --full`. Was its stamp written late or held back?",
+        example="HubSpot's history says Proposing since 9:00, the record as we pulled it at noon says Qualifying.",
         exact="A record's history has a newer stage, lifecycle or lead status than the record says, more than `pull_minutes` after the "
         "record's own last change, and the record's list was read more than `pull_minutes` after that.",
     ),
     Rule(
         "T-06", "Write not taken", "S2", "What the hub wrote does not stand there, and is not written again.",
         _not_taken, question="Which rule of the vendor's stands in the way? Allow the value there, or take the field out of the mapping.",
+        example="We wrote lifecycle Opportunity, HubSpot said yes, and what stands there still is Customer.",
         exact="The last write of a field, not more than `refused_days` ago, was refused, or accepted and read back as another value.",
     ),
 )  # fmt: skip

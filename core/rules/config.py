@@ -80,12 +80,14 @@ RULES = (
     Rule(
         "G-01", "Stage unmapped", "S2", "Records in a stage nobody mapped are in no stage metric.", _unmapped,
         question="Which milestone does this stage mean? Add it to the mapping's stage table.",
+        example="An administrator added the stage \"Legal review\" in HubSpot; three deals stand in it and nobody told the mapping.",
         exact="Records stand in a stage, or an account defines an active one, that the mapping's stage table does not have.",
     ),
     Rule(
         "G-03", "Won or lost against the mapping", "S1", "The vendor closes deals in this stage, or not, and the mapping says otherwise; "
         "every number of outcomes depends on it.", _contradicted,
         question="What does the stage mean? The vendor's flag counts until the mapping's stage table says the same.",
+        example="The mapping has the stage \"Signed\" as open (M70), Salesforce marks its deals as won.",
         exact="Deals in a stage are open, won or lost by the vendor's own flags and something else by the mapping's stage table; of a "
         "stage without deals, its definition is asked. Vendors that flag neither deals nor stages are left alone, and so are deals "
         "changed within the quiet period.",
@@ -93,6 +95,7 @@ RULES = (
     Rule(
         "G-07", "Life cycle stage unmapped", "S2", "Who is put into this stage falls out of the funnel.", _custom_stage,
         question="Which milestone does this stage of the life cycle mean? Add it to the mapping's stage table.",
+        example="An administrator added \"Trial\" to HubSpot's lifecycle stages, and the mapping does not know what it means.",
         exact="A CRM's life cycle has a stage, not hidden, that the mapping's stage table does not have, whether anybody is in it or not.",
     ),
 )  # fmt: skip

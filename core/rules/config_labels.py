@@ -42,6 +42,7 @@ RULES = (
         "G-02", "Stage map stale", "S3", "Who renames a stage often gives it another meaning; the mapping still has the old one.", _stale,
         question="Does the stage still mean what the mapping says? Accept this, or set `label` (or `probability`) and milestone in the "
         "mapping's stage table.",
+        example="The mapping calls the stage `contractsent` \"Contract sent\"; in the portal it is \"Verbal yes\" by now.",
         exact="A stage has another label, or another default probability, than its line in the mapping's stage table says it had "
         "(its label and probability). Lines that say neither are left alone; capitals do not matter.",
     ),

@@ -50,6 +50,7 @@ RULES = (
         "What the hub writes, the other integration overwrites, or carries into a system nobody meant.", _two_owners,
         question="Which of the two is to write this field? Name it under `synced_natively` in the mapping and the hub only reads it, or "
         "take it out of the sync.",
+        example="HubSpot's own Salesforce sync writes the amount, and so does the hub.",
         exact="The mapping writes a field that it leaves to another integration (its synced_natively); or one of the users that Salesforce "
         "knows by one of the words of `sync_users` has changed the field there within `sync_days`, and the hub writes it into HubSpot or "
         "Salesforce.",

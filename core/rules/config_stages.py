@@ -53,12 +53,14 @@ RULES = (
     Rule(
         "G-04", "Probability falls along the stages", "S3", "A deal that moves on becomes less likely: weighted pipeline drops when "
         "nothing was lost.", _falling, question="Set the stages' probabilities, or their order, right in the vendor.",
+        example="\"Proposal\" stands at 60 % and \"Negotiation\", the stage after it, at 50 %.",
         exact="An open stage of a pipeline has a lower default probability than the open stage before it.",
     ),
     Rule(
         "G-05", "Forecast categories of no use", "S3", "Bookings are missing from the vendor's forecasts, or nothing ever is Best Case or "
         "Commit there.", _forecast,
         question="Set the stages' forecast categories right in the vendor. Until then our own bands of probability count.",
+        example="Every open stage of a Salesforce org has the category Pipeline, as shipped: Commit and Best Case are always zero.",
         exact="A won stage has a forecast category other than closed; or all open stages of a pipeline have one, and none is Best Case, "
         "Most Likely or Commit. Vendors whose stages have no forecast category are left alone.",
     ),

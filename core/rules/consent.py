@@ -117,24 +117,28 @@ RULES = (
     Rule(
         "C-01", "Unsubscribed here, marketable there", "S1", "Who unsubscribed must not be mailed by another system.",
         _unsubscribed_but_marketable, fix="opt out there too", fix_field="marketable", policy="strictest",
+        example="Ana unsubscribed from the newsletter in Mailchimp, and HubSpot may still mail her.",
         exact="A person unsubscribed in one of `opt_out_vendors`, and another account may still mail him.",
     ),
     Rule(
         "C-02", "Opted out in one system, active in another", "S1", "An opt-out binds every system, whichever of them heard it.",
         _opted_out_elsewhere, fix="opt out there too", question="Which is younger, the opt-in or the opt-out? Nobody is subscribed anew.",
         fix_field="marketable", policy="strictest",
+        example="Ana opted out in Salesforce in May, and in ActiveCampaign her subscription is active since April.",
         exact="A person is opted out in an account that C-01 does not watch, and an account of `mailing_vendors` may still mail him; "
         "where an opt-in is younger than the dated opt-out, a person decides.",
     ),
     Rule(
         "C-03", "Dead address still mailed", "S2", "An address that bounced for good costs deliverability in every system that mails it.",
         _bounced_but_mailed, fix="suppress there too", question="Is there a new address?", fix_field="marketable", policy="strictest",
+        example="Mailchimp cleaned ana@old.example after hard bounces, and HubSpot goes on mailing it.",
         exact="An address bounced for good or was cleaned in one account, and another one may still mail the same address.",
     ),
     Rule(
         "C-04", "Unconfirmed subscription treated as consent", "S1",
         "Who never confirmed has not consented; another system that took the address over may not mail it.",
         _unconfirmed_but_mailed, fix="suppress there until it is confirmed", fix_field="marketable", policy="strictest",
+        example="Ana never clicked the confirmation that Mailchimp sent her, and HubSpot mails her as if she had.",
         exact="A subscription still waits for its confirmation, and an account of `mailing_vendors` may mail the person without a "
         "confirmed subscription of its own.",
     ),
@@ -143,12 +147,14 @@ RULES = (
         "Who was to be forgotten must not come back: nothing is written to such a record, and one with an erased id is not taken at all.",
         _back_again,
         question="Erase it in that system too and `tundish forget` it here, or accept the finding if the person came back by himself?",
+        example="Ana was erased in May on her request; in June a form created her again with the same address.",
         exact="A vendor lists an id that was forgotten here, or a record has an address that was forgotten under another id.",
     ),
     Rule(
         "C-06", "Billed as a marketing contact, but not mailable", "S3",
         "Marketing contacts are paid for; who cannot be mailed is paid for in vain.", _paid_for_in_vain,
         question="Make them non-marketing contacts: HubSpot lets only a workflow or a person do it.",
+        example="A contact bounced for good and still is one of the marketing contacts HubSpot bills.",
         exact="HubSpot counts the contact as a marketing contact although it is opted out, bounced or otherwise not mailable.",
     ),
 )  # fmt: skip

@@ -132,39 +132,46 @@ RULES = (
         "D-01", "Amount drift", "S2", "The same open deal has two amounts, so the pipeline has two totals.", _amount_drift,
         fix="take the amount that `policies.amount` of funnel.yaml decides for", question="Which amount is right?", fix_field="amount",
         policy=OF_THE_FUNNEL,
+        example="The open deal is worth 18,000 EUR in HubSpot and, since Tuesday, 20,000 EUR in Salesforce, which decides on amounts.",
         exact="Both mirrors are open, in one currency, and their amounts differ by more than `amount_share` and more than `amount_units`.",
     ),
     Rule(
         "D-02", "Amount drift on a won deal", "S1", "Booked revenue differs between systems.", _won_amount_drift,
         question="Which amount was booked? Finance decides.",
+        example="Salesforce booked 21,500 EUR, HubSpot shows 24,000 EUR for the same won deal.",
         exact="The same between mirrors that are both won.",
     ),
     Rule(
         "D-03", "Amount missing", "S2", "From Proposing on a deal without amount hides pipeline.", _amount_missing,
         question="What is this deal worth?", flag="no amount",
+        example="A deal stands in Negotiating, and its amount is empty in both CRMs.",
         exact="An open deal from Proposing on has no amount, or none above zero, in any system.",
     ),
     Rule(
         "D-05", "Close-date drift", "S2", "The same deal closes on two days.", _close_date_drift,
         fix="take the close date that `policies.close_date` of funnel.yaml decides for, within one forecast period",
         question="Which close date is right? They lie in different forecast periods.", fix_field="close_date", policy=OF_THE_FUNNEL,
+        example="HubSpot expects the deal on 30 June, Salesforce on 15 August.",
         exact="Close dates of mirrors with the same outcome lie `close_date_days` or more apart (`close_date_days_timestamp` where a "
         "system keeps a time of day).",
     ),
     Rule(
         "D-06", "Open past its close date", "S2", "The forecast counts a deal on a day that is over.", _past_close_date,
         question="Reschedule or close it?", flag="past due",
+        example="Today is 30 June, and an open deal is expected to close on 12 June.",
         exact="An open deal's close date is before today.",
     ),
     Rule(
         "D-09", "Owner drift", "S3", "Two people own the same deal.", _owner_drift,
         fix="take the owner that `policies.owner` of funnel.yaml decides for", question="Who owns this deal?", fix_field="owner",
         policy=OF_THE_FUNNEL,
+        example="HubSpot's deal belongs to ana@lumen.example, its mirror in Salesforce to ben@lumen.example.",
         exact="The owners of two mirrors have different e-mail addresses.",
     ),
     Rule(
         "D-11", "Stalled deal", "S3", "Longer in its stage than nine of ten won deals ever were.", _stalled,
         question="What is the next step?", flag="stalled",
+        example="Won deals left Proposing within 30 days, nine of ten; this one has been there for 75.",
         exact="An open deal has been in its stage longer than `stalled_quantile` of the won deals were, or than `stalled_days` where "
         "fewer than `stalled_min_won` were won.",
     ),
@@ -172,6 +179,7 @@ RULES = (
         "D-15", "Negative duration", "S2",
         "A deal that closed before it was created, or left a stage before it entered it, spoils every duration.", _negative_duration,
         question="Which of the two dates is wrong?", flag="bad dates",
+        example="A deal was created on 10 June, and its close date is 1 May: it would have been won before it began.",
         exact="A deal's close date lies `negative_duration_days` or more before it was created, or before it entered the stage it was "
         "closed from.",
     ),

@@ -75,11 +75,13 @@ RULES = (
     Rule(
         "D-08", "Close date missing", "S2", "A deal without a close date is in no forecast.", _close_date_missing,
         question="When is this deal expected to close?", flag="no close date",
+        example="An open deal has no close date in any CRM; it appears in no quarter.",
         exact="An open deal of which no system has a close date, in an account that keeps close dates.",
     ),
     Rule(
         "D-12", "No activity", "S3", "Nobody has written, called or met for weeks; the deal stands in the forecast all the same.",
         _no_activity, question="Who follows up, and when?", flag="no activity",
+        example="The last call with the buyer was six weeks ago; since then there is no mail, no meeting and no done task.",
         exact="An open deal whose last activity in any system (done tasks and past meetings count) is more than `activity_days` ago "
         "(`activity_days_closing` in a closing stage); one that never had any counts from its creation. Accounts that keep no date of "
         "activity are not asked.",
@@ -87,12 +89,14 @@ RULES = (
     Rule(
         "D-13", "No next step", "S3", "A deal nobody has planned anything for moves on by chance.", _nothing_planned,
         question="What is the next step, and when?", flag="no next step",
+        example="An open deal's last task is done and nothing is planned, neither in HubSpot nor in Salesforce.",
         exact="An open deal without a task or meeting that is due today or later, where every system that has the deal tells what is "
         "planned.",
     ),
     Rule(
         "D-14", "Lost without a reason", "S3", "Without reasons nobody learns why deals are lost.", _lost_without_reason,
         question="Why was this deal lost?", flag="no reason",
+        example="A deal was lost in May, and both CRMs leave the reason empty.",
         exact="A lost deal of which no system has a reason, in an account that keeps reasons.",
     ),
 )  # fmt: skip

@@ -41,6 +41,7 @@ RULES = (
     Rule(
         "D-07", "Close date pushed repeatedly", "S3", "A deal that is always due next period is rarely won, and fills every forecast.",
         _pushed, question="Is this deal still alive? What would have to happen for it to close?", flag="slipping",
+        example="A deal was expected in March, then in April, May and June: it was pushed on three times.",
         exact="The close date of an open deal was moved to a later forecast period (`forecast_period`) `close_date_pushes` times or more.",
     ),
 )  # fmt: skip

@@ -123,17 +123,21 @@ RULES = (
     Rule(
         "D-04", "Currency mismatch", "S1", "One sale in two currencies: one of the two totals is wrong by the exchange rate.",
         _currency_mismatch, question="In which currency was this deal offered?",
+        example="HubSpot has the deal at 18,000 USD, Salesforce at 18,000 EUR: the currency was never mapped.",
         exact="Two systems name different ISO currencies for the same deal, and neither was changed within the quiet period.",
     ),
     Rule(
         "D-10", "Probability off its stage", "S4",
         "The weighted forecast counts this deal otherwise than its stage says, and nobody decided that.", _probability_off,
+        example="A deal entered Negotiating, whose default is 90 %, and still has the 40 % of the stage before it.",
         exact="An open deal whose probability differs from the default of its stage by more than `probability_points`, although it was "
         "last set by entering the stage. One that somebody set afterwards is his decision; without a history of it nothing is said.",
     ),
     Rule(
         "D-16", "Amount outlier", "S2", "One typing mistake of this size decides every average and the whole forecast.", _amount_outlier,
         question="Is this amount right? Until this is settled or accepted, sums have it and averages leave it out.", flag="outlier",
+        example="Won deals have a median of 15,000 EUR; this one says 5,550,142, which are the last digits of the buyer's telephone "
+        "number.",
         exact="A deal's amount is more than `outlier_factor` times the median of the won deals of its pipeline and currency (of the "
         "currency alone where fewer than `outlier_min_won` were won), or it is, with `outlier_digits` digits or more, the id of the deal, "
         "of its company or contact, or the end of a phone number of one of its contacts.",
@@ -141,6 +145,7 @@ RULES = (
     Rule(
         "D-17", "Line items and amount differ", "S3", "What is offered and what is forecast are two sums.", _items_differ,
         question="Which is right, the amount or the line items?",
+        example="The line items add up to 17,400 EUR, the deal says 18,000 EUR.",
         exact="The line items of a deal, all paid once and in its currency, add up to another amount than the deal's, by more than "
         "`line_items_share`.",
     ),

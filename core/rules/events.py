@@ -56,6 +56,7 @@ RULES = (
     Rule(
         "E-01", "Won without a conversion event", "S2", "Analytics and bidding never learn that this visitor became a sale.",
         _won_without_event, question="Send close_convert_lead for this deal now, with the original date as a parameter?",
+        example="A deal was won on 3 June with a buyer whom Analytics knows; no conversion event names that deal until 6 June.",
         exact="A deal with a person whom web analytics knows was won, and `conversion_hours` before or after it none of "
         "`conversion_events` names it; sales older than `conversion_max_days` are left alone, and so is a hub without any source of "
         "conversion events.",

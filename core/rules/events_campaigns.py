@@ -104,6 +104,8 @@ RULES = (
         _one_sided,
         question="Did he answer? Add him to the campaign, or set his membership right; if nobody could see him, is the campaign's link "
         "without its tag?",
+        example="Salesforce has Ana as a member of \"Flow Webinar\" who responded in May, and none of her visits or answers around then "
+        "names that campaign.",
         exact="A member of a CRM's campaign answered it, and no touch of his (`campaign_answers`) by a campaign of that name lies within "
         "`campaign_days` of it; or he came by it, was known to that CRM, and is no member who answered. Names are compared without "
         "capitals and separators, and as `same_campaigns` says; a campaign only one side knows is left alone, and so are answers from "

@@ -110,17 +110,21 @@ RULES = (
     Rule(
         "E-05", "Sources disagree", "S3", "One person is credited to different channels, depending on which system is asked.",
         _other_source, question="Which one saw the first visit? Fill in what is blank, but overwrite neither.",
+        example="HubSpot says the person came by paid search, Salesforce says by a partner.",
         exact="Records of one person in two accounts of `crm_vendors` name sources that stand in different `source_groups`.",
     ),
     Rule(
         "E-07", "Lead counts differ", "S2", "Either the site's tag misses leads or the CRM loses them.", _counted_otherwise,
         question="Is the tag broken, or the way from the form to the CRM? Compare the leads named with the site's log.",
+        example="In week 22 Analytics counted 84 leads, and 52 contacts with a web id were new in the CRM: a form is broken, or a bot "
+        "fills it in.",
         exact="In a whole week of the last `lead_count_days`, analytics' count of `lead_events` and the new leads with a web id in the CRM "
         "differ by more than `lead_count_share` of the larger, which is at least `lead_count_min`.",
     ),
     Rule(
         "E-08", "Test or colleague counted as a lead", "S3", "Reports of the system itself count it; ours leave it out.", _not_real,
         question="Is it a test? Take the stage away or delete the record where it lies.",
+        example="test@lumen.example, a colleague's address, stands as an SQL in HubSpot and counts in the conversion rate.",
         exact="An address the funnel excludes (own domains, test patterns) stands at lead or further on some record.",
     ),
 )  # fmt: skip

@@ -109,17 +109,20 @@ RULES = (
     Rule(
         "E-02", "Lead without a record", "S2", "Somebody asked for something and no CRM has him: nobody will answer.", _without_record,
         question="Where did the form's lead get lost? Look for it by the time and the visitor's id, and mend the way into the CRM.",
+        example="Analytics counted `generate_lead` for a visitor yesterday, and no CRM has anybody with that visitor's id or address.",
         exact="One of `lead_events` of the last `lead_max_days` names a person, an address or a visitor whom no system has after "
         "`lead_hours`, though other events of the same source find their persons.",
     ),
     Rule(
         "E-03", "Conversion event sent twice", "S2", "The sale counts double in analytics and in bidding, for good.", _twice,
         question="Who sends this event besides? Stop one of them and note the day in the analytics.",
+        example="The site and the server both sent `close_convert_lead` for deal 4711, so Analytics counts one sale twice.",
         exact="One system has more than one conversion event of the same name that names the same deal.",
     ),
     Rule(
         "E-04", "Conversion value differs from the amount", "S3", "Return on spend is computed from a value the sale never had.",
         _other_value, question="Did the amount change after the event was sent? Note it for whoever reads the numbers.",
+        example="The event told 20,000 EUR for a deal that both CRMs have at 18,000 EUR.",
         exact="The value of one of `conversion_events` that names a won deal differs by more than `event_value_share` from the amount that "
         "every system has of it in the event's currency.",
     ),

@@ -113,6 +113,8 @@ RULES = (
         "effect of this test can be believed.", _mismatch,
         question="What keeps visitors from a variant: redirects, crashes, bots, a change of shares while the test ran? Until then the "
         "effect should not be shown.",
+        example="Of a test planned half and half, 5,300 visitors saw A and 4,700 saw B: chance does that less than once in a thousand "
+        "times.",
         exact="Chi-square of the visitors of an experiment's variants against their planned shares exceeds what chance does with a "
         "probability of `sample_ratio_p`. Bandits, experiments with a variant that was taken out, and those where a variant is due fewer "
         "than five visitors are left alone.",
@@ -120,11 +122,13 @@ RULES = (
     Rule(
         "X-02", "Person in several variants", "S2", "Who saw two variants belongs to neither; in analyses he is left out.", _several,
         question="Does one person use several browsers, or did the experiment reassign its visitors?",
+        example="Ana saw variant A at work and variant B on her telephone.",
         exact="One person was shown two or more variants of one experiment, by any of the browsers the CRM knows of. S2 where that "
         "happened to more than `several_variants_share` of the known persons in the experiment, else S4.",
     ),
     Rule(
         "X-04", "Tests overlap on a page", "S4", "What one test does to visitors is in the numbers of the other, too.", _overlapping,
+        example="Optimizely changed the head of /pricing from 1 to 20 June, VWO the buttons of the same page from 10 June on.",
         exact="Two experiments, of whatever tools, changed the same page for `overlap_days` or longer at the same time. Experiments of one "
         "layer exclude each other and are left alone, and so are those whose pages or times are not known.",
     ),

@@ -52,10 +52,7 @@ def _dangling_links(ctx: Context, kind: str, late: ibis.Table) -> ibis.Table:
     )
     known = aliases(every).select(to_vendor="vendor", to_resource="resource", nid="nid").distinct()
     pulled = known.select("to_vendor", "to_resource").distinct()
-    t = late.select("entity_id", "account", "vendor", "resource", "vendor_id", "created_at", value=late.links).unnest("value")
-    pattern = r"^([^:]*):([^:]*):(.*)$"
-    t = t.mutate(to_vendor=t.value.re_extract(pattern, 1), to_resource=t.value.re_extract(pattern, 2), to_id=t.value.re_extract(pattern, 3))
-    t = t.filter(t.to_id != "", t.to_vendor != t.vendor).mutate(nid=comparable_id(t.to_vendor, t.to_id))
+    t = identity_links.links(late).rename(value="link")
     t = t.semi_join(pulled, ["to_vendor", "to_resource"]).anti_join(known, ["to_vendor", "to_resource", "nid"])
     missing = ibis.literal("not found: ").concat(t.value)
     return side(t, kind, "mirror", part=t.to_vendor, value=t.value, at=t.created_at, note=missing)
@@ -120,23 +117,28 @@ RULES = (
     Rule(
         "I-01", "Duplicate person inside one system", "S2", "Two live records with one e-mail address count one person twice.",
         _duplicate_persons, question="Merge these records? A merge cannot be undone in either CRM.",
+        example="HubSpot has jane.doe@gmail.com and janedoe+news@gmail.com as two contacts; one came from a trade fair.",
         exact="Two live records of one object (and list) of an account have the same e-mail address; Gmail's dots and plus tags do not "
         "count, converted leads neither.",
     ),
     Rule(
         "I-04", "Deal without contact", "S2", "An open deal nobody belongs to has no journey and no source.",
         _deal_without_person, question="Which person belongs to this deal?",
+        example="A rep created the deal \"Ironwood, 40 sensors\" from the pipeline board and never put anybody on it, in neither CRM.",
         exact="An open deal has no person in any system.",
     ),
     Rule(
         "I-06", "Mirror missing", "S2", "A record that should exist in both systems exists in one.",
         _mirror_missing, question="Create the missing record, or remove the link or sync flag?",
+        example="A HubSpot contact is flagged to sync, a day has passed, and Salesforce has no record of him: the sync stopped at a "
+        "required field.",
         exact="After `mirror_hours`, a record that is flagged to sync exists in one CRM only, or a link names a record that is not there; "
         "with `mirror_open_deals` so does every open deal.",
     ),
     Rule(
         "I-10", "Same deal twice", "S1", "One sale counted as two doubles the pipeline.",
         _same_deal_twice, question="Are these one deal? If so, merge them or close the younger.", flag="duplicate",
+        example="Ironwood has two open deals of 18,000 EUR, made two days apart: \"Ironwood sensors\" and \"Ironwood – sensors\".",
         exact="Two open deals of one company in one currency, amounts within `amount_share`, created within `duplicate_deal_days`, names "
         "alike by `duplicate_name_share` or more.",
     ),

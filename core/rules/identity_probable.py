@@ -190,6 +190,8 @@ RULES = (
     Rule(
         "I-02", "Probably one person", "S3", "A person entered twice is mailed twice, worked twice and counted twice.",
         probable_duplicates, question="Are they one person? If so, merge them, or `tundish link` them; if not, accept the finding.",
+        example="Robert Miller and Bob Miller, two contacts of one company in Salesforce, have the same mobile number and different "
+        "addresses.",
         exact="Two live persons of one account share a telephone number or a company, and the probability that they are one, by "
         "likeness of names, addresses and numbers, is at least `duplicate_probability`; numbers of more than "
         "`shared_phone_persons` persons are no evidence. Or addresses and browsers make one person of more than `component_records` live "

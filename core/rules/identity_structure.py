@@ -109,23 +109,27 @@ RULES = (
         "I-03", "Contact without its company", "S3", "A contact outside its company is missing from the company's journey and its reports.",
         _orphan_person, fix="associate with the only company of that domain", question="Which of the companies with that domain is it?",
         fix_field="company_id", policy="fill_blank",
+        example="Ana's address ends in @ironwood.com and HubSpot has a company of that domain, but the contact belongs to no company.",
         exact="A live contact with a business address has no company, and a company with that domain exists in the same account.",
     ),
     Rule(
         "I-05", "Deal without company", "S2", "A deal without a company is missing from every number by company, segment and industry.",
         _deal_without_company, fix="take the company of the deal's only contact", question="Which company buys?",
         fix_field="company_id", policy="fill_blank",
+        example="A deal has the contact Ana and no company; Ana belongs to Ironwood alone, so the deal becomes Ironwood's.",
         exact="An open deal has no company in any system.",
     ),
     Rule(
         "I-11", "One company split into several", "S3", "Companies that share a domain split one customer's pipeline and history.",
         _split_company, question="Is one the parent of the other, or are they one company?",
+        example="HubSpot has \"Ironwood\" and \"Ironwood GmbH\", both with the domain ironwood.com, and neither is the other's parent.",
         exact="Two or more companies of an account of `hierarchy_vendors` share a registrable domain, and none of them is above the "
         "other.",
     ),
     Rule(
         "I-12", "Owner unknown or inactive", "S2", "Nobody works an open deal or lead whose owner has left.",
         _owner_gone, question="Who takes it over?", flag="no owner",
+        example="A rep left in March and his user was switched off; eleven open deals still have him as their owner.",
         exact="An open deal, or an unconverted lead that is not off the ladder, has an owner who is no known user of its account or an "
         "inactive one.",
     ),

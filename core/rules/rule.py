@@ -76,8 +76,8 @@ class Rule:
     """One row of the catalogue. `fix` says in words what is safe to do; `question` is what a person decides otherwise.
 
     `fix_field` and `policy` (OF_THE_FUNNEL: the one funnel.yaml has for that field) complete the fix of a side with a fix_value.
-    `flag` marks the entity in the work list.
-    `exact` says in a sentence when it fires; what it asks of the thresholds is found out (docs/rules.md).
+    `flag` marks the entity in the work list. `exact` says in a sentence when it fires, `example` tells one such case; what it asks of
+    the thresholds is found out (docs/rules.md).
     """
 
     id: str
@@ -91,6 +91,7 @@ class Rule:
     policy: str = ""
     flag: str = ""
     exact: str = ""
+    example: str = ""
 
 
 def side(t: ibis.Table, kind: str, field: str | ibis.Value, **columns: Any) -> ibis.Table:

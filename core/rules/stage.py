@@ -114,23 +114,27 @@ RULES = (
     Rule(
         "S-01", "Customer without won deal", "S1", "The CRM calls someone a customer whose deals were all lost.",
         _customer_without_won, question="A customer from before the CRM? Confirm, or set the lifecycle back.",
+        example="A contact's lifecycle is Customer since an import, but his only deal was lost and no CRM knows another.",
         exact="A lifecycle of customer or beyond; of the deals of the person (or his company), or of the company, none is called won by "
         "any system, and at least one is lost.",
     ),
     Rule(
         "S-02", "Won deal, not customer", "S2", "A sale is closed but the lifecycle is still before customer.",
         _won_not_customer, fix="set the lifecycle to customer", fix_field="lifecycle", policy="never_regress",
+        example="Ironwood's deal was won on Monday; on Wednesday the lifecycle of its contact still is Opportunity.",
         exact="A linked deal is won and was not touched within the quiet period; the lifecycle is before customer.",
     ),
     Rule(
         "S-03", "Lifecycle behind pipeline", "S2", "There is an open deal but the lifecycle is still before opportunity.",
         _behind_pipeline, fix="set the lifecycle to opportunity", fix_field="lifecycle", policy="never_regress",
+        example="A contact has an open deal in Proposing, and his lifecycle still is MQL.",
         exact="A linked deal is open and none is won; the lifecycle is before opportunity.",
     ),
     Rule(
         "S-05", "Deal stage differs between mirrors", "S2", "The same open deal stands in different stages.",
         _stage_differs, fix="take the stage that `policies.stage` of funnel.yaml decides for", question="Which stage is right?",
         fix_field="stage", policy=OF_THE_FUNNEL,
+        example="HubSpot has the deal in Qualifying, Salesforce has its mirror in Negotiating since yesterday.",
         exact="Both mirrors are open, and their stages mean different pipeline stages, for longer than the quiet period (for a day where "
         "one went back).",
     ),
@@ -138,22 +142,26 @@ RULES = (
         "S-06", "Outcome conflict", "S1", "One system says won, lost or closed, the other does not.",
         _outcome_conflict, fix="close the open mirror, where `policies.stage` of funnel.yaml decides for the closed one",
         question="Which outcome is right?", fix_field="stage", policy=OF_THE_FUNNEL,
+        example="HubSpot says closed won, and in Salesforce the same deal is closed lost.",
         exact="One mirror is won and the other lost; or one has been closed for `quiet_backward_hours` and the other is open.",
     ),
     Rule(
         "S-07", "Stage regression", "S3", "A deal went back to an earlier stage and stayed there.",
         _regression, question="Is the earlier stage right? Going back more than twice is worth a talk.", flag="went back",
+        example="A deal went from Negotiating back to Qualifying three days ago and is still there.",
         exact="A deal went to an earlier stage of its pipeline and stayed there for `quiet_backward_hours`; opening a closed one again, "
         "or taking a step back within a day, is none.",
     ),
     Rule(
         "S-09", "Skipped stages", "S4", "A stage was entered without the one before it; its reach is implied.",
         _skipped,
+        example="A deal went from Qualifying straight to Negotiating and was never in Proposing.",
         exact="A deal entered a stage without ever having been in the one before it, or in a later one.",
     ),
     Rule(
         "S-11", "Lead converted, contact still before SQL", "S2", "Sales converted the lead; the other system does not know.",
         _converted_not_sql, fix="set the lifecycle to SQL or as far as the deals ask", fix_field="lifecycle", policy="never_regress",
+        example="Salesforce converted the lead into a contact and an opportunity; in HubSpot the same person still is an MQL.",
         exact="A lead is converted, and the contact's lifecycle in another system is before SQL.",
     ),
 )  # fmt: skip

@@ -43,11 +43,13 @@ RULES = (
     Rule(
         "S-08", "Closed deal opened again", "S1", "What was reported as won or lost is open again; the period it was closed in changes.",
         _reopened, question="Is the deal really open again? Both episodes are kept either way.", flag="reopened",
+        example="A deal that was won in June was opened again in July: June's reports already have its amount.",
         exact="A deal went from a won or lost stage back to an open one and had been closed for a day or longer. S1 where it was closed in "
         "an earlier forecast period than it was opened again in, S2 within one period.",
     ),
     Rule(
         "S-10", "Bounced stage", "S4", "A stage entered and left again within a day says nothing about speed.", _bounced,
+        example="A deal was dragged to Closed Lost by mistake and back to Proposing two minutes later.",
         exact="A deal went from one stage to another and back again within `quiet_backward_hours`.",
     ),
 )  # fmt: skip

@@ -167,30 +167,35 @@ RULES = (
         "S-04", "Lifecycle ahead of pipeline", "S3", "The CRM calls someone an opportunity whom nobody is selling to any more.", _ahead,
         fix="set the lead status to recycled; the lifecycle stays", question="Set the lifecycle back, or is a new deal coming?",
         fix_field="lead_status", policy="source_of_truth",
+        example="A contact's lifecycle is Opportunity; his only deal was lost half a year ago and nobody took him up again.",
         exact="A lifecycle of opportunity, no open or won deal (of the person or his company), and either no deal at all or the last one "
         "lost more than `recycle_days` ago; unless the lead status is one of `recycled_statuses`.",
     ),
     Rule(
         "S-12", "Disqualified here, worked there", "S2", "One team has given up on someone another team is selling to.",
         _disqualified_but_worked, question="Is this person disqualified, or being sold to?",
+        example="Salesforce disqualified the lead ten days ago, and in HubSpot a rep still works the person as an SQL.",
         exact="A person was disqualified in one system within the last `disqualified_days`, and another system has him as SAL or SQL or "
         "has an open deal with him. A converted lead is history and does not count.",
     ),
     Rule(
         "S-13", "Churned but customer", "S2", "Who no longer buys is still counted and written to as a customer.", _churned,
         question="Has this customer left, or is the renewal not recorded?", flag="churned",
+        example="Ironwood's contract ended in March and no other deal was won since; the lifecycle still says Customer.",
         exact="A lifecycle of customer or beyond, and what was sold ended more than `churn_grace_days` ago: no won deal ends later, and "
         "none that was won last is without an end. Where `customer_campaigns` names campaigns, only persons touched by one count.",
     ),
     Rule(
         "S-14", "Lifecycle empty", "S3", "Without a lifecycle nobody sees this record in any funnel report.", _lifecycle_empty,
         fix="set the lowest stage there is evidence for, or what deals and conversion ask", fix_field="lifecycle", policy="never_regress",
+        example="A contact without any lifecycle in HubSpot is an SQL in Salesforce.",
         exact="A record without a lifecycle, in an account that keeps them, of an entity that reached a milestone elsewhere.",
     ),
     Rule(
         "S-15", "Company and contacts disagree", "S3", "Reports by company and by person show two different funnels.", _disagree,
         fix="raise the contact whose own deal gave the company its stage",
         question="Which is right, the company's lifecycle or its contacts'?", fix_field="lifecycle", policy="never_regress",
+        example="HubSpot has the company as a Lead, and one of its contacts as a Customer.",
         exact="In one account, a company's lifecycle and the furthest of its contacts' lie `lifecycle_rungs` rungs or more apart.",
     ),
 )  # fmt: skip

@@ -58,20 +58,23 @@ def _say(
     from core.errors import UserError
     from core.ledger_identity import take_back
     from jobs import identity
+    from jobs.author import author
     from jobs.wiring import open_hub
 
+    if (list_, bool(undo), bool(left or right or why)).count(True) > 1:
+        raise UserError("--list, --undo and two records are three different things", next_step="ask for one of them")
     with open_hub(obj["config"]) as hub:
         if list_:
             rows = identity.listed(hub)
             emit({"decisions": rows}, as_json, "" if as_json else _listed(rows))
             return 0
         if undo:
-            kept = take_back(hub.ledger, undo, by or identity.author(), hub.clock())
+            kept = take_back(hub.ledger, undo, by or author(), hub.clock())
             emit({"undone": kept.id}, as_json, f"{kept.id} no longer holds; `tundish reconcile` goes by the evidence again")
             return 0
         if not (left and right and why):
             raise UserError("two records and --why are needed", next_step='tundish link ACCOUNT:RESOURCE:ID ACCOUNT:RESOURCE:ID --why "…"')
-        id_, said = identity.make(hub, left, right, verdict, why, by or identity.author())
+        id_, said = identity.make(hub, left, right, verdict, why, by or author())
         words = f"{said.left} and {said.right} are {verdict} from the next `tundish reconcile` on; take it back: tundish link --undo {id_}"
         emit({"decision": id_, "left": said.left, "right": said.right, "verdict": verdict}, as_json, words)
         return 0
@@ -83,12 +86,13 @@ def _listed(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "nobody decided anything about who is who"
     names = ["id", "verdict", "left", "right", "author", "at", "status", "why"]
-    return show.table_text(["id", "they are", "record", "record", "by", "at", "status", "why"], [[row[n] for n in names] for row in rows])
+    lines = [[row[n] if n != "at" else str(row[n] or "")[:16].replace("T", " ") for n in names] for row in rows]
+    return show.table_text(["id", "they are", "record", "record", "by", "at (UTC)", "status", "why"], lines)
 
 
 @click.command()
 @click.option("--least", default=0.95, show_default=True, type=click.FloatRange(0.5, 1), help="Only pairs as probable as this.")
-@click.option("--max", "limit", default=50, show_default=True, help="At most so many pairs in the table.")
+@click.option("--max", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many pairs in the table.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def suggest(obj: dict[str, Any], least: float, limit: int, as_json: bool) -> int:

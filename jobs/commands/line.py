@@ -10,6 +10,7 @@ import click
 
 from jobs.cli import emit
 from jobs.instants import Instant
+from jobs.outputs import Output, output_options
 
 
 def json_option(f: Any) -> Any:
@@ -60,8 +61,8 @@ def sync(
 @click.option("--account", "accounts", multiple=True, help="Only findings with a record of this account (repeatable).")
 @click.option("--record", "records", multiple=True, metavar="ACCOUNT:RESOURCE:ID", help="Only findings with this record (repeatable).")
 @click.option("--over", is_flag=True, help="Only findings that are over their limit of days (sla_days in funnel.yaml).")
-@click.option("--max", "limit", default=50, show_default=True, help="At most so many findings in the table.")
-@json_option
+@click.option("--max", "limit", type=click.IntRange(min=0), default=50, show_default=True, help="At most so many findings in the table.")
+@output_options(("table", "json", "csv", "md", "html"))
 @click.pass_obj
 def reconcile(
     obj: dict[str, Any],
@@ -72,7 +73,7 @@ def reconcile(
     records: tuple[str, ...],
     over: bool,
     limit: int,
-    as_json: bool,
+    output: Output,
 ) -> int:
     """Resolve who is who and list where systems disagree.
 
@@ -82,11 +83,15 @@ def reconcile(
       tundish reconcile --severity S1
       tundish reconcile --as-of 2026-06-01 --rule D-01
       tundish reconcile --over --account hubspot
+      tundish reconcile --severity S1 --format csv --output grave.csv
     """
     from core.finding_history import aged
-    from jobs import show, steps
+    from jobs import show, show_findings, steps
     from jobs.choosing import choice_of
     from jobs.identity import told_unknown
+    from jobs.notes import noted
+    from jobs.report import render
+    from jobs.reporting import set_aside
     from jobs.wiring import open_hub
 
     with open_hub(obj["config"]) as hub:
@@ -96,17 +101,19 @@ def reconcile(
         if over:
             late = {r["finding_id"] for r in aged(rows, hub.setup.funnel.sla_days, found.as_of) if r["over_days"] is not None}
             rows = [r for r in rows if r["finding_id"] in late]
-        data: dict[str, Any] = {
-            "run": found.run_id,
-            "as_of": found.as_of,
-            "entities": found.entities(),
-            "findings": [_plain(r) for r in rows],
-            "unknown_decisions": [vars(d) for d in found.unknown],
-        }
-        text = (
-            "" if as_json else show.entities_text(data["entities"]) + "\n" + show.findings_text(rows, limit) + told_unknown(found.unknown)
-        )
-        emit(data, as_json, text)
+        aside = [r for r in set_aside(hub, found) if choice.fits(r)]
+        data: dict[str, Any] = {"run": found.run_id, "as_of": found.as_of, "entities": found.entities()}
+        unknown = told_unknown(found.unknown)
+        if output.format == "json":
+            findings = [_plain(r) for r in noted(hub, rows)]
+            output.write_json(data | {"findings": findings, "set_aside": aside, "unknown_decisions": [vars(d) for d in found.unknown]})
+        elif output.format == "table":
+            told = [show.entities_text(data["entities"]), show.findings_text(rows, limit)]
+            output.write("\n".join([*told, *show_findings.said_texts(noted(hub, rows), aside)]) + unknown)
+        else:
+            head = data | {"as_of": found.as_of.isoformat(), "organisation": hub.config.organisation.name}
+            output.write(render(head | {"findings": noted(hub, rows), "set_aside": aside}, output.format, "findings"))
+            click.echo(unknown.strip(), err=True, nl=bool(unknown))
         return 0
 
 

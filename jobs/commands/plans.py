@@ -1,4 +1,4 @@
-"""plan (make, show, diff, note) and plans."""
+"""plan (make, show, diff) and plans."""
 
 from __future__ import annotations
 
@@ -50,7 +50,6 @@ def plan(ctx: click.Context, /, by: str | None, limit: int | None, output: Outpu
       tundish plan --account hubspot --by record --format html --output plan.html
       tundish plan show --by rule       the latest plan again
       tundish plan diff 3fa9 77b0       what differs between two plans
-      tundish plan note 3fa9 "checked with sales"
     """
     if ctx.invoked_subcommand:
         if given := [name for name in ctx.params if ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)]:
@@ -140,31 +139,6 @@ def diff(obj: dict[str, Any], old: str, new: str, output: Output) -> int:
         else:
             title = f"Plan {one.plan_id} against {other.plan_id}"
             output.write(write_sections(hub.config.organisation.name, title, other.as_of, diff_sections(found), output.format))
-        return 0
-
-
-@plan.command()
-@click.argument("about", metavar="PLAN|CHANGE")
-@click.argument("text")
-@click.option("--author", help="Who says so. Default: your login name.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def note(obj: dict[str, Any], about: str, text: str, author: str | None, as_json: bool) -> int:
-    """Say something about a plan or a change of one; it is shown with the plan, in every format.
-
-    \b
-    Examples:
-      tundish plan note latest "checked with sales on Monday"
-      tundish plan note 9c41d2aa "the owner says 1,200 is right"
-    """
-    from dataclasses import asdict
-
-    from jobs.plan_pages import say
-    from jobs.wiring import open_hub
-
-    with open_hub(obj["config"]) as hub:
-        said = say(hub, about, text, author)
-        emit(asdict(said), as_json, f"noted about {said.about.replace(':', ' ')}")
         return 0
 
 

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-NAMES = ("all", "funnel", "pipeline", "winrate", "sources", "quality", "findings", "records", "plan", "restatements")
+NAMES = (
+    "all",
+    "funnel",
+    "pipeline",
+    "winrate",
+    "sources",
+    "attribution",
+    "experiments",
+    "quality",
+    "findings",
+    "records",
+    "plan",
+    "restatements",
+)
 
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES), default="all")
 @click.option("--as-of", type=Instant(), help="What was known then (UTC).")
+@click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
 @click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
-def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str, output: str | None, as_json: bool) -> int:
+def report(
+    obj: dict[str, Any], name: str, as_of: datetime | None, model: str | None, format_: str, output: str | None, as_json: bool
+) -> int:
     """Print a report.
 
     \b
@@ -29,6 +47,7 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
       tundish report funnel
       tundish report all --format html --output report.html
       tundish report pipeline --as-of 2026-06-01 --format csv
+      tundish report attribution --model w
       tundish report quality
       tundish report restatements
     """
@@ -43,7 +62,8 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
             text = _restatements(hub, as_of, "json" if as_json else format_)
         else:
             found = run_reconcile(hub, as_of=as_of)
-            data = report_data(hub, found, run_measure(hub, found, [f for f in FAMILIES if name in ("all", f)]), as_of)
+            metrics = _of_model(run_measure(hub, found, [f for f in FAMILIES if name in ("all", f)]), model)
+            data = report_data(hub, found, metrics, as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -51,6 +71,13 @@ def report(obj: dict[str, Any], name: str, as_of: datetime | None, format_: str,
     else:
         click.echo(text)
     return 0
+
+
+def _of_model(metrics: Sequence[Mapping[str, Any]], model: str | None) -> Sequence[Mapping[str, Any]]:
+    """Without other models' credits."""
+    from jobs.show_metrics import dimensions
+
+    return metrics if model is None else [row for row in metrics if dimensions(row).get("model", model) == model]
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
@@ -77,17 +104,18 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from jobs import show, show_ageing, show_plan, show_quality
+    from jobs import show, show_ageing, show_findings, show_metrics, show_plan, show_quality
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
-    if name in ("all", "funnel", "pipeline", "winrate", "sources"):
+    if name in ("all", *show_metrics.FAMILIES):
         parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
     if name in ("all", "quality"):
         parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))
+        parts += show_findings.said_texts(data["findings"], data["set_aside"])
         parts += show_ageing.texts(data, 20)
     if name in ("all", "plan") and data["plan"]:
         parts.append(show_plan.page_text(data["plan"], 25))
@@ -95,24 +123,27 @@ def _table(data: dict[str, Any], name: str) -> str:
 
 
 @click.command()
-@click.argument("what", metavar="ENTITY|RECORD|METRIC")
+@click.argument("what", metavar="FINDING|ENTITY|RECORD|METRIC")
 @click.option("--dim", "dims", multiple=True, metavar="NAME=VALUE", help="A metric's dimension (repeatable).")
 @click.option("--to", "other", metavar="ENTITY|RECORD", help="Why the two are one, step by step, or why they are not.")
-@click.option("--max", "limit", default=50, show_default=True, help="At most so many rows.")
+@click.option("--max", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | None, limit: int, as_json: bool) -> int:
-    """Show the rows behind an entity, a vendor record or a metric.
+    """Show the rows behind a finding, an entity, a vendor record or a metric.
 
     \b
     Examples:
+      tundish explain 53a8ecc1          a finding, by its id or the first 8 characters
       tundish explain per_1f0c9a
       tundish explain hubspot:contacts:151
       tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
     """
     from core.errors import UserError
+    from core.lake_findings import is_finding_id
     from jobs.explain import explain_entity, explain_metric
+    from jobs.explain_finding import explain_finding
     from jobs.explain_path import explain_path
     from jobs.steps import run_measure, run_reconcile
     from jobs.wiring import open_hub
@@ -120,6 +151,10 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
     if wrong := [d for d in dims if "=" not in d]:
         raise UserError(f"--dim {wrong[0]}: not NAME=VALUE", next_step="for example --dim currency=EUR")
     with open_hub(obj["config"]) as hub:
+        if is_finding_id(what) and not other:
+            data, text = explain_finding(hub, what, limit)
+            emit(data, as_json, text)
+            return 0
         found = run_reconcile(hub)
         if other:
             data, text = explain_path(hub, found, what, other)

@@ -89,8 +89,10 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
       tundish forget hubspot:contacts:151 mailchimp:members:a1f0:9e26471d35a78862c17e467d87cddedf
     """
     from core.errors import UserError
+    from core.lake_findings import findings_about
     from core.lake_links import carried_ids, named_touches
     from core.ledger_events import forget_events
+    from core.ledger_verdicts import forget_findings
     from jobs.leases import held
     from jobs.wiring import open_hub
 
@@ -109,6 +111,7 @@ def forget(obj: dict[str, Any], record: tuple[str, ...], why: str, yes: bool, as
                 stack.enter_context(held(hub.ledger, f"pull:{account}", hub.clock))
             forget_events(hub.ledger, carried_ids(hub.lake, records))
             erased = [*records, *named_touches(hub.lake, records)]
+            forget_findings(hub.ledger, findings_about(hub.lake, erased))
             rows = hub.lake.forget(erased, hub.clock(), why)
         emit({"erased_rows": rows, "tombstones": len(erased)}, as_json, f"{rows} rows erased, {len(erased)} tombstones set")
         return 0

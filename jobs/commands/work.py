@@ -48,7 +48,7 @@ def serve(obj: dict[str, Any], jobs: tuple[str, ...]) -> int:
 
 @click.command()
 @click.argument("run_id", metavar="RUN", required=False)
-@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def runs(obj: dict[str, Any], run_id: str | None, limit: int, as_json: bool) -> int:

@@ -136,7 +136,7 @@ def undo(
         left = to_take_back(hub, apply_id, choice, since)
         if not left:
             what = f"of {apply_id}" if apply_id else f"for {choice or f'--since {since}'}"
-            text = f"nothing is left to take back {what}; what it wrote, an undo has put back: tundish undo --list"
+            text = f"nothing is left to take back {what}: nothing of it was written, or an undo has put it back (tundish undo --list)"
             emit({"run": apply_id, "outcomes": {}, "details": [], "exit": 0}, as_json, text)
             return 0
         if not yes:
@@ -183,12 +183,12 @@ def audit(
 
     with open_hub(obj["config"]) as hub:
         choice = choice_of(hub, True, **chosen)
-        rows = [show_audit.shown(e, personal) for e in entries(hub.ledger, since, until) if choice.keeps(e)]
+        rows = (show_audit.shown(e, personal) for e in entries(hub.ledger, since, until) if choice.keeps(e.change))
         if output.format == "json":
-            output.write_json({"since": since, "until": until, "changes": rows})
+            output.stream(show_audit.to_json({"since": since, "until": until}, rows))
+        elif output.format == "csv":
+            output.stream(show_audit.to_csv(rows))
         else:
-            sections = (
-                show_audit.whole(rows) if output.format == "csv" else show_audit.brief(rows, limit if output.format == "table" else None)
-            )
+            sections = show_audit.brief(rows, limit if output.format == "table" else show_audit.PAGE)
             output.write(write_sections(hub.config.organisation.name, "Audit trail", hub.clock(), sections, output.format))
         return 0

@@ -16,7 +16,9 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "pipeline": ("metrics",),
     "winrate": ("metrics",),
     "sources": ("metrics",),
-    "findings": ("findings", "truth", "ageing", "trend", "resolved"),
+    "findings": ("findings", "set_aside", "truth", "ageing", "trend", "resolved"),
+    "attribution": ("metrics",),
+    "experiments": ("metrics",),
     "records": ("records", "rejects", "entities"),
     "quality": ("quality",),
     "plan": ("plan", "apply", "undo"),
@@ -25,6 +27,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "metrics",
         "quality",
         "findings",
+        "set_aside",
         "truth",
         "ageing",
         "trend",
@@ -38,7 +41,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
 }
 NAMES = tuple(_PARTS)
 HEAD = ("organisation", "as_of", "freshness")
-TITLES = {"funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources"}
+TITLES = {
+    "funnel": "Funnel", "pipeline": "Pipeline", "winrate": "Win rate", "sources": "Sources", "attribution": "Attribution",
+    "experiments": "Experiments",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,10 @@ def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
         out["metrics"] = show_metrics.of_family(out.get("metrics", ()), name)
     if "metrics" in out:
         out["metrics"] = [{**row, "dimensions": show_metrics.dimensions(row)} for row in out["metrics"]]
-    if "findings" in out:
-        opened = [show_findings.opened(f) for f in out["findings"]]
-        out["findings"] = sorted(opened, key=lambda f: (str(f.get("severity")), str(f.get("rule"))))
+    for part in ("findings", "set_aside"):
+        if part in out:
+            opened = [show_findings.opened(f) for f in out[part]]
+            out[part] = sorted(opened, key=lambda f: (str(f.get("severity")), str(f.get("rule"))))
     if "rejects" in out:
         out["rejects"] = [{**r, "reason": without_people(str(r.get("reason", "")))} for r in out["rejects"]]
     return out
@@ -112,6 +119,9 @@ def _findings(data: Mapping[str, Any]) -> list[Section]:
     summary = () if data.get("truth") else (show_findings.summary_table(findings),)  # the truth's table counts them too
     made = (*summary, findings_table(findings)) if findings else ()
     out = [Section("findings", "Findings", made, "" if findings else "The systems agree.")]
+    aside = data.get("set_aside", ())
+    said = tuple(t for t in (show_findings.notes_table([*findings, *aside]), show_findings.set_aside_table(aside)) if t)
+    out += [Section("notes", "What people said", said)] if said else []
     if data.get("truth"):
         out.append(Section("truth", "Against the ground truth", (show_findings.truth_table(data["truth"], findings),)))
     return out
@@ -132,11 +142,13 @@ def through_time(data: Mapping[str, Any]) -> list[Section]:
 def findings_table(findings: Sequence[Mapping[str, Any]]) -> Table:
     """Every finding in full (already masked)."""
     f = show_findings
-    columns = ("severity", "rule", "finding", "field", "values", "since", "first seen", "fix or question", "records", "entity", "status")
+    columns = (
+        "severity", "rule", "finding", "field", "values", "since", "first seen", "fix or question", "records", "entity", "id", "status",
+    )  # fmt: skip
     rows = [
         [r.get("severity"), r.get("rule"), r.get("title"), r.get("field"), f.values(r), f.day(r.get("since")), f.day(r.get("first_seen")),
          f.remedy(r), f.keys(r),
-         r.get("entity_id"), r.get("status")]
+         r.get("entity_id"), r.get("finding_id"), r.get("status")]
         for r in findings
     ]  # fmt: skip
     last = len(columns) if any(r.get("status") != "open" for r in findings) else -1  # all open goes without saying
