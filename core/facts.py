@@ -30,8 +30,9 @@ def facts(
     """Facts by name: person, company, deal (one row per entity with a live record) and milestone.
 
     Beside them the ground they stand on, for rules and metrics: members, people, companies, deals (live records with
-    entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity),
-    touches (of persons) and stages (the probability of deals' stages). `compiled` keeps the queries.
+    entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity), touches (of persons)
+    and stages (the probability of deals' stages). `compiled` keeps the queries. campaigns, experiments, tallies, tasks and
+    all_touches (whoever they are of) are records as they are.
     """
     c = compiled or over(tables, funnel)
     t = {kind: c.tables[f"record.{kind}"] for kind in KINDS}
@@ -62,6 +63,7 @@ def facts(
         "members": m, "people": people, "companies": companies, "deals": deals, "deal_person": deal_person,
         "person_company": person_company, "deal_company": deal_company, "changes": changes, "touches": touched,
         "stages": stages,
+        "campaigns": t["campaign"], "experiments": t["experiment"], "tallies": t["tally"], "tasks": t["task"], "all_touches": t["touch"],
     }  # fmt: skip
 
 

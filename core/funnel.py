@@ -12,7 +12,7 @@ from core.checked import Written, check
 from core.mapping_document import Policy
 from core.merge import POLICIES_OF
 from core.model import LADDER, OFF_LADDER
-from core.thresholds import DEFAULTS, threshold
+from core.thresholds import ATTRIBUTION_MODELS, DEFAULTS, threshold
 from core.yaml_positions import Document, did_you_mean, raise_mistakes, read_yaml
 
 Severity = Literal["S1", "S2", "S3", "S4"]
@@ -161,6 +161,9 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, step in enumerate(threshold(funnel, "funnel_steps")):
         if step not in codes:
             document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+    model = threshold(funnel, "attribution_model")
+    if model not in ATTRIBUTION_MODELS:
+        document.wrong(("thresholds", "attribution_model"), f"unknown model {model!r}{did_you_mean(model, ATTRIBUTION_MODELS)}")
 
 
 def _check_policies(document: Document, funnel: Funnel) -> None:

@@ -22,10 +22,12 @@ class Side:
 
     changed_in: (no earlier than, no later than) the value got there. Both are one instant where the field has a history; else
     the first is when the old value was last seen, and the second when the record was last changed. None: not known.
+    moved: somebody put the value there since both agreed, though no history says so.
     """
 
     value: str | None
     changed_in: tuple[datetime | None, datetime | None] = (None, None)
+    moved: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def three_way(terms: Terms, a: Side, b: Side, base: Base) -> Decision:
 
 
 def untouched(terms: Terms, side: Side, base: Base) -> bool:
-    """Does the base stand there, and nobody put it there anew? Only a history tells of one who went elsewhere and came back."""
+    """Does the base stand there, and nobody put it there anew? A history, or our own write, tells of one who came back."""
+    if side.moved:
+        return False
     since, until = side.changed_in
     came_back = base.at is not None and since is not None and since == until and since > base.at + terms.tolerance
     return terms.same(side.value, base.value) and not came_back

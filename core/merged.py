@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -133,8 +133,12 @@ def _field(mirrored: Mirrored, row: Mapping[str, Any], end: str) -> FieldKey:
 
 
 def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], written: Mapping[FieldKey, Written]) -> Decision:
-    echoes = {end: own for end in "ab" if (own := _echo(row, end, written.get(_field(mirrored, row, end))))}
-    a, b = (Side(row[f"{end}_value"], _changed_in(row, end, echoes.get(end))) for end in "ab")
+    last = {end: written.get(_field(mirrored, row, end)) for end in "ab"}
+    echoes = {end: own for end in "ab" if (own := _echo(row, end, last[end]))}
+    taken_back = [end for end, own in echoes.items() if own.undone and _still(row, "b" if end == "a" else "a", own)]
+    if terms.policy == "most_recent" and taken_back:
+        return Decision("b" if taken_back[0] == "a" else "a", "a person took this back, and the other one was not changed since")
+    a, b = (_side(row, end, last[end], echoes.get(end)) for end in "ab")
     return decide(terms, a, b, _base(row, echoes))
 
 
@@ -145,12 +149,29 @@ def _echo(row: Mapping[str, Any], end: str, last: Written | None) -> Written | N
     return last if _same(last.before if last.undone else last.value, row[f"{end}_raw"]) else None
 
 
-def _changed_in(row: Mapping[str, Any], end: str, echo: Written | None) -> tuple[datetime | None, datetime | None]:
-    """When a person put the value there. The history's entry of our own write, or of its undo, is none of theirs."""
-    since, until = row[f"{end}_since"], row[f"{end}_until"]
-    if echo and since and since == until and since <= echo.at + ECHO:
-        return None, None
-    return since, until
+def _side(row: Mapping[str, Any], end: str, last: Written | None, echo: Written | None) -> Side:
+    """The value and when a person put it there. The history's entry of our own write, or of its undo, is none of theirs.
+
+    Where there is no history and our write of later than the base is gone, somebody came after it, even if he put the base back;
+    unless the record was not changed since: then the lake has not seen our write yet.
+    """
+    value, since, until = (row[f"{end}_{n}"] for n in ("value", "since", "until"))
+    exact = since is not None and since == until
+    if echo and (not exact or since <= echo.at + ECHO):
+        if echo.undone:  # put there before our write, whenever that was
+            return Side(value, (None if exact else since, echo.at))
+        if exact:
+            return Side(value)
+    newer = last is not None and last.at > (row["base_at"] or last.at - ECHO)
+    if last and newer and not echo and not exact and until is not None and until > last.at:
+        return Side(value, (last.at, until), moved=True)
+    return Side(value, (since, until))
+
+
+def _still(row: Mapping[str, Any], end: str, own: Written) -> bool:
+    """Was this side certainly not changed since our write to the other one was taken back?"""
+    until = row[f"{end}_until"]
+    return until is not None and until <= own.at
 
 
 def _base(row: Mapping[str, Any], echoes: Mapping[str, Written]) -> Base | None:

@@ -108,9 +108,27 @@ DEFAULTS: dict[str, Any] = {
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),
     "ignored_lost_reasons": ("duplicate", "test", "data error"),
+    "experiment_days": 30,  # a visitor counts once this long ago; what became of him within is the outcome
+    "experiment_won_days": 90,  # the same for sales
+    "experiment_before_days": 90,  # whose visits before the test are the covariate (CUPED)
+    "experiment_power": 0.8,
+    "experiment_detect_share": 0.1,  # the lift whose sample size is told
+    "experiment_planned": 5000,  # visitors at which the always-valid interval is tightest
+    "experiment_cap_quantile": 0.999,  # of won amounts: larger ones count as this much
+    "experiment_guardrails": (),  # goals whose p-values are not corrected for there being many
+    "attribution_touches": ("visit", "click", "form", "response"),  # kinds that get credit; a form's event where it was in no visit
+    "attribution_not": ("survey",),  # channels of touches that are no marketing
+    "attribution_model": "w",  # whose numbers campaigns are told by
+    "session_minutes": 30,  # touches of one person by one channel without a longer pause are one
+    "lookback_days": 365,  # before the deal was created, or the person known
+    "half_life_days": 30,  # of the model "time decay"
+    "influence_days": 90,
+    "sales_touches": ("meeting", "call"),  # kinds that are sales' work, not marketing's
+    "sales_sources": ("Cold Call", "Outbound", "Sales"),  # lead sources that are not marketing's
     "currency": None,  # reporting currency; None: the only one there is
     "target": None,  # won amount wanted in the current period
 }
+ATTRIBUTION_MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley")  # of single touches
 DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
 
 

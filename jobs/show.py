@@ -78,7 +78,7 @@ def truth_text(truth: Mapping[str, Any], findings: Sequence[Mapping[str, Any]] =
 
 
 def metrics_text(metrics: Iterable[Mapping[str, Any]], name: str | None = None) -> str:
-    """All metrics, or one family: funnel, pipeline, winrate, sources."""
+    """All metrics, or one family (jobs.show_metrics.FAMILIES)."""
     return "\n\n".join(text(t) for t in show_pivots.tables(metrics, name)) or "nothing to measure yet"
 
 

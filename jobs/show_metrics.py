@@ -8,7 +8,9 @@ from typing import Any
 
 from core.model import FUNNEL_STAGES, LADDER, OFF_LADDER, PIPELINE_STAGES
 
-FAMILIES = ("funnel", "breakdown", "pipeline", "movement", "winrate", "sources", "forecast", "backtest", "waterfall")
+FAMILIES = (
+    "funnel", "breakdown", "pipeline", "movement", "winrate", "sources", "attribution", "experiments", "forecast", "backtest", "waterfall",
+)  # fmt: skip
 # A report shows more families than the one of its name, where they were measured.
 _TOGETHER = {"funnel": ("funnel", "breakdown"), "pipeline": ("pipeline", "movement"), "forecast": ("forecast", "backtest")}
 FEW = 10  # a share of fewer than this is shown as its counts only
@@ -55,6 +57,8 @@ def shown(row: Mapping[str, Any]) -> str:
         return f"{100 * float(value):.1f} % {_counts(row)}".strip()
     if value is None:
         return "–"
+    if unit == "p":
+        return f"{float(value):.3f}" if float(value) >= 0.0005 else "<0.001"
     return f"{number(value)} {'' if unit in _PLAIN else unit}".strip()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobs.show_metrics import dimensions, excluded, families, interval, label, number, place, rank, shown
@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 class Column:
     """One metric as a column: `key` is the dimension that makes the lines, `spread` one that makes more columns.
 
-    In `title`, {} stands for the spread value.
+    In `title`, {} stands for the spread value. `bounds`: with its interval.
     """
 
     title: str
@@ -24,15 +24,19 @@ class Column:
     key: str
     where: Mapping[str, str] = field(default_factory=dict)
     spread: str = ""
+    bounds: bool = False
 
 
 @dataclass(frozen=True)
 class Pivot:
+    """Lines and columns of one table; `by`: a dimension with a table of its own for each value, {} in the title."""
+
     family: str
     title: str
     key: str  # heading of the lines
     columns: tuple[Column, ...]
     detail: bool = False  # only in that family's own report
+    by: str = ""
 
 
 _ALL = {"cohort": "all", "mode": "implied"}
@@ -140,6 +144,60 @@ PIVOTS = (
     ),
     Pivot("waterfall", "Waterfall of the open pipeline", "", (Column("{}", "waterfall", "bucket", spread="span"),)),
     Pivot("waterfall", "Deals open on both days", "moved", (Column("deals", "waterfall_moves", "move"),)),
+    Pivot("attribution", "Won value by channel and model: credit, not causal lift", "channel", (
+        Column("{}", "attributed_value", "channel", {"of": "won"}, spread="model"),
+    )),
+    Pivot("attribution", "Sourced by marketing, by three definitions", "definition", (
+        Column("{} deals", "sourced_deals", "definition", spread="of"),
+        Column("{} value", "sourced_value", "definition", spread="of"),
+    )),
+    Pivot("attribution", "Influenced: deals with a touch, at every channel that touched them", "channel", (
+        Column("{} deals", "influenced_deals", "channel", spread="of"),
+        Column("{} value", "influenced_value", "channel", spread="of"),
+    )),
+    Pivot("attribution", "Campaigns: what they cost, and what is credited to them", "campaign", (
+        Column("cost, {}", "campaign_cost", "campaign", spread="currency"),
+        Column("persons at {}", "attributed_persons", "campaign", spread="of"),
+        Column("{} deals", "attributed_deals", "campaign", spread="of"),
+        Column("{} value", "attributed_value", "campaign", spread="of"),
+        Column("cost per {}", "cost_per", "campaign", spread="of"),
+        Column("won ÷ cost", "campaign_return", "campaign"),
+    )),
+    Pivot("attribution", "Won deals by channel and model", "channel", (
+        Column("{}", "attributed_deals", "channel", {"of": "won"}, spread="model"),
+    ), detail=True),
+    Pivot("attribution", "Open value by channel and model, for the deals' creation", "channel", (
+        Column("{}", "attributed_value", "channel", {"of": "open"}, spread="model"),
+    ), detail=True),
+    Pivot("attribution", "Persons at {} by channel and model", "channel", (
+        Column("{}", "attributed_persons", "channel", spread="model"),
+    ), detail=True, by="of"),
+    Pivot("attribution", "Removal effect: conversions lost without the channel", "channel", (
+        Column("of {}", "removal_effect", "channel", spread="of"),
+    ), detail=True),
+    Pivot("experiments", "{}: what became of the visitors", "variant", (
+        Column("visitors", "experiment_visitors", "variant"),
+        Column("{}", "experiment_rate", "variant", spread="goal"),
+        Column("{} per visitor", "experiment_mean", "variant", spread="goal"),
+    ), by="experiment"),
+    Pivot("experiments", "{}: effect on each goal", "goal", (
+        Column("lift, {}", "experiment_lift", "goal", spread="variant", bounds=True),
+        Column("at any time, {}", "experiment_lift_anytime", "goal", spread="variant", bounds=True),
+        Column("p, {}", "experiment_p", "goal", spread="variant"),
+        Column("p corrected, {}", "experiment_p_corrected", "goal", spread="variant"),
+        Column("detectable, {}", "experiment_detectable", "goal", spread="variant"),
+    ), by="experiment"),
+    Pivot("experiments", "{}: further", "goal", (
+        Column("difference, {}", "experiment_effect", "goal", spread="variant", bounds=True),
+        Column("lift with visits before, {}", "experiment_lift_cuped", "goal", spread="variant", bounds=True),
+        Column("visitors needed, {}", "experiment_visitors_needed", "goal", spread="variant"),
+    ), detail=True, by="experiment"),
+    Pivot("experiments", "{}: the tool's own numbers", "goal", (
+        *[Column(f"{f}, {{}}", "experiment_vendor", "goal", {"figure": f}, spread="variant")
+          for f in ("visitors", "conversions", "rate", "lift", "significance")],
+        Column("ours: better, {}", "experiment_goal_chance", "goal", spread="variant"),
+        Column("ours: loss, {}", "experiment_goal_loss", "goal", spread="variant"),
+    ), detail=True, by="experiment"),
 )  # fmt: skip
 
 
@@ -156,7 +214,7 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
     for one in families(name):
         mine = [(row, dims) for row, dims in rows if row["family"] == one]
         wanted = [p for p in PIVOTS if p.family == one and (not p.detail or (bool(name) if detail is None else detail))]
-        made += [t for p in wanted if (t := _pivot(p, mine)) is not None]
+        made += [t for p in wanted for t in _pivots(p, mine)]
         rest = [(row, dims) for row, dims in mine if row["name"] not in known]
         made += [_listed("Single numbers", rest)] if rest else []
     return made
@@ -165,10 +223,20 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
 def further_tables(metrics: Iterable[Row], name: str) -> list[Table]:
     """The tables of a family that only its own report shows."""
     mine = [(row, dimensions(row)) for row in metrics if row["family"] == name]
-    return [t for p in PIVOTS if p.family == name and p.detail and (t := _pivot(p, mine)) is not None]
+    return [t for p in PIVOTS if p.family == name and p.detail for t in _pivots(p, mine)]
 
 
 Opened = tuple[Row, dict[str, str]]
+
+
+def _pivots(pivot: Pivot, rows: Sequence[Opened]) -> list[Table]:
+    """The pivot's table, or one for each value of what it is `by`."""
+    if not pivot.by:
+        return [t] if (t := _pivot(pivot, rows)) is not None else []
+    names = {column.name for column in pivot.columns}
+    values = dict.fromkeys(dims[pivot.by] for row, dims in rows if row["name"] in names and pivot.by in dims)
+    parts = [(value, [(row, dims) for row, dims in rows if dims.get(pivot.by) == value]) for value in values]
+    return [t for value, part in parts if (t := _pivot(replace(pivot, title=pivot.title.format(place(value))), part)) is not None]
 
 
 def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
@@ -184,6 +252,7 @@ def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
         for row, dims in mine:
             title = column.title.format(place(dims.get(column.spread, "")))
             text = number(row["value"]) if column.spread == "currency" and row.get("value") is not None else shown(row)
+            text += f" [{bounds}]" if column.bounds and (bounds := interval(row)) else ""
             cells.setdefault(dims[column.key], {}).setdefault(title, text)
     if not cells:
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sandbox_hub import Standing, standing, tundish
 
-from jobs.steps import run_reconcile, run_sync
+from jobs.steps import run_sync
 
 SIZE = 60
 SYSTEMS = {"files", "optimizely", "mailchimp", "hotjar", "hubspot", "salesforce"}  # the event export is among the files
@@ -19,7 +19,6 @@ SYSTEMS = {"files", "optimizely", "mailchimp", "hotjar", "hubspot", "salesforce"
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
     with standing(tmp_path_factory.mktemp("chain"), size=SIZE) as sandbox:
         assert run_sync(sandbox.hub, quiet=True).status == "done"
-        run_reconcile(sandbox.hub)
         yield sandbox
 
 

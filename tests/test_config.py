@@ -9,7 +9,7 @@ import ibis
 import pytest
 from described_vendors import CONNECTORS, HUBSPOT
 
-from core.config import Config, load_config, load_setup
+from core.config import SHIPPED, Config, load_config, load_setup
 from core.errors import CredentialsError, UserError
 from core.facts import excluded
 from core.funnel import load_funnel
@@ -242,3 +242,10 @@ def test_thresholds_and_switches_are_read_and_misspellings_are_answered(tmp_path
     assert two == "2:48: expected a number"
     assert three == "3:16: unknown key 'enable'; did you mean 'enabled'?"
     assert four.startswith("3:")
+
+
+def test_an_attribution_model_that_is_none_is_answered(tmp_path: Path) -> None:
+    path = tmp_path / "funnel.yaml"
+    path.write_text((SHIPPED / "funnel.yaml").read_text().replace("attribution_model: w ", "attribution_model: lineal "))
+    with pytest.raises(UserError, match=r"funnel\.yaml:\d+:\d+: unknown model 'lineal'; did you mean 'linear'"):
+        load_funnel(path)

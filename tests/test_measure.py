@@ -16,9 +16,10 @@ from core.compiled import over
 from core.errors import UserError
 from core.facts import facts
 from core.measure import measure, rows
-from core.measure.metric import Survival, survival, wilson
+from core.measure.metric import Survival, survival
 from core.measure.pipeline import quarter, velocity
 from core.resolve import resolve
+from core.statistics.proportions import wilson
 
 MARCH = datetime(2025, 3, 10, tzinfo=UTC)
 CODES = {"lead": "M20", "mql": "M30", "sql": "M40", "opp": "M50", "won": "M80"}

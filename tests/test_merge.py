@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.change import Written
 from core.merge import MERGED, POLICIES_OF, Base, Decision, Side, Terms, Wins, decide
+from core.merged import MIRRORED, _decision
 
 DAY = datetime(2026, 6, 30, tzinfo=UTC)
 BASE = Base("10", DAY)
@@ -49,6 +51,40 @@ def test_concurrent_edits_go_by_the_order_and_without_one_to_a_person() -> None:
 def test_who_came_back_to_the_base_has_been_there_too() -> None:
     assert won("most_recent", Side("10", at(3)), Side("12", at(2))) == "a"
     assert won("most_recent", Side("10", between(0, 3)), Side("12", at(2))) == "b"  # the record changed, but nobody knows that this did
+
+
+OWNER = next(m for m in MIRRORED if m.field == "owner")
+
+
+COPIED = {("sf", "Opportunity", "006", "owner_id"): Written("R2", DAY + timedelta(hours=26), "R1")}
+
+
+def decided(a: str, b: str, ours: Any, a_until: float = 30, b_at: float = 1) -> Wins:
+    """Both agreed on R1, then HubSpot (b) got another owner; COPIED: we wrote R2 to Salesforce (a), which dates no owner."""
+    row = {
+        "base": "R1", "base_at": DAY, "a_account": "sf", "a_resource": "Opportunity", "a_vendor_id": "006", "a_value": a, "a_raw": a,
+        "a_since": DAY, "a_until": DAY + timedelta(hours=a_until), "b_account": "hs", "b_resource": "deals", "b_vendor_id": "1",
+        "b_value": b, "b_raw": "-", "b_since": DAY + timedelta(hours=b_at), "b_until": DAY + timedelta(hours=b_at),
+    }  # fmt: skip
+    return _decision(Terms("most_recent"), OWNER, row, ours).wins
+
+
+def test_who_put_the_base_back_over_our_own_write_has_edited_even_without_a_history() -> None:
+    assert decided("R1", "R2", COPIED) == "a"
+    assert decided("R1", "R2", {}) == "b"  # without our write nothing tells of him
+
+
+def test_what_was_undone_turns_no_decision_round_until_the_other_side_is_edited_again() -> None:
+    """HubSpot's edit came before our write that a person took back: it is still the newer one, and what it asks for is held."""
+    undone = {key: Written("R2", DAY + timedelta(hours=27), "R4", undone=True) for key in COPIED}
+    assert decided("R4", "R2", undone) == "b"
+    assert decided("R4", "R3", undone, b_at=28) == "b"  # certainly after what was there before our write
+    assert decided("R4", "R3", {}) == "a"  # elsewhere the order says it
+
+
+def test_our_own_write_is_no_edit_nor_is_a_write_the_lake_has_not_seen_yet() -> None:
+    assert decided("R2", "R3", COPIED) == "b"
+    assert decided("R1", "R2", COPIED, a_until=25) == "b"
 
 
 @pytest.mark.parametrize("policy", sorted(MERGED))

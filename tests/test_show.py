@@ -182,6 +182,21 @@ def test_currencies_stand_in_columns_of_their_own() -> None:
     assert pipeline.rows == (("Closing", "2", "10", "20"),)
 
 
+def test_every_experiment_has_a_table_of_its_own_with_intervals_beside_the_lifts() -> None:
+    def lift(test: str, variant: str, value: float) -> list[dict[str, Any]]:
+        dims = {"experiment": test, "variant": variant, "goal": "won"}
+        return [
+            {**metric("experiment_lift", dims, value, "share", low=value - 0.1, high=value + 0.1), "family": "experiments"},
+            {**metric("experiment_p", dims, 0.0002, "p"), "family": "experiments"},
+        ]
+
+    found = tables([*lift("Prices", "new", 0.25), *lift("Home", "a", 0.0), *lift("Home", "b", 0.5)])
+    assert [t.title for t in found] == ["Prices: effect on each goal", "Home: effect on each goal"]
+    assert found[0].columns == ("goal", "lift, new", "p, new")
+    assert found[0].rows == (("won", "25.0 % [15.0–35.0 %]", "<0.001"),)
+    assert found[1].columns == ("goal", "lift, a", "lift, b", "p, a", "p, b")
+
+
 def test_a_metric_alone_or_unknown_is_listed_with_its_dimensions_and_interval() -> None:
     rows = [metric("nps_share", {"team": "north"}, 0.5, "share", numerator=50, denominator=100, low=0.404, high=0.596)]
     [listed] = tables(rows)

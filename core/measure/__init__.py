@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from core.measure import (
     ageing,
+    attribution,
     backtest,
+    experiments,
     explain,
     forecast,
     forecast_coverage,
@@ -37,6 +39,8 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "movement": (velocity.measure, slippage.measure, ageing.measure),
     "winrate": (pipeline.win_rates, pipeline_wins.measure),
     "sources": (sources.measure,),
+    "attribution": (attribution.measure,),
+    "experiments": (experiments.measure,),
     "forecast": (forecast.measure, forecast_coverage.measure),
     "backtest": (backtest.measure,),
     "waterfall": (waterfall.measure,),

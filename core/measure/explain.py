@@ -10,7 +10,19 @@ from typing import Any
 import ibis
 
 from core.errors import UserError
-from core.measure import ageing, funnel, funnel_by, pipeline, pipeline_wins, slippage, sources, velocity, waterfall
+from core.measure import (
+    ageing,
+    attribution_rows,
+    experiment_rows,
+    funnel,
+    funnel_by,
+    pipeline,
+    pipeline_wins,
+    slippage,
+    sources,
+    velocity,
+    waterfall,
+)
 from core.measure.metric import Scope
 
 _Select = Callable[[Scope, Mapping[str, Any]], ibis.Table]
@@ -109,6 +121,16 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "source_to_won": ("person", _source_won),
     "source_won_value": ("deal", _source_deals("won")),
     "source_open_value": ("deal", _source_deals("open")),
+    "attributed_deals": ("deal", attribution_rows.attributed),
+    "attributed_value": ("deal", attribution_rows.attributed),
+    "attributed_persons": ("person", attribution_rows.attributed),
+    "influenced_deals": ("deal", attribution_rows.influenced),
+    "influenced_value": ("deal", attribution_rows.influenced),
+    "sourced_deals": ("deal", attribution_rows.sourced),
+    "sourced_value": ("deal", attribution_rows.sourced),
+    "experiment_visitors": ("person", experiment_rows.saw),
+    "experiment_rate": ("person", experiment_rows.reached),
+    "experiment_mean": ("person", experiment_rows.reached),
 }
 
 

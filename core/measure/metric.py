@@ -1,6 +1,6 @@
 """What a metric is: one number with what it was made of. And the small formulas that every family uses.
 
-Source of the formulas: Wilson (1927) score interval; Kaplan and Meier (1958), product-limit estimate.
+Source of the formula: Kaplan and Meier (1958), product-limit estimate.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from math import sqrt
 from typing import Any, TypeVar
 
 import ibis
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.measure.distrust import Distrust, distrust
+from core.statistics.proportions import wilson
 from core.thresholds import threshold
 
 METRICS = pa.schema(
@@ -35,7 +35,6 @@ METRICS = pa.schema(
         ("excluded", pa.string()),
     ]
 )
-_Z = 1.959963984540054  # 95 %
 T = TypeVar("T")
 
 
@@ -117,15 +116,6 @@ def share(name: str, definition: str, dimensions: Mapping[str, Any], part: float
     low, high = wilson(part, whole)
     value = part / whole if whole else None
     return Metric(name, definition, dimensions, value, "share", int(whole), part, whole, low, high, **more)
-
-
-def wilson(part: float, whole: float) -> tuple[float | None, float | None]:
-    if not whole or part > whole:  # people may skip a step: then the next has more of them, and no share is meant
-        return None, None
-    p, z2 = part / whole, _Z * _Z
-    middle = (p + z2 / (2 * whole)) / (1 + z2 / whole)
-    half = _Z / (1 + z2 / whole) * sqrt(p * (1 - p) / whole + z2 / (4 * whole * whole))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ import re
 
 import ibis
 
-from core.rules.experiments_known import experiments, part, tally
+from core.rules.experiments_known import BETWEEN, TEST, experiments, part, plain, spelled, tally
 from core.rules.rule import Context, Rule, record_key, side, sides
 
-_BETWEEN = r"[\s_.,:;|/+()\[\]-]+"  # what stands between the words of a name, in whatever spelling
-_TEST = ["account", "experiment"]
 _SOURCE = ["own", "own_resource"]
 _DAYS = 1  # of which the touches must tell before a test began and after it ended
 
@@ -20,10 +18,10 @@ def _differ(ctx: Context) -> ibis.Table:
     e = _over(ctx)
     seen = _seen(ctx, e)
     whole = _whole(ctx, seen)
-    seen = seen.semi_join(whole, [*_TEST, *_SOURCE])
-    visitors = seen.group_by(*_TEST, *_SOURCE).agg(ours=seen.visitor.nunique())
+    seen = seen.semi_join(whole, [*TEST, *_SOURCE])
+    visitors = seen.group_by(*TEST, *_SOURCE).agg(ours=seen.visitor.nunique())
     counted = _totals(tally(ctx, "experiment_visitors"), e)
-    visitors = visitors.inner_join(counted.drop("goal").distinct(), _TEST).mutate(goal=ibis.literal("visitors"))
+    visitors = visitors.inner_join(counted.drop("goal").distinct(), TEST).mutate(goal=ibis.literal("visitors"))
     return sides(
         _apart(ctx, visitors, e, "visitors", float(ctx.limit("experiment_visitors_share"))),
         _apart(ctx, _converted(ctx, seen, e), e, "conversions", float(ctx.limit("experiment_conversions_share"))),
@@ -34,33 +32,17 @@ def _over(ctx: Context) -> ibis.Table:
     """Tests that are over, whose times are known."""
     e = experiments(ctx)
     e = e.filter(e.started_at.notnull(), e.ended_at.notnull(), e.ended_at < ctx.now)
-    return e.select(*_TEST, "vendor", "resource", "vendor_id", "called", "started_at", "ended_at")
+    return e.select(*TEST, "vendor", "resource", "vendor_id", "called", "started_at", "ended_at")
 
 
 def _totals(t: ibis.Table, e: ibis.Table) -> ibis.Table:
     """(account, experiment, goal, theirs): the tool's numbers over all variations, if it counted to the end."""
-    t = t.mutate(goal=_plain(part(t, "metric")).fill_null(""))
-    t = t.group_by(*_TEST, "goal", "variation").agg(theirs=t.amount.max(), day=t.day.max())
-    t = t.group_by(*_TEST, "goal").agg(theirs=t.theirs.sum(), day=t.day.max())
-    t = t.inner_join(e.select(*_TEST, "ended_at"), _TEST)
+    t = t.mutate(goal=plain(part(t, "metric")).fill_null(""))
+    t = t.group_by(*TEST, "goal", "variation").agg(theirs=t.amount.max(), day=t.day.max())
+    t = t.group_by(*TEST, "goal").agg(theirs=t.theirs.sum(), day=t.day.max())
+    t = t.inner_join(e.select(*TEST, "ended_at"), TEST)
     t = t.filter(t.day.epoch_days() + 1 >= t.ended_at.date().epoch_days())
-    return t.select(*_TEST, "goal", "theirs")
-
-
-def _spelled(ctx: Context, e: ibis.Table) -> ibis.Table:
-    """(account, experiment, key): what web analytics may call a variation of a test, if it can be only one test's.
-
-    Tool, test and variation, by id or by name, or the last two alone.
-    """
-    came = tally(ctx, "experiment_visitors")
-    t = came.mutate(variant=part(came, "variant")).select(*_TEST, "variation", "variant").distinct()
-    t = t.inner_join(e.select(*_TEST, "vendor", "called"), _TEST)
-    by_id, by_name = t.experiment.concat("-", t.variation), t.called.concat("-", t.variant)
-    spellings = [by_id, by_name, t.vendor.concat("-", by_id), t.vendor.concat("-", by_name)]
-    every = ibis.union(*[t.select(*_TEST, key=_plain(one)) for one in spellings])
-    every = every.filter(every.key.notnull()).distinct()
-    one = every.group_by("key").agg(tests=every.count())
-    return every.semi_join(one.filter(one.tests == 1), "key")
+    return t.select(*TEST, "goal", "theirs")
 
 
 def _touches(ctx: Context, kind: str) -> ibis.Table:
@@ -68,16 +50,16 @@ def _touches(ctx: Context, kind: str) -> ibis.Table:
     t = ctx.records("touch")
     t = t.filter(t.kind == kind, t.event.notnull(), t.occurred_at.notnull(), ~t.deleted.fill_null(False))
     visitor = ibis.coalesce(t.links[0], t.person_id, t.email)
-    return t.select(own="account", own_resource="resource", visitor=visitor, key=_plain(t.event), at="occurred_at")
+    return t.select(own="account", own_resource="resource", visitor=visitor, key=plain(t.event), at="occurred_at")
 
 
 def _seen(ctx: Context, e: ibis.Table) -> ibis.Table:
     """(account, experiment, own, own_resource, visitor, first): who was shown a test by touches that are not the tool's own."""
     t = _touches(ctx, "exposure")
-    t = t.filter(t.visitor.notnull()).inner_join(_spelled(ctx, e), "key")
-    t = t.inner_join(e.select(*_TEST, "started_at", "ended_at"), _TEST)
+    t = t.filter(t.visitor.notnull()).inner_join(spelled(ctx, e), "key")
+    t = t.inner_join(e.select(*TEST, "started_at", "ended_at"), TEST)
     t = t.filter(t.own != t.account, t.at >= t.started_at, t.at <= t.ended_at)
-    return t.group_by(*_TEST, *_SOURCE, "visitor", "started_at", "ended_at").agg(first=t["at"].min())
+    return t.group_by(*TEST, *_SOURCE, "visitor", "started_at", "ended_at").agg(first=t["at"].min())
 
 
 def _whole(ctx: Context, seen: ibis.Table) -> ibis.Table:
@@ -85,10 +67,10 @@ def _whole(ctx: Context, seen: ibis.Table) -> ibis.Table:
     touch = ctx.records("touch")
     days = touch.filter(touch.occurred_at.notnull(), ~touch.deleted.fill_null(False))
     days = days.select(own="account", own_resource="resource", day=days.occurred_at.date().epoch_days()).distinct()
-    t = seen.select(*_TEST, *_SOURCE, began=seen.started_at.date().epoch_days(), over=seen.ended_at.date().epoch_days()).distinct()
+    t = seen.select(*TEST, *_SOURCE, began=seen.started_at.date().epoch_days(), over=seen.ended_at.date().epoch_days()).distinct()
     t = t.inner_join(days, _SOURCE).filter(lambda x: (x.day >= x.began - _DAYS) & (x.day <= x.over + _DAYS))
-    t = t.group_by(*_TEST, *_SOURCE, "began", "over").agg(told=t.count())
-    return t.filter(t.told == t.over - t.began + 1 + 2 * _DAYS).select(*_TEST, *_SOURCE)
+    t = t.group_by(*TEST, *_SOURCE, "began", "over").agg(told=t.count())
+    return t.filter(t.told == t.over - t.began + 1 + 2 * _DAYS).select(*TEST, *_SOURCE)
 
 
 def _converted(ctx: Context, seen: ibis.Table, e: ibis.Table) -> ibis.Table:
@@ -97,13 +79,13 @@ def _converted(ctx: Context, seen: ibis.Table, e: ibis.Table) -> ibis.Table:
     c = c.mutate(goal=_goal(ctx, c.key))
     told = c.select(*_SOURCE, "goal").distinct()
     totals = _totals(tally(ctx, "experiment_conversions"), e)
-    totals = totals.mutate(goal=_goal(ctx, totals.goal)).group_by(*_TEST, "goal").agg(theirs=lambda t: t.theirs.max())
-    asked = seen.select(*_TEST, *_SOURCE).distinct().inner_join(totals, _TEST).inner_join(told, [*_SOURCE, "goal"])
-    asked = asked.select(*_TEST, *_SOURCE, "goal", "theirs")
+    totals = totals.mutate(goal=_goal(ctx, totals.goal)).group_by(*TEST, "goal").agg(theirs=lambda t: t.theirs.max())
+    asked = seen.select(*TEST, *_SOURCE).distinct().inner_join(totals, TEST).inner_join(told, [*_SOURCE, "goal"])
+    asked = asked.select(*TEST, *_SOURCE, "goal", "theirs")
     hit = seen.inner_join(c, [*_SOURCE, "visitor"])
     hit = hit.filter(hit["at"] >= hit["first"], hit["at"] <= hit.ended_at)
-    hit = hit.group_by(*_TEST, *_SOURCE, "goal").agg(ours=hit.visitor.nunique())
-    key = [*_TEST, *_SOURCE, "goal"]
+    hit = hit.group_by(*TEST, *_SOURCE, "goal").agg(ours=hit.visitor.nunique())
+    key = [*TEST, *_SOURCE, "goal"]
     both = asked.left_join(hit, key).drop(*(f"{name}_right" for name in key))
     return both.mutate(ours=both.ours.fill_null(0))
 
@@ -112,7 +94,7 @@ def _apart(ctx: Context, t: ibis.Table, e: ibis.Table, field: str, share: float)
     ours, theirs = t.ours.cast("float64"), t.theirs.cast("float64")
     t = t.mutate(off=(ours - theirs).abs(), larger=ibis.greatest(ours, theirs))
     t = t.filter(t.larger >= float(ctx.limit("experiment_least")), t.off > t.larger * share)
-    t = t.inner_join(e, _TEST)
+    t = t.inner_join(e, TEST)
     t = t.mutate(entity_id=record_key(t))
     apart = (t.off / t.larger * 100).round(1).cast("string").concat(" % apart")
     said = _whole_number(t.theirs).concat(" by ", t.account, ", ", _whole_number(t.ours), " by ", t.own, ": ", apart)
@@ -125,14 +107,10 @@ def _whole_number(value: ibis.Value) -> ibis.Value:
     return value.cast("float64").round(0).cast("int64").cast("string")
 
 
-def _plain(name: ibis.Value) -> ibis.Value:
-    return name.lower().re_replace(_BETWEEN, "-")
-
-
 def _goal(ctx: Context, name: ibis.Value) -> ibis.Value:
     """Our event's name for a goal, in plain spelling."""
     same = [(other, own) for own, others in ctx.limit("experiment_goals").items() for other in others]
-    cases = [(name == re.sub(_BETWEEN, "-", other.lower()), re.sub(_BETWEEN, "-", own.lower())) for other, own in same]
+    cases = [(name == re.sub(BETWEEN, "-", other.lower()), re.sub(BETWEEN, "-", own.lower())) for other, own in same]
     return ibis.cases(*cases, else_=name) if cases else name
 
 

@@ -6,6 +6,9 @@ import ibis
 
 from core.rules.rule import Context
 
+BETWEEN = r"[\s_.,:;|/+()\[\]-]+"  # what stands between the words of a name, in whatever spelling
+TEST = ["account", "experiment"]
+
 
 def part(t: ibis.Table, name: str) -> ibis.Value:
     """An attribute as text."""
@@ -23,3 +26,23 @@ def tally(ctx: Context, measure: str) -> ibis.Table:
 def experiments(ctx: Context) -> ibis.Table:
     t = ctx.records("experiment")
     return t.filter(~t.deleted.fill_null(False)).mutate(experiment="vendor_id", called=ibis.coalesce(t.name, t.vendor_id))
+
+
+def plain(name: ibis.Value) -> ibis.Value:
+    return name.lower().re_replace(BETWEEN, "-")
+
+
+def spelled(ctx: Context, e: ibis.Table) -> ibis.Table:
+    """(account, experiment, variation, key): what web analytics may call a variation of a test, if it can be only that one.
+
+    Tool, test and variation, by id or by name, or the last two alone.
+    """
+    came = tally(ctx, "experiment_visitors")
+    t = came.mutate(variant=part(came, "variant")).select(*TEST, "variation", "variant").distinct()
+    t = t.inner_join(e.select(*TEST, "vendor", "called"), TEST)
+    by_id, by_name = t.experiment.concat("-", t.variation), t.called.concat("-", t.variant)
+    spellings = [by_id, by_name, t.vendor.concat("-", by_id), t.vendor.concat("-", by_name)]
+    every = ibis.union(*[t.select(*TEST, "variation", key=plain(one)) for one in spellings])
+    every = every.filter(every.key.notnull()).distinct()
+    one = every.group_by("key").agg(tests=every.count())
+    return every.semi_join(one.filter(one.tests == 1), "key")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources")
+MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments")
 NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
 
 
@@ -21,13 +23,14 @@ NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatemen
 @click.option("--backtest", is_flag=True, help="forecast: also how past forecasts would have done, method by method.")
 @click.option("--from", "since", type=Instant(), help="waterfall: the first day (UTC); by default the start of the period.")
 @click.option("--to", "until", type=Instant(), help="waterfall: the last day; by default now.")
+@click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
 @click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
 def report(
     obj: dict[str, Any], name: str, as_of: datetime | None, backtest: bool, since: datetime | None, until: datetime | None,
-    format_: str, output: str | None, as_json: bool,
+    model: str | None, format_: str, output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Print a report.
 
@@ -38,6 +41,7 @@ def report(
       tundish report forecast --backtest
       tundish report waterfall --from 2026-04-01 --to 2026-06-01
       tundish report pipeline --as-of 2026-06-01 --format csv
+      tundish report attribution --model w
       tundish report quality
       tundish report restatements
     """
@@ -54,7 +58,8 @@ def report(
             found = run_reconcile(hub, as_of=as_of)
             wanted = show_metrics.families(None if name == "all" else name) if name in ("all", *MEASURED) else ()
             wanted = tuple(f for f in wanted if backtest or name == "all" or f != "backtest")
-            data = report_data(hub, found, run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), as_of)
+            metrics = _of_model(run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), model)
+            data = report_data(hub, found, metrics, as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
         Path(output).write_text(text, encoding="utf-8")
@@ -78,6 +83,13 @@ def _span(name: str, since: datetime | None, until: datetime | None, now: dateti
     if not first < last <= now:
         raise UserError(f"no span from {first:%Y-%m-%d} to {last:%Y-%m-%d}", next_step="give two days that are over, the earlier one first")
     return first, last
+
+
+def _of_model(metrics: Sequence[Mapping[str, Any]], model: str | None) -> Sequence[Mapping[str, Any]]:
+    """Without other models' credits."""
+    from jobs.show_metrics import dimensions
+
+    return metrics if model is None else [row for row in metrics if dimensions(row).get("model", model) == model]
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:

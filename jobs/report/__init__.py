@@ -15,7 +15,7 @@ FORMATS = ("json", "md", "csv", "html")
 
 
 def render(data: Mapping[str, Any], format: str, name: str = "all") -> str:
-    """The report `name` (funnel pipeline winrate sources quality findings records plan all) of `data` in a format.
+    """The report `name` (funnel pipeline winrate sources attribution experiments quality findings records plan all) of `data` in a format.
 
     data: as_of, organisation, freshness {account: instant}, records, entities, findings, truth, metrics, quality, plan, apply, undo,
     rejects; what is missing or None is left out. Raises: ValueError for an unknown format or name.

@@ -39,7 +39,8 @@ NAMES = tuple(_PARTS)
 HEAD = ("organisation", "as_of", "freshness")
 TITLES = {
     "funnel": "Funnel", "breakdown": "Funnel, broken down", "pipeline": "Pipeline", "movement": "Movement of deals", "winrate": "Win rate",
-    "sources": "Sources", "forecast": "Forecast", "backtest": "Backtest of the forecast", "waterfall": "Waterfall",
+    "sources": "Sources", "attribution": "Attribution", "experiments": "Experiments", "forecast": "Forecast",
+    "backtest": "Backtest of the forecast", "waterfall": "Waterfall",
 }  # fmt: skip
 
 
