@@ -261,18 +261,19 @@ def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
 
 
 def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
-    """ "Not counted: no stage 3": what the table's first metrics leave out, where all their rows say the same."""
-    said: dict[str, None] = {}
+    """ "Not counted: no stage 3": what the table's first metrics leave out, where all their rows say the same; and how far to trust them."""
+    left: dict[str, None] = {}
+    trust: dict[str, None] = {}
     for column in pivot.columns:
-        mine = [excluded(row) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
-        if mine and mine[0] and all(one == mine[0] for one in mine):
-            said |= {f"{why} {value}": None for why, value in mine[0].items() if why != "backtest"}
-    tried: dict[str, None] = {}
-    for column in pivot.columns:
-        said_of = [(dims.get("horizon", ""), excluded(row).get("backtest")) for row, dims in rows if row["name"] == column.name]
-        tried |= {f"{horizon}: {what}.": None for horizon, what in said_of if what}
-    left = f"Not counted: {', '.join(said)}." if said else ""
-    return " ".join([*([left] if left else []), *tried])
+        mine = [(dims, excluded(row)) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
+        trust |= {f"{dims.get('horizon', '')}: {said['backtest']}.": None for dims, said in mine if "backtest" in said}
+        if mine and all(said == mine[0][1] for _, said in mine):
+            left |= {f"{why} {value}": None for why, value in mine[0][1].items() if why not in _TRUST}
+            trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in _TRUST[1:]}
+    return " ".join([*([f"Not counted: {', '.join(left)}."] if left else []), *trust])
+
+
+_TRUST = ("backtest", "not computable", "independent periods", "shock", "period")  # in `excluded`, but no reason to leave somebody out
 
 
 def _spread(column: Column, rows: Sequence[Opened]) -> list[str]:

@@ -225,3 +225,26 @@ def test_markdown_keeps_vendors_text_out_of_its_marks() -> None:
     assert text.startswith("# a\\|b \\*c\\*: all")
     assert "\\<b\\>customer\\</b\\>" in text
     assert " D-01 " in text
+
+
+def test_a_family_shown_with_another_stands_in_its_own_section_once() -> None:
+    row = {
+        "definition": "",
+        "value": 0.5,
+        "numerator": 5,
+        "denominator": 10,
+        "n": 10,
+        "low": None,
+        "high": None,
+        "unit": "share",
+        "excluded": {},
+    }
+    made = [
+        {**row, "family": "forecast", "name": "forecast_held", "dimensions": {"horizon": "2026-Q2", "quantile": "P10 to P90 held before"}},
+        {**row, "family": "forecast", "name": "forecast_part", "dimensions": {"horizon": "2026-Q2", "part": "all"}},
+        {**row, "family": "backtest", "name": "backtest_coverage", "dimensions": {"kind": "period", "method": "calibrated"}},
+        {**row, "family": "backtest", "name": "backtest", "dimensions": {"kind": "period", "method": "calibrated", "score": "wape"}},
+    ]
+    text = render({**DATA, "metrics": made}, "md", "forecast")
+    assert text.count("how often the 80 % band held") == 1
+    assert text.index("## Forecast") < text.index("## Backtest of the forecast")

@@ -97,6 +97,7 @@ def _metrics(data: Mapping[str, Any]) -> list[Section]:
 
 
 def _family(name: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Section:
+    rows = [row for row in rows if row["family"] == name]
     tables = tuple(show_pivots.tables(rows, name, detail=False))
     return Section(name, title, tables, more=tuple(show_pivots.further_tables(rows, name)))
 
