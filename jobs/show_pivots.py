@@ -261,7 +261,7 @@ def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
 
 
 def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
-    """ "Not counted: no stage 3": what the table's first metrics leave out, where all their rows say the same; and how far to trust them."""
+    """ "Not counted: no stage 3": what the table leaves out, where all its rows say the same; and how far to trust it."""
     left: dict[str, None] = {}
     trust: dict[str, None] = {}
     for column in pivot.columns:
