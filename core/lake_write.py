@@ -1,4 +1,4 @@
-"""How rows are written to a Delta table, with which columns and statistics, and again after another writer's commit; what the engine may take."""
+"""How rows are written to a Delta table: columns, statistics, and again after another writer's commit. And what the engine may take."""
 
 from __future__ import annotations
 
