@@ -116,6 +116,8 @@ class LimitsDocument(Written):
     """A field that people also write is written at most once in so many hours."""
     extra_overlap_s: Annotated[float, Field(ge=0)] = 0
     """Seconds to read again before the last cursor, on top of each connector's own overlap."""
+    memory: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(MB|GB|TB|MiB|GiB|TiB)$")] | None = None
+    """What the engine may take, such as 8GB; more than that goes to disk. Empty: two fifths of the machine's memory."""
     workers: Annotated[int, Field(ge=1, le=32)] = 4
     """Accounts read at the same time."""
 

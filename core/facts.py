@@ -18,7 +18,7 @@ from core.compiled import as_of as moment
 from core.model import KINDS
 from core.tables import MOMENT, days_between, first_by, further, ranked
 from core.thresholds import excluded_patterns, policy, threshold
-from core.touches import touches
+from core.touches import touch_owners, touches
 
 _MEMBER = ["entity_id", "kind", "account", "resource", "vendor_id", "live"]
 _STRICTEST = ("unsubscribed", "cleaned", "pending", "archived", "transactional", "subscribed")
@@ -30,9 +30,9 @@ def facts(
     """Facts by name: person, company, deal (one row per entity with a live record) and milestone.
 
     Beside them the ground they stand on, for rules and metrics: members, people, companies, deals (live records with
-    entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity), touches (of persons)
-    and stages (the probability of deals' stages). `compiled` keeps the queries. campaigns, experiments, tallies, tasks and
-    all_touches (whoever they are of) are records as they are.
+    entity_id), deal_person, person_company, deal_company (entity pairs), changes (histories by entity), touches (of persons;
+    a view, as they are many) and stages (the probability of deals' stages). `compiled` keeps the queries. campaigns, experiments,
+    tallies, tasks and all_touches (whoever they are of) are records as they are.
     """
     c = compiled or over(tables, funnel)
     t = {kind: c.tables[f"record.{kind}"] for kind in KINDS}
@@ -49,7 +49,8 @@ def facts(
     deal_person = keep("deal_person", lambda: relations.deal_person(t, m, deals, people))
     person_company = keep("person_company", lambda: relations.person_company(t, m, people, companies))
     deal_company = keep("deal_company", lambda: relations.deal_company(t, m, deals, companies))
-    touched = keep("touches", lambda: touches(t, m, people))  # a dozen rules ask for them, and whose they are is dear to find out
+    owners = keep("touch_owners", lambda: touch_owners(t, m, people))  # dear to find out; whole touches would not fit the engine's memory
+    touched = c.view("fact.touches", lambda: touches(t, owners))
     stages = c.view("fact.stages", lambda: relations.stage_chances(t))
     of_deals = keep("of_deals", lambda: milestones.deal_milestones(deals, changes, moment()))
     of_people = keep("of_people", lambda: milestones.person_milestones(people, touched, changes, of_deals, deal_person, moment()))

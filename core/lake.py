@@ -25,14 +25,13 @@ from core.lake_forget import address_digests, belongs, by_account
 from core.lake_identity import begin_anew, belonging, one_at_a_time
 from core.lake_scan import committed, current_into, only_reads, quoted, scan_into, typed, visible_sql
 from core.lake_schema import DERIVED, LOGS, known_schema
-from core.lake_write import KEPT, ONCE, again, fitted, spill_folder, writer
+from core.lake_write import KEPT, ONCE, again, fitted, part_of_the_machine, spill_folder, writer
 from core.ledger import Ledger, Visible
 from core.ledger_forget import forget_records, keep_digests
 from core.model import KINDS
 from core.storage import trouble
 
 KEY = ("account", "resource", "vendor_id")
-DEFAULT_MEMORY = "1GB"
 TARGET_FILE_BYTES = 256 * 1024 * 1024
 
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own allocator keeps a heap per thread: 25 MB more at the peak, nothing faster
@@ -41,7 +40,8 @@ pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own allocator keeps a hea
 class Lake:
     """Open a lake at a local folder or an object-store URL. Nothing is created until the first append.
 
-    `memory` and `threads` limit the in-process engine; it spills into a folder inside a local lake.
+    `memory` and `threads` limit the in-process engine, by default to two fifths of the machine's memory; it spills into a folder
+    inside a local lake.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Lake:
         ledger: Ledger,
         *,
         storage_options: Mapping[str, str] | None = None,
-        memory: str = DEFAULT_MEMORY,
+        memory: str | None = None,
         threads: int | None = None,
     ) -> None:
         text = str(url)
@@ -164,6 +164,7 @@ class Lake:
     # -- reading -----------------------------------------------------------------------------------------------------
     def connect(self, memory: str | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
         """A new in-process engine of its own, limited, that may spill."""
+        self._memory = self._memory or part_of_the_machine()
         config: dict[str, Any] = {"memory_limit": memory or self._memory, "temp_directory": self._temp(), "preserve_insertion_order": False}
         if threads or self._threads:
             config["threads"] = threads or self._threads

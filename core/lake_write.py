@@ -1,4 +1,4 @@
-"""How rows are written to a Delta table: with which columns, which statistics, and again after another writer's commit."""
+"""How rows are written to a Delta table: columns, statistics, and again after another writer's commit. And what the engine may take."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, WriterProperties
 from deltalake.exceptions import CommitFailedError
@@ -16,6 +18,7 @@ _STATISTICS = ("account", "resource", "batch_id", "version", "run_id")  # what r
 ONCE: dict[str, Any] = {"compression": "SNAPPY"}  # appended rows are read a few times before `compact` writes them anew
 KEPT: dict[str, Any] = {"compression": "ZSTD", "compression_level": 1}
 _TRIES = 8
+LEAST_MEMORY = "1GB"
 
 
 def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -57,3 +60,12 @@ def spill_folder(root: str | None) -> str:
             os.makedirs(parent, exist_ok=True)
             return tempfile.mkdtemp(prefix="engine-", dir=parent)
     return tempfile.mkdtemp(prefix="engine-")
+
+
+@cache
+def part_of_the_machine() -> str:
+    """Half of what the engine would take by itself, which is four fifths of what the machine, or its container, has."""
+    with duckdb.connect(":memory:") as connection:
+        [said] = connection.execute("SELECT current_setting('memory_limit')").fetchone() or (LEAST_MEMORY,)
+    number, _, unit = str(said).partition(" ")
+    return f"{float(number) / 2:.1f}{unit}" if unit in ("GiB", "TiB") and float(number) > 2 else LEAST_MEMORY

@@ -9,9 +9,19 @@ import ibis
 from core.evidence import comparable_link, email_key
 from core.tables import records, refs
 
+_KEY = ["account", "resource", "vendor_id"]
 
-def touches(tables: Mapping[str, ibis.Table], members: ibis.Table, people: ibis.Table) -> ibis.Table:
-    """Live touches that belong to a person: entity_id, then the touch's own columns.
+
+def touches(tables: Mapping[str, ibis.Table], owners: ibis.Table) -> ibis.Table:
+    """Live touches that belong to a person: entity_id, then the touch's own columns. owners: as `touch_owners` gives them."""
+    t = records(tables, "touch")
+    columns = t.columns
+    t = t.filter(~t.deleted.fill_null(False))
+    return t.inner_join(owners, _KEY).select("entity_id", *columns)
+
+
+def touch_owners(tables: Mapping[str, ibis.Table], members: ibis.Table, people: ibis.Table) -> ibis.Table:
+    """(account, resource, vendor_id, entity_id): the person of each live touch that belongs to one.
 
     Found by the account's own person id; else by a link that names one of the person's records or that one of them
     carries too (a visitor's id); else by e-mail address. A link or an address of several persons names none of them.
@@ -22,12 +32,11 @@ def touches(tables: Mapping[str, ibis.Table], members: ibis.Table, people: ibis.
     known = refs(tables, members, "person")
     known = known.filter(known.name == "person").select("account", person_id="vendor_id", by_id="entity_id")
     t = t.left_join(known, ["account", "person_id"]).drop("account_right", "person_id_right")
-    key = ["account", "resource", "vendor_id"]
-    t = t.left_join(_by_link(t.filter(t.by_id.isnull()), people), key).drop(*(f"{name}_right" for name in key))
+    t = t.left_join(_by_link(t.filter(t.by_id.isnull()), people), _KEY).drop(*(f"{name}_right" for name in _KEY))
     t = t.mutate(address=ibis.ifelse(ibis.coalesce(t.by_id, t.by_link).isnull(), email_key(t.email), ibis.null("string")))
     t = t.left_join(_addresses(people), "address").drop("address_right")
     t = t.mutate(entity_id=ibis.coalesce(t.by_id, t.by_link, t.by_address)).filter(lambda x: x.entity_id.notnull())
-    return t.select("entity_id", *records(tables, "touch").columns)
+    return t.select(*_KEY, "entity_id")
 
 
 def _by_link(t: ibis.Table, people: ibis.Table) -> ibis.Table:

@@ -65,7 +65,7 @@ class Hub:
             problem = f"engine {setup.config.engine!r} is not available yet"
             raise UserError(problem, where=str(setup.config.path), next_step="engine: duckdb")
         self.ledger = self._open_ledger(self._ledger_url())
-        self.lake = Lake(_lake_place(setup), self.ledger)
+        self.lake = Lake(_lake_place(setup), self.ledger, memory=setup.config.limits.memory)
         limits = setup.config.limits
         self.line = Line(
             self.ledger, self.lake, setup.funnel, self.connectors, setup.mappings,

@@ -15,7 +15,7 @@ from core.compiled import over
 from core.facts import facts
 from core.reconcile import reconcile
 from core.resolve import resolve
-from core.touches import touches
+from core.touches import touch_owners, touches
 
 VISITOR = ["ga4:clients:1.2"]
 
@@ -96,7 +96,8 @@ def attached(*rows: dict[str, Any]) -> dict[str, str]:
     for m in members.to_pylist():
         names.setdefault(m["entity_id"], m["vendor_id"])
     table = ibis.memtable(members)
-    found = touches(known, table, relations.people(known, table)).select("vendor_id", "entity_id").to_pyarrow().to_pylist()
+    owners = touch_owners(known, table, relations.people(known, table))
+    found = touches(known, owners).select("vendor_id", "entity_id").to_pyarrow().to_pylist()
     assert len(found) == len({t["vendor_id"] for t in found})
     return {t["vendor_id"]: names[t["entity_id"]] for t in found}
 
