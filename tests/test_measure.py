@@ -158,7 +158,7 @@ def test_without_any_event_there_is_no_curve():
 
 def test_wilson_interval_of_no_success_does_not_reach_below_zero():
     low, high = wilson(0, 10)
-    assert (low, high) == (0.0, pytest.approx(0.2775, abs=1e-4))
+    assert (low, high) == (pytest.approx(0, abs=1e-12), pytest.approx(0.2775, abs=1e-4))
     assert wilson(0, 0) == (None, None)
     assert wilson(3, 2) == (None, None)  # a part larger than its whole (period ratios) has no interval
 
