@@ -86,9 +86,9 @@ def test_rows_per_account_and_resource_end_with_their_sum() -> None:
 # -- findings -------------------------------------------------------------------------------------------------------------
 def test_findings_show_record_keys_values_and_what_to_do_worst_first() -> None:
     fix = '{"account": "hubspot", "field": "lifecyclestage", "value": "customer"}'
-    text = show.findings_text([finding("D-01"), finding("S-02", "S1", fix=fix, question=None)])
+    text = show.findings_text([finding("D-01"), finding("S-02", "S1", fix=fix, question=None, finding_id="f0e1d2c3b4a5")])
     details = text.split("\n\n")[1].splitlines()
-    assert details[2].startswith("S1   S-02")
+    assert details[2].split()[:3] == ["f0e1d2c3", "S1", "S-02"]
     assert "hubspot:deals:7" in details[2]
     assert details[2].endswith("set hubspot lifecyclestage = customer")
     assert "hubspot 10, salesforce 12" in details[3]
