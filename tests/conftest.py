@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from core.ledger_engine import engine_of
@@ -19,6 +20,17 @@ from core.texts import CACHE
 if CACHE not in os.environ:  # one for all processes of this run, and none of the user's own
     _cache = tempfile.TemporaryDirectory(prefix="tundish-cache-")
     os.environ[CACHE] = _cache.name
+
+
+_connect = duckdb.connect
+
+
+def _one_thread(*given: Any, config: dict[str, Any] | None = None, **more: Any) -> duckdb.DuckDBPyConnection:
+    """The tests' tables fit one task: threads that wait for another cost a fifth of all queries."""
+    return _connect(*given, config={"threads": 1, **(config or {})}, **more)
+
+
+duckdb.connect = _one_thread
 
 
 # The longest first, so that no process is left with one of them alone at the end.

@@ -82,7 +82,7 @@ def test_check_knows_that_the_status_can_be_written(stand: Callable[..., Standin
 
 
 def test_who_unsubscribed_in_mailchimp_is_unsubscribed_here_by_plan(stand: Callable[..., Standing]) -> None:
-    sandbox = stand(vendors=["activecampaign", "mailchimp"], size=12)
+    sandbox = stand(vendors=["activecampaign", "mailchimp"], size=12, rules=["C-01", "C-03"])
     chimp: Any = sandbox.emulators["mailchimp"]
     active: Any = sandbox.emulators["activecampaign"]
     on_lists = {c["email"]: key for key, c in active.dump()["contacts"].items() if any(s == 1 for s in lists_of(active, key).values())}

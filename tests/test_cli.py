@@ -110,7 +110,7 @@ push:
 
 def test_ten_mistakes_in_a_mapping_give_ten_lines_with_places(stand: Stand) -> None:
     sandbox = stand(vendors=["hubspot"])
-    (sandbox.home / "mappings").mkdir()
+    (sandbox.home / "mappings").mkdir(exist_ok=True)
     (sandbox.home / "mappings/hubspot.yaml").write_text(TEN_MISTAKES)
     said = tundish("--config", sandbox.config, "sync")
     assert said.code == 2

@@ -72,7 +72,7 @@ def test_without_an_answer_nothing_is_replaced(tmp_path: Path, sandbox: Standing
     ("typed", "variables", "settings"),
     [
         ("\n\n\n", {}, {"token": "${HUBSPOT_TOKEN}"}),
-        ("-\nmy-app\n\n\n\n", {"HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN"},
+        ("-\nmy-app\n\n\n\n\n", {"HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN"},
          {"client_id": "my-app", "client_secret": "${HUBSPOT_CLIENT_SECRET}", "refresh_token": "${HUBSPOT_REFRESH_TOKEN}"}),
     ],
 )  # fmt: skip

@@ -113,7 +113,7 @@ def test_closed_is_not_won_and_closed_without_a_word_how_is_in_no_number() -> No
         row("deal", "hubspot", "riddle", closed=True, raw_stage="archived_2024", **closed),
         row("deal", "hubspot", "open", closed=False, raw_stage="new_2026", **closed),
     ]
-    found = Measured(TODAY, None, ("pipeline",), deal=deals)
+    found = Measured(TODAY, None, ("pipeline", "winrate"), deal=deals)
     assert found.one("win_rate", by="count", period="2026-Q2")["value"] == 0.5
     assert found.one("pipeline_value", stage="all")["value"] == 100
     reached = found.facts["milestone"].filter(lambda t: t.code.isin(["M80", "M85"])).to_pyarrow()
