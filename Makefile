@@ -16,7 +16,7 @@ demo: $(READY)  ## run the whole line against the sandbox
 	@$(BIN)/tundish demo
 
 test: $(READY)  ## the tests, offline
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, types, layers, generated files
 	$(BIN)/ruff check .

@@ -125,7 +125,7 @@ DEFAULTS: dict[str, Any] = {
     "influence_days": 90,
     "sales_touches": ("meeting", "call"),  # kinds that are sales' work, not marketing's
     "sales_sources": ("Cold Call", "Outbound", "Sales"),  # lead sources that are not marketing's
-    "currency": None,  # reporting currency; None: the only one there is
+    "currency": None,  # reporting currency; None: the one most deals are in
     "target": None,  # won amount wanted in the current period
 }
 ATTRIBUTION_MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley")  # of single touches

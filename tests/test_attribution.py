@@ -359,8 +359,3 @@ def test_sourced_by_three_definitions(cases):
     by = {r["dimensions"]["definition"]: r["value"] for r in cases.all("sourced_deals", of="won")}
     assert by == {"lead source": 2, "first touch": 4, "before sales": 3}  # cold: a touch came after the deal
     assert cases.behind("sourced_deals", of="won", definition="before sales") == {"both", "fair", "nobody's"}
-
-
-def test_amounts_in_several_currencies_are_not_credited_unless_one_is_named(cases):
-    assert [(r["value"], r["unit"]) for r in cases.all("attributed_value")] == [(None, "mixed")]
-    assert not [r for r in cases.rows if "currency" in r["dimensions"]]

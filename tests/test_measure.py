@@ -234,14 +234,11 @@ def test_source_to_won_in_one_spelling_and_through_the_persons_of_the_deal(pipel
 
 
 def test_currencies_are_never_added_up():
-    found = Measured(NOW, None, ("pipeline",), deal=[deal("1", amount=100), deal("2", amount=70, currency="USD")])
-    total = found.one("pipeline_value", stage="all")
-    assert (total["value"], total["unit"], total["excluded"]) == (None, "mixed", {"in EUR": 100.0, "in USD": 70.0})
-    euro = Measured(
-        NOW, {"thresholds": {"currency": "EUR"}}, ("pipeline",), deal=[deal("1", amount=100), deal("2", amount=70, currency="USD")]
-    )
-    total = euro.one("pipeline_value", stage="all")
-    assert (total["value"], total["excluded"]) == (100, {"in USD": 70.0})
+    deals = [deal("1", amount=100), deal("2", amount=20), deal("3", amount=70, currency="USD")]
+    usual = Measured(NOW, None, ("pipeline",), deal=deals).one("pipeline_value", stage="all")
+    assert (usual["value"], usual["unit"], usual["excluded"]) == (120, "EUR", {"in USD": 70.0})
+    named = Measured(NOW, {"thresholds": {"currency": "USD"}}, ("pipeline",), deal=deals).one("pipeline_value", stage="all")
+    assert (named["value"], named["unit"], named["excluded"]) == (70, "USD", {"in EUR": 120.0})
 
 
 def test_a_win_rate_by_value_is_not_computable_when_no_lost_deal_has_an_amount():

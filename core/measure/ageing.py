@@ -11,7 +11,7 @@ import numpy as np
 
 from core.measure.distrust import flagged
 from core.measure.metric import Metric, Scope, pairs, share
-from core.measure.pipeline import main_currency, open_deals
+from core.measure.pipeline import open_deals, reporting_currency
 from core.measure.spells import WON, leaders, stays, wins
 from core.tables import days_between, instant
 
@@ -50,7 +50,7 @@ def zombies(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 
 def buckets(scope: Scope) -> Iterator[Metric]:
     """Open deals by days since their creation and by days in their stage."""
-    currency, others = main_currency(scope)
+    currency, others = reporting_currency(scope)
     for basis in ("since creation", "in the stage"):
         t = _aged(scope, basis)
         ours = t.currency.identical_to(ibis.literal(currency, type="string"))

@@ -48,15 +48,6 @@ def ways(scope: Scope, currency: str | None, hold: Any = keep) -> Ways:
 
 def measure(scope: Scope) -> Iterator[Metric]:
     currency, others = reporting_currency(scope)
-    if currency is not None or not others:
-        yield from _measured(scope, currency, others)
-        return
-    why = {"not computable": "deals in several currencies: name one as `currency` in the funnel", **others}
-    yield Metric("attributed_value", "credit of deals, not causal lift", {"channel": ALL}, None, "mixed", 0, excluded=why)
-    yield from (metric for metric in _measured(scope, currency, others) if "currency" not in metric.dimensions)
-
-
-def _measured(scope: Scope, currency: str | None, others: Mapping[str, int]) -> Iterator[Metric]:
     known = ways(scope, currency)
     credits = Credits.of(scope, known)
     yield from credits.by_channel(scope, others)

@@ -25,22 +25,15 @@ def measure(scope: Scope) -> Iterator[Metric]:
 
 
 def reporting_currency(scope: Scope) -> tuple[str | None, dict[str, int]]:
-    """(the one currency sums are in, number of deals in each other). None when there are several and the funnel names none."""
+    """(the one currency sums are in, number of deals in each other): the funnel's, else the one most deals are in (ties by name).
+
+    None when no amount has a currency.
+    """
     d = scope.facts["deal"].filter(lambda t: t.amount.notnull())
     counts = {r["currency"]: r["n"] for r in pairs(d.group_by("currency").agg(n=d.count()))}
-    chosen = scope.choice("currency") or (next(iter(counts)) if len(counts) == 1 else None)
+    usual = min((name for name in counts if name), key=lambda name: (-counts[name], name), default=None)
+    chosen = scope.choice("currency") or usual
     return chosen, {f"in {name or 'no currency'}": n for name, n in counts.items() if name != chosen}
-
-
-def main_currency(scope: Scope) -> tuple[str | None, dict[str, int]]:
-    """The reporting currency, else the one most deals are in (ties by name): for numbers of one currency that say so."""
-    chosen, others = reporting_currency(scope)
-    if chosen is not None or not others:
-        return chosen, others
-    d = scope.facts["deal"].filter(lambda t: t.amount.notnull() & t.currency.notnull())
-    counts = {r["currency"]: r["n"] for r in pairs(d.group_by("currency").agg(n=d.count()))}
-    most = min(counts, key=lambda name: (-counts[name], name), default=None)
-    return most, {where: n for where, n in others.items() if where != f"in {most}"}
 
 
 def open_deals(scope: Scope) -> ibis.Table:

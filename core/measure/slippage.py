@@ -8,7 +8,7 @@ from datetime import datetime
 import ibis
 
 from core.measure.metric import Metric, Scope, pairs, share
-from core.measure.pipeline import main_currency
+from core.measure.pipeline import reporting_currency
 from core.measure.spells import leaders, positions, values, wins
 from core.measure.windows import bounds
 from core.tables import MOMENT, keep
@@ -37,7 +37,7 @@ def measure(scope: Scope) -> Iterator[Metric]:
 
 def slipped(scope: Scope) -> Iterator[Metric]:
     """Per period: of the amount due in it at its start, what was open at its end with a later close date, and what was won."""
-    currency, others = main_currency(scope)
+    currency, others = reporting_currency(scope)
     kind = str(scope.choice("forecast_period"))
     spans = [bounds(scope.as_of.date(), kind, back) for back in range(PERIODS, -1, -1)]
     spans = [(name, start, after) for name, start, after in spans if start < scope.as_of]

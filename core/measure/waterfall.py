@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 
 from core.measure.metric import Metric, Scope, pairs
-from core.measure.pipeline import main_currency
+from core.measure.pipeline import reporting_currency
 from core.measure.spells import LOST, WON, leaders, positions, stays, wins
 from core.measure.windows import bounds
 from core.tables import instant, keep
@@ -28,7 +28,7 @@ WORDS = {
 
 def measure(scope: Scope) -> Iterator[Metric]:
     since, until = span(scope)
-    currency, others = main_currency(scope)
+    currency, others = reporting_currency(scope)
     deals = keep(between(scope, since, until, currency))
     name, first, after = bounds(until.date(), str(scope.choice("forecast_period")))
     excluded = {**others, **_undated(deals)}
@@ -159,7 +159,7 @@ def _in_between(scope: Scope, since: datetime, until: datetime, currency: str | 
 def behind(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     """The deals behind one bucket."""
     since, until = span(scope)
-    currency, _ = main_currency(scope)
+    currency, _ = reporting_currency(scope)
     deals = between(scope, since, until, currency)
     name, first, after = bounds(until.date(), str(scope.choice("forecast_period")))
     t = bucketed(_inside(deals, (first, after) if dims.get("due", "any") == name else None))
