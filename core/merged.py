@@ -106,14 +106,23 @@ def _key(p: ibis.Table, end: str) -> ibis.Value:
 
 
 def _dated(ctx: Context, p: ibis.Table, field: str, end: str) -> ibis.Table:
-    """With when the value got there: by the field's history where its last entry is this value, else between base and last change."""
+    """With when the value got there: by the field's history where its last entry is this value, else between base and last change.
+
+    A vendor's history may tell a field again when another one changes: that is no edit, nor is a first entry that says the base.
+    """
     h = ctx.facts["changes"].filter(lambda c: (c.kind == "deal") & (c.field == field))
-    last = h.group_by(**{f"{end}_{n}": n for n in _RECORD}).agg(last_at=h["at"].max(), last_value=h.value.argmax(h.seq))
+    order = {"group_by": list(_RECORD), "order_by": "seq"}
+    h = h.mutate(nth=ibis.row_number().over(**order), again=h.value.identical_to(h.value.lag().over(**order)))
+    h = h.filter((h.nth == 0) | ~h.again)
+    last = h.group_by(**{f"{end}_{n}": n for n in _RECORD}).agg(
+        last_at=h["at"].max(), last_value=h.value.argmax(h.seq), last_nth=h.nth.max()
+    )
     t = p.left_join(last, [f"{end}_{n}" for n in _RECORD], rname="h_{name}")
     told = (t.last_value == t[f"{end}_raw"]) | (t.last_value.substr(0, 10) == t[f"{end}_raw"])
+    told = told & ~((t.last_nth == 0) & t[f"{end}_value"].identical_to(t.base))
     at = ibis.ifelse(told.fill_null(False), t.last_at, ibis.null(MOMENT))
     since, until = ibis.coalesce(at, t.base_at), ibis.coalesce(at, t[f"{end}_updated_at"])
-    return t.mutate(**{f"{end}_since": since, f"{end}_until": until}).drop("last_at", "last_value")
+    return t.mutate(**{f"{end}_since": since, f"{end}_until": until}).drop("last_at", "last_value", "last_nth")
 
 
 def _decided(ctx: Context, mirrored: Mirrored, rows: Sequence[Mapping[str, Any]], ours: Ours) -> list[dict[str, Any]]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import ibis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.change import Written
 from core.merge import MERGED, POLICIES_OF, Base, Decision, Side, Terms, Wins, decide
-from core.merged import MIRRORED, _decision
+from core.merged import MIRRORED, _dated, _decision
 
 DAY = datetime(2026, 6, 30, tzinfo=UTC)
 BASE = Base("10", DAY)
@@ -136,3 +138,27 @@ def test_merging_is_symmetric_where_nobody_is_believed_more(a: Side, b: Side, ba
 def test_every_policy_a_field_can_have_is_one_that_is_decided_somewhere() -> None:
     known = {*MERGED, "source_of_truth", "prefer_unless_blank", "manual", "strictest"}
     assert {p for policies in POLICIES_OF.values() for p in policies} <= known
+
+
+@pytest.mark.parametrize(
+    ("history", "base", "dated"),
+    [
+        ([("Qualification", 10)], "M50", None),  # told because something else was changed
+        ([("Qualification", 10)], "M60", 10),
+        ([("Proposal", 5), ("Qualification", 10)], "M50", 10),  # somebody went there and came back
+        ([("Proposal", 5), ("Qualification", 10), ("Qualification", 20)], "M60", 10),
+        ([("Qualification", 5), ("Proposal", 10)], "M50", None),  # the history knows less than the record
+    ],
+)
+def test_a_history_that_tells_a_value_again_is_no_edit(history: list[tuple[str, int]], base: str, dated: int | None) -> None:
+    record = {"account": "salesforce", "resource": "Opportunity", "vendor_id": "006"}
+    said = [
+        {**record, "kind": "deal", "field": "stage", "value": v, "at": DAY + timedelta(hours=h), "seq": n}
+        for n, (v, h) in enumerate(history)
+    ]
+    pair = {f"a_{name}": value for name, value in record.items()} | {"a_raw": "Qualification", "a_value": "M50", "base": base}
+    pair |= {"base_at": DAY, "a_updated_at": DAY + timedelta(hours=30)}
+    context: Any = SimpleNamespace(facts={"changes": ibis.memtable(said)})
+    [row] = _dated(context, ibis.memtable([pair]), "stage", "a").to_pyarrow().to_pylist()
+    exact = DAY + timedelta(hours=dated or 0)
+    assert (row["a_since"], row["a_until"]) == ((exact, exact) if dated else (DAY, DAY + timedelta(hours=30)))
