@@ -164,8 +164,8 @@ class Lake:
     # -- reading -----------------------------------------------------------------------------------------------------
     def connect(self, memory: str | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
         """A new in-process engine of its own, limited, that may spill."""
-        self._memory = self._memory or part_of_the_machine()
-        config: dict[str, Any] = {"memory_limit": memory or self._memory, "temp_directory": self._temp(), "preserve_insertion_order": False}
+        limit = memory or self._memory or part_of_the_machine()
+        config: dict[str, Any] = {"memory_limit": limit, "temp_directory": self._temp(), "preserve_insertion_order": False}
         if threads or self._threads:
             config["threads"] = threads or self._threads
         connection = duckdb.connect(":memory:", config=config)
