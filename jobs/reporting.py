@@ -12,6 +12,7 @@ from typing import Any
 from core.finding_history import aged, by_severity, resolved, trend
 from core.pipeline import Understanding
 from core.quality import quality
+from jobs.board import board
 from jobs.notes import noted
 from jobs.plan_pages import page
 from jobs.show_private import masked
@@ -49,6 +50,7 @@ def report_data(hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, A
         "set_aside": set_aside(hub, found),
         "truth": None,
         "metrics": list(metrics),
+        "board": board(found, hub.setup.funnel),
         "quality": quality(hub.lake, as_of),
         "plan": page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None,
         "apply": None,

@@ -1,4 +1,4 @@
-"""Findings through time as tables and bars: ages against their limits, the trend by rule, what was settled lately."""
+"""Findings through time as tables: ages against their limits, the trend by rule, what was settled lately."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 from core.finding_history import AGES
-from jobs.report.bars import BARS, Bar, Chart
 from jobs.show_findings import day, keys, opened
 from jobs.show_private import without_people
 from jobs.show_table import Table, table, text
@@ -59,14 +58,6 @@ def trend_table(days: Sequence[Mapping[str, Any]]) -> Table | None:
         lines.append([name, *_between(days, shown, name)])
     columns = ["rule", *(d["day"] for d in shown)]
     return table(columns, lines, title="Open findings by rule, day by day", numbers=columns[1:])
-
-
-def trend_chart(days: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """Bars of the open findings on up to fourteen of the days; none for fewer than two."""
-    shown = sampled(days, BARS)
-    most = max((sum(d["open"].values()) for d in shown), default=0) or 1
-    bars = tuple(Bar(d["day"], f"{n:,}", round(100 * n / most, 2)) for d in shown for n in (sum(d["open"].values()),))
-    return [Chart("Open findings", bars)] if len(bars) > 1 else []
 
 
 def resolved_table(rows: Sequence[Mapping[str, Any]], limit: int | None = None) -> Table | None:

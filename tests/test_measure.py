@@ -234,10 +234,12 @@ def test_source_to_won_in_one_spelling_and_through_the_persons_of_the_deal(pipel
 
 
 def test_everyone_of_a_source_has_one_outcome_and_a_win_outweighs_what_came_later():
-    stages = {"won": "M20", "open deal": "M40", "lost deal": "M20", "disqualified": "MX", "qualified": "M30", "not qualified yet": "M10"}
+    stages = {"won": "M20", "open deal": "M40", "lost deal": "M20", "disqualified": "MX", "qualified": "M30", "before MQL": "M10"}
     people = [row("person", "hubspot", name, source="Web", stage=stage) for name, stage in stages.items()]
     ends = {"w": WON, "o": {}, "l": LOST}
-    deals = [row("deal", "hubspot", id, amount=1, stage="M50", pipeline_stage="Qualifying", currency="EUR") | end for id, end in ends.items()]
+    deals = [
+        row("deal", "hubspot", id, amount=1, stage="M50", pipeline_stage="Qualifying", currency="EUR") | end for id, end in ends.items()
+    ]
     of = [("w", "won"), ("l", "won"), ("o", "won"), ("o", "open deal"), ("l", "open deal"), ("l", "lost deal")]
     on = [row("association", "hubspot", f"{d}-{p}", from_kind="deal", from_id=d, to_kind="person", to_id=p) for d, p in of]
     found = Measured(NOW, None, ("sources",), person=people, deal=deals, association=on)

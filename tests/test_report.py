@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from jobs.report.bars import charts_of
 from test_show import FAMILY
 
 from jobs.report import FORMATS, NAMES, render
-from jobs.report.bars import charts_of
 from jobs.report.content import selected
 from jobs.report.plain import safe
 

@@ -14,7 +14,7 @@ UNKNOWN = "(unknown)"
 OUTCOMES = {
     "won": "persons of the source who ever won, whatever came later", "open deal": "persons of the source with an open deal",
     "lost deal": "persons of the source whose deals are all lost", "disqualified": "persons of the source put aside before any deal",
-    "qualified": "persons of the source at MQL or further, without a deal", "not qualified yet": "persons of the source before MQL",
+    "qualified": "persons of the source at MQL or further, without a deal", "before MQL": "persons of the source before MQL",
 }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def outcome(p: ibis.Table) -> ibis.Value:
     reached = p.furthest_stage.fill_null("")
     return ibis.cases(
         (reached >= "M80", "won"), (p.open_deals > 0, "open deal"), (p.lost_deals > 0, "lost deal"), (p.off_ladder, "disqualified"),
-        (reached >= "M30", "qualified"), else_="not qualified yet",
+        (reached >= "M30", "qualified"), else_="before MQL",
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def markdown(organisation: str, title: str, as_of: str, freshness: Mapping[str, 
     for section in made:
         lines += [f"## {section.title}", ""]
         lines += [_md(section.text), ""] if section.text else []
-        for shown in (*section.tables, *section.more):
+        for shown in (*section.first, *section.tables, *section.more):
             lines += [*_markdown_table(shown), ""]
     return "\n".join(lines)
 

@@ -6,8 +6,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.report.charts import attribution, cohorts, experiments, findings, flow, forecast, funnel, pipeline, sources, waterfall
+from jobs.report.charts import (
+    attribution,
+    cohorts,
+    experiments,
+    findings,
+    flow,
+    forecast,
+    funnel,
+    movement,
+    pipeline,
+    sources,
+    waterfall,
+    wins,
+)
 from jobs.report.charts.chart import Chart
+from jobs.show_metrics import FEW
 
 
 @dataclass(frozen=True)
@@ -22,24 +36,29 @@ class View:
 
 VIEWS: tuple[View, ...] = (
     View("funnel", "How far the cohorts got", funnel.reach, "persons with a dated first step of the funnel"),
-    View("funnel", "Where people stand now", funnel.standing, "persons at two milestones or more"),
     View("funnel", "Cohorts by month of entry", cohorts.cohorts, "persons who entered the funnel in two different months"),
-    View("breakdown", "How far each source's leads got", funnel.by_source, f"two sources with {funnel.FEW} leads each"),
+    View("funnel", "Where people stand now", funnel.standing, "persons at two milestones or more"),
+    View("breakdown", "How far each source's leads got", funnel.by_source, f"two sources with {FEW} leads each"),
+    View("breakdown", "How far each owner's leads got", funnel.by_owner, f"two owners with {FEW} leads each"),
     View("pipeline", "Open pipeline by stage", pipeline.by_stage, "an open deal"),
-    View("movement", "Age of open deals", pipeline.ages, "an open deal"),
-    View("winrate", "Win rate by quarter", pipeline.win_rate, "deals closed in two different quarters"),
+    View("pipeline", "Age of open deals", pipeline.ages, "an open deal"),
+    View("movement", "Where deals go from a stage", movement.stage_ends, "deals with a dated stage"),
+    View("movement", "What became of the amounts due", movement.slippage, "a period that began with amounts due in it"),
+    View("winrate", "Win rate by quarter", wins.win_rate, "deals closed in two different quarters"),
+    View("winrate", "Win rate by stage reached", wins.stage_win_rates, "closed deals that were seen in two stages"),
     View("sources", "From source to outcome", flow.source_to_outcome, "persons of two sources"),
     View("sources", "Won by source", sources.won_value, "won deals of two sources"),
+    View("sources", "Open by source", sources.open_value, "open deals of two sources"),
     View("attribution", "Won value by channel", attribution.comparison, "won deals with touches of two channels"),
     View("attribution", "Each model's split", attribution.split, "won deals with touches of two channels"),
     View("experiments", "Lift on every goal", experiments.forest, "an experiment whose variants were watched long enough to compare"),
     View("forecast", "Won by period, and what was and is forecast", forecast.history, "won and lost deals, and an open one"),
     View("forecast", "Still to be won from now on", forecast.fan, "won and lost deals, and an open one"),
     View("forecast", "The period by every yardstick", forecast.yardsticks, "won and lost deals, and an open one"),
-    View("backtest", "Were the chances right?", forecast.reliability, "a past window with 20 deals closed before it that ended a month ago"),
+    View("backtest", "Were the chances right?", forecast.reliability, "a past window after 20 closed deals"),
     View("waterfall", "What moved the pipeline", waterfall.waterfall, "open deals on one of the two days"),
     View("findings", "Open findings by rule", findings.by_rule, "open findings of two rules"),
-    View("trend", "Open findings by day", findings.trend, "reconcile runs on two different days"),
+    View("findings", "Open findings by day", findings.trend, "reconcile runs on two different days"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.report.charts.chart import HALF, LETTER, Chart, Spec, layered, own_colour, said, values
+from jobs.report.charts.chart import HALF, LETTER, Chart, Spec, axis, layered, said, values
 from jobs.report.charts.heat import Cell, heat_map
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, Row, by, compact, percent, rows
@@ -49,7 +49,9 @@ def comparison(data: Data) -> Chart | None:
         for c in channels
     ]
     made = table(("channel", *heads), lists, numbers=heads)
-    return Chart(f"Won value by channel: where the models differ, {currency}", reading, made, lambda width: _dots(width, found, channels, spans))
+    return Chart(
+        f"Won value by channel: where the models differ, {currency}", reading, made, lambda width: _dots(width, found, channels, spans)
+    )
 
 
 def _dots(width: int, found: Mapping[Any, Row], channels: Sequence[str], spans: Mapping[str, list[float]]) -> Spec:
@@ -57,43 +59,26 @@ def _dots(width: int, found: Mapping[Any, Row], channels: Sequence[str], spans: 
     names = min(width * 0.34, max(map(len, channels)) * LETTER + 14)
     y = {
         "field": "channel", "type": "ordinal", "sort": list(channels), "title": None,
-        "axis": {"domain": False, "ticks": False, "labelColor": light("ink"), "labelLimit": round(names), "labelPadding": 8},
+        "axis": {"domain": False, "ticks": False, "labelColor": light("ink"), "labelLimit": round(names), "labelPadding": 8,
+                 "minExtent": round(names)},
     }  # fmt: skip
-    x = {"type": "quantitative", "title": None, "axis": {"format": "~s", "tickCount": 4 if width < HALF else 6, "orient": "bottom"}}
+    x = {"type": "quantitative", "title": None, "axis": axis(tickCount=4 if width < HALF else 6)}
+    points = [
+        {"channel": c, "model": m, "value": found[c, m]["value"], "said": f"{c}, {m}: {number(found[c, m]['value'])}"}
+        for m in MARKED
+        for c in channels
+        if (c, m) in found
+    ]
+    legend = {"orient": "top", "title": None, "labelColor": light("ink"), "labelFontSize": 12, "direction": "horizontal", "disable": False}
+    shape, colour = ({"field": "model", "type": "nominal", "legend": legend, "scale": {"domain": list(MARKED), "range": list(parts)}}
+                     for parts in zip(*((shape, light(name)) for name, shape in MARKED.values()), strict=True))  # fmt: skip
     layers: list[Spec] = [
         {"data": values(lines), "mark": {"type": "rule", "strokeWidth": 5, "color": light("line")},
          "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}}},
+        {"data": values(points), "mark": {"type": "point", "filled": True, "size": 75, "opacity": 1},
+         "encoding": {"y": y, "x": {**x, "field": "value"}, "shape": shape, "color": colour, "description": said()}},
     ]  # fmt: skip
-    for model, (colour, shape) in MARKED.items():
-        points = [
-            {"channel": c, "value": found[c, model]["value"], "said": f"{c}, {model}: {number(found[c, model]['value'])}"}
-            for c in channels
-            if (c, model) in found
-        ]
-        mark = {"type": "point", "shape": shape, "filled": True, "size": 75, "opacity": 1, "color": light(colour)}
-        layers.append({"data": values(points), "mark": mark, "encoding": {"y": y, "x": {**x, "field": "value"}, "description": said()}})
-    legend = [{"model": model, "x": i, "colour": light(colour)} for i, (model, (colour, _)) in enumerate(MARKED.items())]
-    spec = layered(width, 26 * len(channels), [layer for layer in layers if layer["data"]["values"]])
-    return _with_key(spec, [entry["model"] for entry in legend])
-
-
-def _with_key(spec: Spec, models: Sequence[str]) -> Spec:
-    """A legend of shapes: one more layer whose marks lie outside, which Vega-Lite makes of an encoding."""
-    shapes = [MARKED[m][1] for m in models]
-    colours = [light(MARKED[m][0]) for m in models]
-    legend = {
-        "orient": "top", "title": None, "symbolType": "circle", "labelColor": light("ink"), "labelFontSize": 12, "direction": "horizontal",
-        "symbolOpacity": 1, "disable": False,
-    }  # fmt: skip
-    first = spec["layer"][0]
-    key = {
-        "data": values([{"model": m} for m in models]), "mark": {"type": "point", "filled": True, "size": 0, "aria": False},
-        "encoding": {
-            "shape": {"field": "model", "type": "nominal", "scale": {"domain": list(models), "range": shapes}, "legend": legend},
-            "color": {"field": "model", "type": "nominal", "scale": {"domain": list(models), "range": colours}, "legend": legend},
-        },
-    }  # fmt: skip
-    return {**spec, "layer": [first, *spec["layer"][1:], key], "resolve": {"scale": {"color": "independent", "shape": "independent"}}}
+    return layered(width, 26 * len(channels), layers)
 
 
 def split(data: Data) -> Chart | None:
@@ -108,7 +93,9 @@ def split(data: Data) -> Chart | None:
         (c, m): Cell(f"{100 * share:.0f}", share / top, f"{c}, {m}: {percent(share)}, {number(found[c, m]['value'])} {currency}")
         for (c, m), share in shares.items()
     }
-    reading = f"Per cent of the won value that each model credits to each channel; columns add up to 100. The darkest cell is {percent(top)}."
+    reading = (
+        f"Per cent of the won value that each model credits to each channel; columns add up to 100. The darkest cell is {percent(top)}."
+    )
     lists = [[c, *(percent(shares.get((c, m))) for m in models)] for c in channels]
 
     def drawn(width: int) -> Spec:

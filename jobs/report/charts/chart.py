@@ -16,18 +16,22 @@ from jobs.show_table import Table, tame
 Spec = dict[str, Any]
 PHONE, HALF, FULL = 320, 540, 1100  # widths in pixels that a chart is drawn for
 FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"  # as wide wherever it is measured or shown
-LETTER = 6.4  # pixels, on average, of 12 pixel text
+LETTER = 7.0  # pixels, on average, of 12 pixel text where FONT is missing and a wider one stands in
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture and the same in words: `reading` is one sentence or two, `table` its numbers. `wide`: over the whole page."""
+    """A picture and the same in words: `reading` is one sentence or two, `table` its numbers.
+
+    `wide`: over the whole page; `tall`: two others fit beside it.
+    """
 
     title: str
     reading: str
     table: Table
     spec: Callable[[int], Spec]
     wide: bool = False
+    tall: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Bar:
 
 
 _AXIS = {
-    "labelColor": light("soft"), "labelFont": FONT, "labelFontSize": 12, "titleColor": light("soft"), "titleFont": FONT, "titleFontSize": 12,
+    "labelColor": light("soft"), "labelFont": FONT, "labelFontSize": 12, "titleColor": light("soft"), "titleFont": FONT,
+    "titleFontSize": 12,
     "titleFontWeight": "normal", "gridColor": light("line"), "domainColor": light("line"), "tickColor": light("line"),
 }  # fmt: skip
 CONFIG: Spec = {
@@ -82,6 +87,16 @@ def values(rows: Iterable[Mapping[str, Any]]) -> Spec:
     return {"values": [{name: tame(value) if isinstance(value, str) else value for name, value in row.items()} for row in rows]}
 
 
+def axis(**more: Any) -> Spec:
+    """Of amounts: 0, 50k, 1.5M."""
+    return {"labelExpr": "datum.value === 0 ? '0' : format(datum.value, '~s')", "tickCount": 5, **more}
+
+
+def days(width: int) -> Spec:
+    """An axis of days: 30 Jun."""
+    return {"format": "%-d %b", "tickCount": 4 if width < HALF else 6, "grid": False}
+
+
 def own_colour(field: str = "colour") -> Spec:
     """A colour that each row names itself."""
     return {"field": field, "type": "nominal", "scale": None}
@@ -99,14 +114,15 @@ def bars(width: int, rows: Sequence[Bar], *, whole: float | None = None, step: i
     names = min(width * 0.4, max((len(row.label) for row in rows), default=0) * LETTER + 14)
     plot = max(60.0, width - names - 8)
     most = max([whole or 0.0, *(row.size for row in rows)]) or 1.0
-    room = max((row.size / most * plot + len(text) * LETTER + 12 for row, text in zip(rows, texts, strict=True)), default=plot)
+    room = max((row.size / most * plot + len(text) * LETTER + 10 for row, text in zip(rows, texts, strict=True)), default=plot)
     data = [
         {"label": row.label, "size": row.size, "text": text, "colour": light(row.colour), "said": f"{row.label}: {row.text}"}
         for row, text in zip(rows, texts, strict=True)
     ]
     y = {
         "field": "label", "type": "ordinal", "sort": [row.label for row in rows], "title": None,
-        "axis": {"domain": False, "ticks": False, "labelColor": light("ink"), "labelLimit": round(names), "labelPadding": 8},
+        "axis": {"domain": False, "ticks": False, "labelColor": light("ink"), "labelLimit": round(names), "labelPadding": 8,
+                 "minExtent": round(names)},
         "scale": {"paddingInner": 0.35, "paddingOuter": 0.15},
     }  # fmt: skip
     x = {"field": "size", "type": "quantitative", "axis": None, "scale": {"domain": [0, most * max(1.0, room / plot)], "nice": False}}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from jobs.report.charts.chart import HALF, Bar, Chart, Spec, bars, layered, own_colour, said, values
+from jobs.report.charts.chart import Bar, Chart, Spec, bars, layered, own_colour, said, values
+from jobs.report.charts.chart import days as day_axis
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data
 from jobs.show_ageing import sampled
@@ -34,16 +35,22 @@ def trend(data: Data) -> Chart | None:
 
 def _stack(width: int, days: list[Any]) -> Spec:
     points, labels = [], []
+    most = max(sum(day["severities"].values()) for day in days)
     for day in days:
         low = 0
         for severity in SEVERITIES:
             high = low + day["severities"].get(severity, 0)
             points.append({"day": day["day"], "low": low, "high": high, "severity": severity, "colour": light(severity.lower()),
                            "said": severity})  # fmt: skip
-            if day is days[-1] and high > low:
+            if day is days[-1] and high - low > most * 0.06:
                 labels.append({"day": day["day"], "at": (low + high) / 2, "text": f"{severity} {high - low}"})
             low = high
-    x = {"field": "day", "type": "temporal", "title": None, "axis": {"format": "%-d %b", "tickCount": 4 if width < HALF else 6, "grid": False}}
+    x = {
+        "field": "day",
+        "type": "temporal",
+        "title": None,
+        "axis": day_axis(width),
+    }
     y = {"type": "quantitative", "title": None, "axis": {"tickCount": 5}}
     layers: list[Spec] = [
         {"data": values(points), "mark": {"type": "area", "opacity": 0.8, "line": False, "stroke": light("card"), "strokeWidth": 1},
@@ -66,7 +73,8 @@ def by_rule(data: Data) -> Chart | None:
     order = sorted(counts, key=lambda rule: (-counts[rule][0], rule))
     lines = [Bar(f"{rule} {counts[rule][1]}", counts[rule][0], f"{counts[rule][0]} · {_short(counts[rule][2])}", str(counts[rule][0]),
                  counts[rule][1].lower() if counts[rule][1] in SEVERITIES else "grey") for rule in order[:RULES]]  # fmt: skip
-    reading = f"{sum(found.values())} findings of {len(counts)} rules are open; most of them, {counts[order[0]][0]}, of {order[0]}: {counts[order[0]][2]}."
+    n, _, title = counts[order[0]]
+    reading = f"{sum(found.values())} findings of {len(counts)} rules are open; most of them, {n}, of {order[0]}: {title}."
     lists = [[rule, counts[rule][1], counts[rule][2], counts[rule][0]] for rule in order]
     made = table(("rule", "severity", "what", "open"), lists, numbers=("open",))
     return Chart("Open findings by rule", reading, made, lambda width: bars(width, lines, step=24))

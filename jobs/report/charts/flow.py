@@ -19,10 +19,11 @@ SOURCES = 8  # the largest; the others flow together
 OTHER = "other sources"
 # From what everybody hopes for to what nobody does.
 COLOURS = {
-    "won": "teal", "open deal": "blue", "qualified": "purple", "not qualified yet": "grey", "disqualified": "brown", "lost deal": "orange",
+    "won": "teal", "open deal": "blue", "qualified": "purple", "before MQL": "grey", "disqualified": "brown", "lost deal": "orange",
 }  # fmt: skip
-HEIGHT, GAP, BLOCK = 340, 8, 10  # pixels: of all, between nodes, wide
+HEIGHT, GAP, BLOCK = 340, 10, 10  # pixels: of all, between nodes, wide
 POINTS = 16  # along a ribbon
+MARGIN = 8  # a thin node's name is taller than the node
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def source_to_outcome(data: Data) -> Chart | None:
     best = max(won, key=lambda source: won[source])
     reading = (
         f"{number(total)} persons by their earliest source; {number(sum(won.values()) + flows.get((OTHER, 'won'), 0.0))} have won. "
-        f"Most of them, {number(won[best])}, came from {best} ({percent(won[best] / sum(flows.get((best, o), 0.0) for o in outcomes))} of its)."
+        f"Most of them, {number(won[best])}, came from {best} ({percent(won[best] / sizes[best])} of its)."
     )
     lists = [[source, *(int(flows.get((source, name), 0)) for name in outcomes)] for source in sources]
     made = table(("source", *outcomes), lists, numbers=outcomes)
@@ -118,9 +119,12 @@ def _drawn(width: int, sankey: Sankey) -> Spec:
     left, right = min(room[0], width * 0.38), width - min(room[1], width * 0.38)
     blocks = [*_blocks(sankey.sources, left - BLOCK, light("soft")), *_blocks(sankey.outcomes, right, "")]
     labels = [
-        *({"x": left - BLOCK - 6, "y": (n.top + n.bottom) / 2, "text": names[i]} for i, n in enumerate(sankey.sources)),
+        *({"x": left - BLOCK - 6, "y": MARGIN + (n.top + n.bottom) / 2, "text": names[i]} for i, n in enumerate(sankey.sources)),
     ]
-    ends = [{"x": right + BLOCK + 6, "y": (n.top + n.bottom) / 2, "text": names[len(sankey.sources) + i]} for i, n in enumerate(sankey.outcomes)]
+    ends = [
+        {"x": right + BLOCK + 6, "y": MARGIN + (n.top + n.bottom) / 2, "text": names[len(sankey.sources) + i]}
+        for i, n in enumerate(sankey.outcomes)
+    ]
     points = [point for i, ribbon in enumerate(sankey.ribbons) for point in _points(i, ribbon, left, right)]
     at = {"x": {"field": "x"}, "y": {"field": "y"}}
     text = {"type": "text", "baseline": "middle", "fontSize": size}
@@ -135,12 +139,12 @@ def _drawn(width: int, sankey: Sankey) -> Spec:
         {"data": values(ends), "mark": {**text, "align": "left", "limit": round(width - right - BLOCK - 8)},
          "encoding": {**at, "text": {"field": "text"}}},
     ]  # fmt: skip
-    return canvas(width, HEIGHT, layers)
+    return canvas(width, HEIGHT + 2 * MARGIN, layers)
 
 
 def _blocks(nodes: Sequence[Node], x: float, colour: str) -> list[dict[str, Any]]:
     return [
-        {"x": x, "x2": x + BLOCK, "y": n.top, "y2": max(n.bottom, n.top + 1), "colour": colour or light(COLOURS[n.name]),
+        {"x": x, "x2": x + BLOCK, "y": MARGIN + n.top, "y2": MARGIN + max(n.bottom, n.top + 1), "colour": colour or light(COLOURS[n.name]),
          "said": f"{n.name}: {number(n.n)}"}
         for n in nodes
     ]  # fmt: skip
@@ -153,6 +157,7 @@ def _points(i: int, ribbon: Ribbon, left: float, right: float) -> list[dict[str,
         t = k / POINTS
         ease = t * t * (3 - 2 * t)
         top, bottom = (a + (b - a) * ease for a, b in zip(ribbon.left, ribbon.right, strict=True))
-        made.append({"ribbon": i, "x": left + (right - left) * t, "y": top, "y2": bottom, "colour": light(COLOURS[ribbon.outcome]),
+        made.append({"ribbon": i, "x": left + (right - left) * t, "y": MARGIN + top, "y2": MARGIN + bottom,
+                     "colour": light(COLOURS[ribbon.outcome]),
                      "said": f"{ribbon.source}, {ribbon.outcome}: {number(ribbon.n)}"})  # fmt: skip
     return made

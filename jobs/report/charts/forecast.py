@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from jobs.report.charts.chart import HALF, Bar, Chart, Spec, bars, layered, own_colour, said, values
+from jobs.report.charts.chart import Bar, Chart, Spec, axis, bars, layered, own_colour, said, values
+from jobs.report.charts.chart import days as day_axis
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, by, compact, months, percent, rows
 from jobs.show_metrics import number
@@ -35,8 +36,9 @@ def history(data: Data) -> Chart | None:
     inside = sum(1 for line in held if line["P10"] <= line["won"] <= line["P90"])
     kept = f" Of {len(held)} past periods with a band, {inside} ended within it." if held else _untried(data)
     reading = (
-        f"{dims['horizon']}: {compact(sofar)} {currency} won so far; with 80 % probability it ends between {compact(sofar + band['P10'])} and "
-        f"{compact(sofar + band['P90'])} {currency}, as likely as not above {compact(sofar + band['P50'])}.{kept}"
+        f"{dims['horizon']}: {compact(sofar)} {currency} won so far; with 80 % probability it ends between "
+        f"{compact(sofar + band['P10'])} and {compact(sofar + band['P90'])} {currency}, "
+        f"as likely as not above {compact(sofar + band['P50'])}.{kept}"
     )
     heads = ("won", *BAND)
     lists = [[line["period"], *(number(line[name]) if name in line else "" for name in heads)] for line in lines]
@@ -83,10 +85,13 @@ def _untried(data: Data) -> str:
 def _history(width: int, lines: list[dict[str, Any]]) -> Spec:
     x = {"field": "period", "type": "ordinal", "title": None, "scale": {"paddingInner": 0.4},
          "axis": {"labelAngle": 0 if width / len(lines) > 60 else -45, "ticks": False}}  # fmt: skip
-    y = {"type": "quantitative", "title": None, "axis": {"format": "~s", "tickCount": 5}}
-    won = [{"period": i["period"], "to": i["won"], "colour": light("teal"), "said": f"{i['period']}: {number(i['won'])} won"} for i in lines]
+    y = {"type": "quantitative", "title": None, "axis": axis()}
+    won = [
+        {"period": i["period"], "to": i["won"], "colour": light("teal"), "said": f"{i['period']}: {number(i['won'])} won"} for i in lines
+    ]
     bands = [
-        {"period": i["period"], "low": i["P10"], "high": i["P90"], "middle": i["P50"], "colour": light("blue" if i.get("coming") else "soft"),
+        {"period": i["period"], "low": i["P10"], "high": i["P90"], "middle": i["P50"],
+         "colour": light("blue" if i.get("coming") else "soft"),
          "said": f"{i['period']}, forecast: P10 {number(i['P10'])}, P50 {number(i['P50'])}, P90 {number(i['P90'])}"}
         for i in lines if "P10" in i
     ]  # fmt: skip
@@ -134,9 +139,9 @@ def fan(data: Data) -> Chart | None:
 
 def _fan(width: int, points: list[dict[str, Any]]) -> Spec:
     days = (date.fromisoformat(points[-1]["day"]) - date.fromisoformat(points[0]["day"])).days
-    x = {"field": "day", "type": "temporal", "title": None, "axis": {"format": "%-d %b", "tickCount": 4 if width < HALF else 6, "grid": False},
+    x = {"field": "day", "type": "temporal", "title": None, "axis": day_axis(width),
          "scale": {"domain": [points[0]["day"], points[-1]["day"]]}}  # fmt: skip
-    y = {"type": "quantitative", "title": None, "axis": {"format": "~s", "tickCount": 5}}
+    y = {"type": "quantitative", "title": None, "axis": axis()}
     rows_ = [{**p, "colour": light("blue"), "said": f"{p['horizon']} ({days} days)"} for p in points]
     ends = [{"day": points[-1]["day"], "at": points[-1][q], "text": f"{q} {compact(points[-1][q])}"} for q in BAND]
     edge = [{"day": p["day"], "at": p[q], "edge": q, "colour": light("blue")} for p in points for q in BAND]
@@ -201,14 +206,16 @@ def reliability(data: Data) -> Chart | None:
     )
     lists = [[b, percent(p["expected"]), percent(p["won"]), number(p["n"])] for b, p in zip(bins, points, strict=True)]
     numbers = ("expected", "won", "deals")
-    return Chart("Were the chances right?", reading, table(("chance", *numbers), lists, numbers=numbers), lambda width: _diagonal(width, points))
+    return Chart(
+        "Were the chances right?", reading, table(("chance", *numbers), lists, numbers=numbers), lambda width: _diagonal(width, points)
+    )
 
 
 def _diagonal(width: int, points: list[dict[str, Any]]) -> Spec:
     share = {"type": "quantitative", "scale": {"domain": [0, 1]}}
-    axis = {"format": "%", "tickCount": 5}
-    x = {**share, "field": "expected", "axis": {**axis, "title": "chance given"}}
-    y = {**share, "field": "won", "axis": {**axis, "title": "share won"}}
+    shares = {"format": "%", "tickCount": 5}
+    x = {**share, "field": "expected", "axis": {**shares, "title": "chance given"}}
+    y = {**share, "field": "won", "axis": {**shares, "title": "share won"}}
     layers: list[Spec] = [
         {"data": values([{"expected": 0, "won": 0}, {"expected": 1, "won": 1}]),
          "mark": {"type": "line", "strokeDash": [4, 4], "color": light("soft"), "strokeWidth": 1.5}, "encoding": {"x": x, "y": y}},

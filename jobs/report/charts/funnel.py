@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from jobs.report.charts.chart import Bar, Chart, bars
 from jobs.report.charts.heat import Cell, heat_map
 from jobs.report.charts.rows import Data, by, percent, rows
@@ -19,7 +21,7 @@ def reach(data: Data) -> Chart | None:
         return None
     codes = list(counts)
     whole = counts[codes[0]]
-    steps = [None, *(counts[code] / counts[before] if counts[before] else None for before, code in zip(codes, codes[1:], strict=False))]
+    steps = [None, *(counts[code] / counts[before] if counts[before] else None for before, code in pairwise(codes))]
     lines = [
         Bar(place(code), counts[code], _text(counts[code], whole, step), f"{number(counts[code])} · {percent(counts[code] / whole)}")
         for code, step in zip(codes, steps, strict=True)
@@ -58,7 +60,16 @@ def standing(data: Data) -> Chart | None:
 
 def by_source(data: Data) -> Chart | None:
     """The funnel of each source as a heat map: of those who entered the first step, the share that reached each later one."""
-    found = rows(data, "reach_by", by="source")
+    return _parts(data, "source")
+
+
+def by_owner(data: Data) -> Chart | None:
+    """The same of each owner."""
+    return _parts(data, "owner")
+
+
+def _parts(data: Data, what: str) -> Chart | None:
+    found = rows(data, "reach_by", by=what)
     steps = list(by(found, "to"))
     cells = by(found, "part", "to")
     sizes = {part: float(cells[part, steps[0]]["denominator"] or 0) for part, to in cells if to == steps[0]}
@@ -74,11 +85,11 @@ def by_source(data: Data) -> Chart | None:
     shown = [[part, int(sizes[part]), *(percent(shares.get((part, to))) for to in steps[1:])] for part in parts]
     best = max(parts, key=lambda part: shares.get((part, steps[-1]), 0.0))
     reading = (
-        f"The share of each source's leads that got at least so far. {best} brings most of its leads to {place(steps[-1])}: "
-        f"{percent(shares.get((best, steps[-1])))}. Sources with fewer than {FEW} leads are in the table of the breakdown only."
+        f"The share of each {what}'s leads that got at least so far. {best} brings the largest share to {place(steps[-1])}: "
+        f"{percent(shares.get((best, steps[-1])))}. Who has fewer than {FEW} leads is in the table of the breakdown only."
     )
     heads = [place(to) for to in steps[1:]]
     names = [(part, f"{part} ({number(sizes[part])})") for part in parts]
-    shown_table = table(("source", "leads", *heads), shown, numbers=("leads", *heads))
+    shown_table = table((what, "leads", *heads), shown, numbers=("leads", *heads))
     columns = [(to, place(to)) for to in steps[1:]]
-    return Chart("How far each source's leads got", reading, shown_table, lambda width: heat_map(width, names, columns, filled))
+    return Chart(f"How far each {what}'s leads got", reading, shown_table, lambda width: heat_map(width, names, columns, filled))

@@ -36,7 +36,9 @@ def heat_map(width: int, rows: Names, columns: Names, cells: Mapping[tuple[str, 
     if turned:  # the last heading leans out
         across = (width - left - len(columns[-1][1]) * LETTER * 0.4) / len(columns)
     top = _turned_height(columns, size) if turned else 22.0
-    places = {(row, column): (left + j * across, top + i * LINE) for i, (row, _) in enumerate(rows) for j, (column, _) in enumerate(columns)}
+    places = {
+        (row, column): (left + j * across, top + i * LINE) for i, (row, _) in enumerate(rows) for j, (column, _) in enumerate(columns)
+    }
     boxes = [_box(cells[key], *at, across) for key, at in places.items() if key in cells]
     hatches = [line for key, at in places.items() if key in cells and cells[key].unripe for line in _hatch(cells[key], *at, across)]
     small = size if max((len(cell.text) for cell in cells.values()), default=0) * LETTER * size / 12 < across - 2 else 9

@@ -12,19 +12,26 @@ SOURCES = 12
 
 def won_value(data: Data) -> Chart | None:
     """Won amount by the deals' source."""
-    found = by(rows(data, "source_won_value"), "source")
+    return _value(data, "won")
+
+
+def open_value(data: Data) -> Chart | None:
+    """Open amount by the deals' source."""
+    return _value(data, "open")
+
+
+def _value(data: Data, what: str) -> Chart | None:
+    found = by(rows(data, f"source_{what}_value"), "source")
     amounts = {source: float(row["value"] or 0) for source, row in found.items()}
     shown = sorted((source for source in amounts if amounts[source]), key=lambda source: -amounts[source])[:SOURCES]
     if len(shown) < 2:
         return None
     currency = str(found[shown[0]]["dimensions"].get("currency", ""))
     total = sum(amounts.values())
-    lines = [
-        Bar(source, amounts[source], f"{compact(amounts[source])} · {percent(amounts[source] / total)} · {number(found[source]['n'])} deals",
-            f"{compact(amounts[source])} · {percent(amounts[source] / total)}")
-        for source in shown
-    ]  # fmt: skip
-    reading = f"{shown[0]} is the source of {percent(amounts[shown[0]] / total)} of the {compact(total)} {currency} won."
-    heads = (f"won, {currency}", "share", "deals")
+    briefs = {source: f"{compact(amounts[source])} · {percent(amounts[source] / total)}" for source in shown}
+    lines = [Bar(s, amounts[s], f"{briefs[s]} · {number(found[s]['n'])} deals", briefs[s]) for s in shown]
+    reading = f"{shown[0]} is the source of {percent(amounts[shown[0]] / total)} of the {compact(total)} {currency} {what}."
+    heads = (f"{what}, {currency}", "share", "deals")
     lists = [[s, number(amounts[s]), percent(amounts[s] / total), int(found[s]["n"])] for s in shown]
-    return Chart(f"Won by source, {currency}", reading, table(("source", *heads), lists, numbers=heads), lambda width: bars(width, lines))
+    made = table(("source", *heads), lists, numbers=heads)
+    return Chart(f"{what.capitalize()} by source, {currency}", reading, made, lambda width: bars(width, lines))

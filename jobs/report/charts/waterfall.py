@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
-from jobs.report.charts.chart import FULL, Chart, Spec, layered, own_colour, said, values
+from jobs.report.charts.chart import FULL, Chart, Spec, axis, layered, own_colour, said, values
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, by, compact, rows
 from jobs.show_metrics import number
@@ -32,7 +34,7 @@ def waterfall(data: Data) -> Chart | None:
     largest = max(moves, key=lambda move: move[1], default=None)
     said_ = f" The largest step: {largest[0]}, {compact(largest[1])}." if largest else " Nothing moved."
     reading = (
-        f"{due.capitalize()} were worth {compact(float(found['start']['value']))} {currency} on {dims['from']} and "
+        f"{due[0].upper()}{due[1:]} were worth {compact(float(found['start']['value']))} {currency} on {dims['from']} and "
         f"{compact(float(found['end']['value']))} on {dims['to']}.{said_}"
     )
     lists = [[bar["bucket"], bar["text"], number(found[bar["bucket"]]["value"]), int(found[bar["bucket"]]["n"])] for bar in bars]
@@ -41,7 +43,7 @@ def waterfall(data: Data) -> Chart | None:
     return Chart(f"What moved the pipeline, {currency}: {due}", reading, made, lambda width: _drawn(width, bars), wide=True)
 
 
-def _bars(amounts: dict[str, float]) -> list[dict[str, Any]]:
+def _bars(amounts: Mapping[str, float]) -> list[dict[str, Any]]:
     """Each step from where the one before ended; ends stand on the ground."""
     level, bars = 0.0, []
     for bucket, amount in amounts.items():
@@ -59,22 +61,26 @@ def _drawn(width: int, bars: list[dict[str, Any]]) -> Spec:
     upright = width >= FULL
     top = max(bar["high"] for bar in bars)
     names = [bar["bucket"] for bar in bars]
-    ordinal = {"field": "bucket", "type": "ordinal", "sort": names, "title": None, "scale": {"paddingInner": 0.3, "paddingOuter": 0.15}}
+    ordinal: Spec = {
+        "field": "bucket",
+        "type": "ordinal",
+        "sort": names,
+        "title": None,
+        "scale": {"paddingInner": 0.3, "paddingOuter": 0.15},
+    }
     ordinal["axis"] = {"labelAngle": 0, "ticks": False, "domain": False, "labelColor": light("ink")}
     amount = {
         "field": "low", "type": "quantitative", "title": None, "scale": {"domain": [0, top * (1.02 if upright else 1.25)], "nice": False},
-        "axis": {"format": "~s", "tickCount": 5} if upright else None,
+        "axis": axis() if upright else None,
     }  # fmt: skip
     along, across = ("y", "x") if upright else ("x", "y")
-    links = [
-        {"bucket": a["bucket"], "low": a["level"], "next": b["bucket"]} for a, b in zip(bars, bars[1:], strict=False)
-    ]
+    links = [{"bucket": a["bucket"], "low": a["level"], "next": b["bucket"]} for a, b in pairwise(bars)]
     text = {"type": "text", "baseline": "bottom", "dy": -4} if upright else {"type": "text", "align": "left", "dx": 5}
     layers: list[Spec] = [
-        {"data": values(bars), "mark": {"type": "bar"},
-         "encoding": {across: ordinal, along: amount, f"{along}2": {"field": "high"}, "color": own_colour(), "description": said()}},
         {"data": values(links), "mark": {"type": "rule", "strokeDash": [3, 3], "color": light("soft")},
          "encoding": {across: ordinal, f"{across}2": {"field": "next"}, along: amount}},
+        {"data": values(bars), "mark": {"type": "bar"},
+         "encoding": {across: ordinal, along: amount, f"{along}2": {"field": "high"}, "color": own_colour(), "description": said()}},
         {"data": values(bars), "mark": text, "encoding": {across: ordinal, along: {**amount, "field": "high"}, "text": {"field": "text"}}},
     ]  # fmt: skip
     return layered(width, 260 if upright else 30 * len(bars), layers)
