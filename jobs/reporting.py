@@ -12,6 +12,7 @@ from typing import Any
 from core.finding_history import aged, by_severity, resolved, trend
 from core.pipeline import Understanding
 from core.quality import quality
+from core.restated import restated
 from jobs.board import board
 from jobs.notes import noted
 from jobs.plan_pages import page
@@ -51,12 +52,17 @@ def report_data(hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, A
         "truth": None,
         "metrics": list(metrics),
         "board": board(found, hub.setup.funnel),
-        "quality": quality(hub.lake, as_of),
+        "quality": quality_marks(hub, as_of),
         "plan": page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None,
         "apply": None,
         "undo": None,
         "rejects": [asdict(r) for r in rejects],
     }
+
+
+def quality_marks(hub: Hub, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    """What spoils the vendors' own counts, by account, report and mark."""
+    return [*quality(hub.lake, as_of), *restated(hub.lake, as_of)]
 
 
 def set_aside(hub: Hub, found: Understanding) -> list[dict[str, Any]]:

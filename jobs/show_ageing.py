@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from core.finding_history import AGES
+from jobs.report.sparkline import blocks
 from jobs.show_findings import day, keys, opened
 from jobs.show_private import without_people
 from jobs.show_table import Table, table, text
@@ -47,17 +48,22 @@ def over_table(over: Sequence[Mapping[str, Any]], limit: int | None = None) -> T
 
 
 def trend_table(days: Sequence[Mapping[str, Any]]) -> Table | None:
-    """Open findings by rule, on up to eight of the days; with what was new and fixed since the one before. None for no day."""
+    """Open findings by rule, on up to eight of the days; with what was new and fixed since the one before. None for no day.
+
+    `trend` is a sparkline over all days.
+    """
     if not days:
         return None
     shown = sampled(days, POINTS)
     rules = sorted({rule for d in shown for rule in d["open"]})
-    lines: list[list[Any]] = [[rule, *(d["open"].get(rule, 0) for d in shown)] for rule in rules]
-    lines.append(["all", *(sum(d["open"].values()) for d in shown)])
+    lines: list[list[Any]] = [
+        [rule, *(d["open"].get(rule, 0) for d in shown), blocks([d["open"].get(rule, 0) for d in days])] for rule in rules
+    ]
+    lines.append(["all", *(sum(d["open"].values()) for d in shown), blocks([sum(d["open"].values()) for d in days])])
     for name in ("new", "fixed"):
-        lines.append([name, *_between(days, shown, name)])
-    columns = ["rule", *(d["day"] for d in shown)]
-    return table(columns, lines, title="Open findings by rule, day by day", numbers=columns[1:])
+        lines.append([name, *_between(days, shown, name), blocks([d[name] for d in days])])
+    columns = ["rule", *(d["day"] for d in shown), "trend"]
+    return table(columns, lines, title="Open findings by rule, day by day", numbers=columns[1:-1])
 
 
 def resolved_table(rows: Sequence[Mapping[str, Any]], limit: int | None = None) -> Table | None:

@@ -12,7 +12,7 @@ FAMILIES = (
     "funnel", "breakdown", "pipeline", "movement", "winrate", "sources", "attribution", "experiments", "forecast", "backtest", "waterfall",
 )  # fmt: skip
 # A report shows more families than the one of its name, where they were measured.
-_TOGETHER = {"funnel": ("funnel", "breakdown"), "pipeline": ("pipeline", "movement"), "forecast": ("forecast", "backtest")}
+_TOGETHER = {"funnel": ("funnel", "breakdown"), "pipeline": ("pipeline", "movement"), "forecast": ("forecast", "backtest", "winrate")}
 FEW = 10  # a share of fewer than this is shown as its counts only
 # What reports call the milestones (the ladder's default names).
 MILESTONES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.show_table import Table, table, text
 
-CLEAN = "no vendor marks its counts as sampled, withheld, folded or old"
+CLEAN = "no vendor marks its counts as sampled, withheld, folded or old, and none was restated"
 COLUMNS = ("account", "report", "mark", "what it means", "values", "of", "days", "first day", "last day")
 
 

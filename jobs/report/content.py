@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs import show, show_ageing, show_findings, show_metrics, show_pivots, show_plan, show_quality
 from jobs.report.charts.experiments import at_a_glance
+from jobs.show_marks import marked
 from jobs.show_private import without_people
 from jobs.show_table import Table, table
 
@@ -65,7 +66,8 @@ def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     if name in show_metrics.FAMILIES:
         out["metrics"] = show_metrics.of_family(out.get("metrics", ()), name)
     if "metrics" in out:
-        out["metrics"] = [{**row, "dimensions": show_metrics.dimensions(row)} for row in out["metrics"]]
+        opened_rows = marked(out["metrics"], data.get("quality") or ())
+        out["metrics"] = [{**row, "dimensions": show_metrics.dimensions(row)} for row in opened_rows]
     for part in ("findings", "set_aside"):
         if part in out:
             opened = [show_findings.opened(f) for f in out[part]]

@@ -9,16 +9,16 @@ from typing import Any
 from jobs.report.charts.rows import Data, Row, by, compact, months, percent, rows, why_not
 from jobs.report.sparkline import blocks
 from jobs.show_marks import marks
-from jobs.show_metrics import MILESTONES, number, place
+from jobs.show_metrics import number
 from jobs.show_table import Table, table
 
 MONTHS, QUARTERS = 12, 8
-ENTERED = ("M20", "M30", "M50")  # people who came that far, month by month
+ENTERED = {"M20": "leads", "M30": "MQLs", "M50": "opportunities"}  # people who came that far, month by month
 
 
 @dataclass(frozen=True)
 class Tile:
-    """`change`: against the time before. `series`: oldest first. `marks`: what the number leaves out or why there is none."""
+    """`change`: the time before, or what is behind it. `series`: oldest first. `marks`: what the number leaves out or why there is none."""
 
     label: str
     value: str
@@ -29,7 +29,14 @@ class Tile:
 
 def tiles(data: Data) -> list[Tile]:
     """Those whose metrics were measured; a number that cannot be computed says why."""
-    made = [*(_entered(data, code) for code in ENTERED), _open(data), _won(data), _win_rate(data), _coverage(data), _velocity(data)]
+    made = [
+        *(_entered(data, code, people) for code, people in ENTERED.items()),
+        _open(data),
+        _won(data),
+        _win_rate(data),
+        _coverage(data),
+        _velocity(data),
+    ]
     return [tile for tile in made if tile is not None]
 
 
@@ -39,7 +46,7 @@ def overview_table(data: Data) -> Table | None:
     return table(("in short", "value", "change", "trend", "mark"), lines, numbers=("value",)) if lines else None
 
 
-def _entered(data: Data, code: str) -> Tile | None:
+def _entered(data: Data, code: str, people: str) -> Tile | None:
     """Of the last month that is over; the one that runs would always look like a fall."""
     found = by(rows(data, "entered", stage=code), "month")
     running = str(data.get("as_of", ""))[:7]
@@ -47,8 +54,8 @@ def _entered(data: Data, code: str) -> Tile | None:
     if not names:
         return None
     series = tuple(float(found[month]["value"] or 0) for month in names)
-    change = f"{series[-1] - series[-2]:+.0f} to {names[-2]}".replace("-", "−", 1) if len(series) > 1 else ""
-    return Tile(f"new {MILESTONES.get(code, place(code))}s in {names[-1]}", number(series[-1]), change, series, marks(found[names[-1]]))
+    change = f"{number(series[-2])} in {names[-2]}" if len(series) > 1 else ""
+    return Tile(f"new {people} in {names[-1]}", number(series[-1]), change, series, marks(found[names[-1]]))
 
 
 def _open(data: Data) -> Tile | None:

@@ -16,7 +16,7 @@ from jobs.report.charts.chart import FONT, FULL, HALF, PHONE, Chart
 from jobs.report.charts.palette import variables
 from jobs.report.content import Section, sections
 from jobs.report.overview import tiles
-from jobs.report.plain import title_of
+from jobs.report.plain import instant, title_of
 from jobs.report.sparkline import points
 from jobs.report.views import View, shown
 from jobs.show_metrics import number, rank
@@ -42,15 +42,27 @@ class Figure:
 class SectionView:
     figures: tuple[Figure, ...]
     missing: tuple[View, ...]
+    why: str
 
 
 def to_html(data: Mapping[str, Any], name: str) -> str:
     made = [s for s in sections(data, name) if s.key != "entities"]  # the tiles say that
-    drawn = {key: SectionView(tuple(map(_figure, part.charts)), part.missing) for key, part in shown(data, [s.key for s in made]).items()}
+    drawn = {
+        key: SectionView(tuple(map(_figure, part.charts)), part.missing, part.why)
+        for key, part in shown(data, [s.key for s in made]).items()
+    }
     title = "Funnel to pipeline" if name == "all" else title_of(name)
     head = (data.get("organisation", "Tundish"), title, data.get("as_of", ""), made)
     fresh = data.get("freshness") or {}
-    return draw(*head, freshness=fresh, headline=_headline(data), counters=_counters(data), views=drawn, board=_board(data))
+    return draw(
+        *head,
+        freshness=fresh,
+        headline=_headline(data),
+        counters=_counters(data),
+        views=drawn,
+        board=_board(data),
+        nothing=data.get("metrics") == [],
+    )
 
 
 def _headline(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -94,13 +106,14 @@ def draw(
     counters: Sequence[tuple[str, str, str]] = (),
     views: Mapping[str, SectionView] | None = None,
     board: Sequence[Mapping[str, Any]] = (),
+    nothing: bool = False,
 ) -> str:
     """The page. `views` stand over the tables of the section of that key; `board` in that of the pipeline."""
     from markupsafe import Markup
 
     view = {
         "organisation": organisation, "as_of": as_of, "freshness": freshness or {}, "title": title, "counters": counters, "sections": made,
-        "views": views or {}, "headline": headline, "board": board, "rows_limit": ROWS,
+        "views": views or {}, "headline": headline, "nothing": nothing, "board": board, "rows_limit": ROWS,
         "colours": {scheme: variables(scheme) for scheme in ("light", "dark")},
         "font": Markup(FONT),
     }  # fmt: skip
@@ -115,14 +128,8 @@ def _template() -> Any:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_tamed, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["instant"] = _instant
+    environment.filters["instant"] = instant
     return environment.get_template("page.html.j2")
-
-
-def _instant(text: Any) -> str:
-    """ "2026-06-30 02:00 UTC" of an ISO instant; anything else as it is."""
-    iso = str(text)
-    return f"{iso[:10]} {iso[11:16]} UTC" if len(iso) >= 16 and iso.endswith(("Z", "+00:00")) else iso
 
 
 def _counters(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:

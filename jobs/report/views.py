@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.report.charts import (
     attribution,
+    backtest,
     cohorts,
     experiments,
     findings,
@@ -21,6 +22,7 @@ from jobs.report.charts import (
     wins,
 )
 from jobs.report.charts.chart import Chart
+from jobs.report.charts.rows import why_not
 from jobs.show_metrics import FEW
 
 
@@ -55,7 +57,8 @@ VIEWS: tuple[View, ...] = (
     View("forecast", "Won by period, and what was and is forecast", forecast.history, "won and lost deals, and an open one"),
     View("forecast", "Still to be won from now on", forecast.fan, "won and lost deals, and an open one"),
     View("forecast", "The period by every yardstick", forecast.yardsticks, "won and lost deals, and an open one"),
-    View("backtest", "Were the chances right?", forecast.reliability, "a past window after 20 closed deals"),
+    View("backtest", "Which method came nearest?", backtest.accuracy, "a past window after 20 closed deals"),
+    View("backtest", "Were the chances right?", backtest.reliability, "a past window after 20 closed deals"),
     View("waterfall", "What moved the pipeline", waterfall.waterfall, "open deals on one of the two days"),
     View("findings", "Open findings by rule", findings.by_rule, "open findings of two rules"),
     View("findings", "Open findings by day", findings.trend, "reconcile runs on two different days"),
@@ -64,10 +67,11 @@ VIEWS: tuple[View, ...] = (
 
 @dataclass(frozen=True)
 class Shown:
-    """A section's charts, and the views that could not be drawn."""
+    """A section's charts, the views that could not be drawn, and why not."""
 
     charts: tuple[Chart, ...] = ()
     missing: tuple[View, ...] = ()
+    why: str = ""  # in the metrics' own words
 
 
 def shown(data: Mapping[str, Any], sections: Iterable[str]) -> dict[str, Shown]:
@@ -76,5 +80,7 @@ def shown(data: Mapping[str, Any], sections: Iterable[str]) -> dict[str, Shown]:
     for section in sections:
         made = [(view, view.draw(data)) for view in VIEWS if view.section == section]
         charts = tuple(chart for _, chart in made if chart is not None)
-        out[section] = Shown(charts, tuple(view for view, chart in made if chart is None))
+        missing = tuple(view for view, chart in made if chart is None)
+        why = why_not([row for row in data.get("metrics", ()) if row["family"] == section]) if missing else ""
+        out[section] = Shown(charts, missing, why)
     return out

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from jobs.report.charts.chart import Bar, Chart, Spec, axis, bars, layered, own_colour, said, values
+from jobs.report.charts.chart import HALF, Bar, Chart, Spec, axis, bars, layered, own_colour, said, values
 from jobs.report.charts.chart import days as day_axis
 from jobs.report.charts.palette import light
-from jobs.report.charts.rows import Data, by, compact, months, percent, rows
+from jobs.report.charts.rows import Data, by, compact, months, rows
 from jobs.show_metrics import number
 from jobs.show_table import table
 
 PERIODS = 8
 BAND = ("P10", "P50", "P90")
 METHODS = {
-    "calibrated": "calibrated", "stage_historical": "rates of the stages", "crm_weighted": "the CRM's probabilities",
+    "calibrated": "calibrated", "stage_historical": "rates of the stages", "crm_weighted": "CRM's probabilities",
     "last_year": "as a year ago", "last_period": "as the last period",
 }  # fmt: skip
 CATEGORIES = {"commit": "commit and better", "best_case": "best case and better", "pipeline": "all that is due"}
@@ -31,6 +31,8 @@ def history(data: Data) -> Chart | None:
     past = {q: float(won[q]["numerator"] or 0) for q in months(won, PERIODS + 1) if q != dims["horizon"]}
     tried = _tried(data)
     lines = [_period(name, amount, tried.get(name)) for name, amount in list(past.items())[-PERIODS:]]
+    if not lines:
+        return None
     lines.append({"period": dims["horizon"], "won": sofar, **{q: sofar + band[q] for q in BAND}, "coming": True})
     held = [line for line in lines if "P10" in line and not line.get("coming")]
     inside = sum(1 for line in held if line["P10"] <= line["won"] <= line["P90"])
@@ -43,7 +45,13 @@ def history(data: Data) -> Chart | None:
     heads = ("won", *BAND)
     lists = [[line["period"], *(number(line[name]) if name in line else "" for name in heads)] for line in lines]
     made = table(("period", *heads), lists, numbers=heads, note="P10 to P90: said at the period's start; of the one that runs: now.")
-    return Chart(f"Won by period, and what was and is forecast, {currency}", reading, made, lambda width: _history(width, lines), wide=True)
+    return Chart(
+        f"Won by period, and what was and is forecast, {currency}",
+        reading,
+        made,
+        lambda width: _history(width, lines if width >= HALF else lines[-6:]),
+        wide=True,
+    )
 
 
 def _horizon(data: Data) -> tuple[dict[str, str], str, dict[str, float], float] | None:
@@ -184,44 +192,3 @@ def yardsticks(data: Data) -> Chart | None:
     lists = [[line.label, number(line.size)] for line in lines]
     made = table(("yardstick", f"at the end, {currency}"), lists, numbers=(f"at the end, {currency}",))
     return Chart(f"{horizon} by every yardstick, {currency}", reading, made, lambda width: bars(width, lines, step=27))
-
-
-def reliability(data: Data) -> Chart | None:
-    """Of deals given such a chance, the share that was won: on the diagonal, the chances were right."""
-    found = by(rows(data, "reliability", kind="days") or rows(data, "reliability", kind="period"), "bin", "what")
-    bins = [name for name, what in found if what == "won" and (name, "expected") in found and found[name, what]["denominator"]]
-    if len(bins) < 2:
-        return None
-    points = [
-        {"expected": found[b, "expected"]["value"], "won": found[b, "won"]["value"], "low": found[b, "won"]["low"],
-         "high": found[b, "won"]["high"], "n": found[b, "won"]["denominator"], "colour": light("blue"),
-         "said": f"chance {percent(found[b, 'expected']['value'])}: {number(found[b, 'won']['numerator'])} of "
-                 f"{number(found[b, 'won']['denominator'])} won"}
-        for b in bins
-    ]  # fmt: skip
-    off = max(points, key=lambda p: abs(p["expected"] - p["won"]))
-    reading = (
-        f"Deals open at past instants, by the chance they were given. The largest gap: {percent(off['expected'])} were expected, "
-        f"{percent(off['won'])} won. Points on the dashed line were right; lines are 95 % intervals."
-    )
-    lists = [[b, percent(p["expected"]), percent(p["won"]), number(p["n"])] for b, p in zip(bins, points, strict=True)]
-    numbers = ("expected", "won", "deals")
-    return Chart(
-        "Were the chances right?", reading, table(("chance", *numbers), lists, numbers=numbers), lambda width: _diagonal(width, points)
-    )
-
-
-def _diagonal(width: int, points: list[dict[str, Any]]) -> Spec:
-    share = {"type": "quantitative", "scale": {"domain": [0, 1]}}
-    shares = {"format": "%", "tickCount": 5}
-    x = {**share, "field": "expected", "axis": {**shares, "title": "chance given"}}
-    y = {**share, "field": "won", "axis": {**shares, "title": "share won"}}
-    layers: list[Spec] = [
-        {"data": values([{"expected": 0, "won": 0}, {"expected": 1, "won": 1}]),
-         "mark": {"type": "line", "strokeDash": [4, 4], "color": light("soft"), "strokeWidth": 1.5}, "encoding": {"x": x, "y": y}},
-        {"data": values(points), "mark": {"type": "rule", "strokeWidth": 2},
-         "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": own_colour()}},
-        {"data": values(points), "mark": {"type": "point", "filled": True, "size": 80, "opacity": 1},
-         "encoding": {"x": x, "y": y, "color": own_colour(), "description": said()}},
-    ]  # fmt: skip
-    return layered(width, 260, layers)
