@@ -13,6 +13,7 @@ from jobs.show_private import without_people
 from jobs.show_table import Table, table, text
 
 POINTS = 8  # days of the trend that a table shows
+SPARKS = 24  # of its sparklines
 
 
 def ageing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -50,18 +51,18 @@ def over_table(over: Sequence[Mapping[str, Any]], limit: int | None = None) -> T
 def trend_table(days: Sequence[Mapping[str, Any]]) -> Table | None:
     """Open findings by rule, on up to eight of the days; with what was new and fixed since the one before. None for no day.
 
-    `trend` is a sparkline over all days.
+    `trend` is a sparkline over all of the time.
     """
     if not days:
         return None
-    shown = sampled(days, POINTS)
+    shown, fine = sampled(days, POINTS), sampled(days, SPARKS)
     rules = sorted({rule for d in shown for rule in d["open"]})
     lines: list[list[Any]] = [
-        [rule, *(d["open"].get(rule, 0) for d in shown), blocks([d["open"].get(rule, 0) for d in days])] for rule in rules
+        [rule, *(d["open"].get(rule, 0) for d in shown), blocks([d["open"].get(rule, 0) for d in fine])] for rule in rules
     ]
-    lines.append(["all", *(sum(d["open"].values()) for d in shown), blocks([sum(d["open"].values()) for d in days])])
+    lines.append(["all", *(sum(d["open"].values()) for d in shown), blocks([sum(d["open"].values()) for d in fine])])
     for name in ("new", "fixed"):
-        lines.append([name, *_between(days, shown, name), blocks([d[name] for d in days])])
+        lines.append([name, *_between(days, shown, name), blocks(_between(days, fine, name))])
     columns = ["rule", *(d["day"] for d in shown), "trend"]
     return table(columns, lines, title="Open findings by rule, day by day", numbers=columns[1:-1])
 

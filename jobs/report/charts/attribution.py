@@ -69,7 +69,7 @@ def _dots(width: int, found: Mapping[Any, Row], channels: Sequence[str], spans: 
         for c in channels
         if (c, m) in found
     ]
-    legend = {"orient": "top", "title": None, "labelColor": light("ink"), "labelFontSize": 12, "direction": "horizontal", "disable": False}
+    legend = {"orient": "top", "title": None, "labelColor": light("ink"), "labelFontSize": 12, "direction": "horizontal"}
     shape, colour = ({"field": "model", "type": "nominal", "legend": legend, "scale": {"domain": list(MARKED), "range": list(parts)}}
                      for parts in zip(*((shape, light(name)) for name, shape in MARKED.values()), strict=True))  # fmt: skip
     layers: list[Spec] = [

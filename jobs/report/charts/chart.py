@@ -51,10 +51,9 @@ _AXIS = {
     "titleFontWeight": "normal", "gridColor": light("line"), "domainColor": light("line"), "tickColor": light("line"),
 }  # fmt: skip
 CONFIG: Spec = {
-    "background": None, "view": {"stroke": None}, "axis": _AXIS, "aria": True,
+    "background": "transparent", "view": {"stroke": None}, "axis": _AXIS, "aria": True,
     "text": {"font": FONT, "fontSize": 12, "color": light("ink")},
     "bar": {"color": light("blue")}, "rule": {"color": light("soft")},
-    "legend": {"disable": True},
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def heat_map(width: int, rows: Names, columns: Names, cells: Mapping[tuple[str, 
     heads = [{"x": left + (j + 0.5) * across, "y": top - 6, "text": shown} for j, (_, shown) in enumerate(columns)]
     head = {"type": "text", "baseline": "bottom", "align": "center", "color": light("soft"), "fontSize": size}
     if turned:
-        head |= {"angle": -40, "align": "left", "baseline": "middle"}
+        head |= {"angle": 320, "align": "left", "baseline": "middle"}
     text = {"text": {"field": "text"}}
     layers: list[Spec] = [
         {"data": values(boxes), "mark": {"type": "rect"},

@@ -40,7 +40,7 @@ def compact(value: float) -> str:
     for size, letter in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size * 0.9995:
             return f"{value / size:.3g} {letter}" if abs(value) < size * 999.5 else f"{value / size:,.0f} {letter}"
-    return number(round(value, 2))
+    return number(round(value) if abs(value) >= 100 else round(value, 2))
 
 
 def percent(value: float | None) -> str:
