@@ -27,7 +27,7 @@ def accuracy(data: Data) -> Chart | None:
     reading = f"Error over past windows as a share of what was won; {lines[0].label} came nearest.{band}"
     lists = [[line.label, line.text, int(found[m]["n"])] for m, line in zip(order, lines, strict=True)]
     made = table(("method", "error", "windows"), lists, numbers=("error", "windows"))
-    return Chart("Which method came nearest?", reading, made, lambda width: bars(width, lines, step=36))
+    return Chart("Which method came nearest", reading, made, lambda width: bars(width, lines, step=36))
 
 
 def reliability(data: Data) -> Chart | None:
@@ -51,7 +51,7 @@ def reliability(data: Data) -> Chart | None:
     lists = [[b, percent(p["expected"]), percent(p["won"]), number(p["n"])] for b, p in zip(bins, points, strict=True)]
     numbers = ("expected", "won", "deals")
     return Chart(
-        "Were the chances right?", reading, table(("chance", *numbers), lists, numbers=numbers), lambda width: _diagonal(width, points)
+        "Were the chances right", reading, table(("chance", *numbers), lists, numbers=numbers), lambda width: _diagonal(width, points)
     )
 
 

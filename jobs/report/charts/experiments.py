@@ -42,7 +42,7 @@ def _bounded(row: Row) -> bool:
 
 
 def signed(share: float) -> str:
-    return f"{100 * share:+.0f} %".replace("-", "−")
+    return f"{100 * share:+.0f} %".replace("-", "−") if abs(share) >= 0.005 else "±0 %"
 
 
 def _test(row: Row) -> str:

@@ -14,6 +14,7 @@ from jobs.show_table import table
 
 PERIODS = 8
 BAND = ("P10", "P50", "P90")
+_NOTE = "P10 to P90 were said at the period's start; of the one that runs they are said now. Past periods count deals by their close date."
 METHODS = {
     "calibrated": "calibrated", "stage_historical": "rates of the stages", "crm_weighted": "CRM's probabilities",
     "last_year": "as a year ago", "last_period": "as the last period",
@@ -44,7 +45,7 @@ def history(data: Data) -> Chart | None:
     )
     heads = ("won", *BAND)
     lists = [[line["period"], *(number(line[name]) if name in line else "" for name in heads)] for line in lines]
-    made = table(("period", *heads), lists, numbers=heads, note="P10 to P90: said at the period's start; of the one that runs: now.")
+    made = table(("period", *heads), lists, numbers=heads, note=_NOTE)
     return Chart(
         f"Won by period, and what was and is forecast, {currency}",
         reading,

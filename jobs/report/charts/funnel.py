@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from jobs.report.charts.chart import Bar, Chart, bars
@@ -89,7 +90,13 @@ def _parts(data: Data, what: str) -> Chart | None:
         f"{percent(shares.get((best, steps[-1])))}. Who has fewer than {FEW} leads is in the table of the breakdown only."
     )
     heads = [place(to) for to in steps[1:]]
-    names = [(part, f"{part} ({number(sizes[part])})") for part in parts]
+    names = [(part, f"{short} ({number(sizes[part])})") for part, short in zip(parts, _without_domain(parts), strict=True)]
     shown_table = table((what, "leads", *heads), shown, numbers=("leads", *heads))
     columns = [(to, place(to)) for to in steps[1:]]
     return Chart(f"How far each {what}'s leads got", reading, shown_table, lambda width: heat_map(width, names, columns, filled))
+
+
+def _without_domain(names: Sequence[str]) -> list[str]:
+    """Addresses of one domain without it: colleagues know each other."""
+    domains = {name.rpartition("@")[2] for name in names if "@" in name}
+    return [name.rpartition("@")[0] if len(domains) == 1 and "@" in name else name for name in names]

@@ -51,7 +51,7 @@ def _bars(amounts: Mapping[str, float]) -> list[dict[str, Any]]:
         low, high = (0.0, amount) if bucket in ENDS else sorted((level, level + sign * amount))
         level = amount if bucket in ENDS else level + sign * amount
         text = compact(amount) if bucket in ENDS else f"{'+' if sign > 0 else '−'}{compact(amount)}" if amount else "0"
-        colour = "grey" if bucket in ENDS else "teal" if sign > 0 else "orange"
+        colour = "grey" if bucket in ENDS else "blue" if bucket == "won" else "teal" if sign > 0 else "orange"
         bars.append({"bucket": bucket, "low": low, "high": high, "level": level, "text": text, "colour": light(colour)})
     return bars
 
