@@ -66,7 +66,8 @@ def decided(a: str, b: str, ours: Any, a_until: float = 30, b_at: float = 1, **t
     row = {
         "base": "R1", "base_at": DAY, "a_account": "sf", "a_resource": "Opportunity", "a_vendor_id": "006", "a_value": a, "a_raw": a,
         "a_since": DAY, "a_until": DAY + timedelta(hours=a_until), "b_account": "hs", "b_resource": "deals", "b_vendor_id": "1",
-        "b_value": b, "b_raw": "-", "b_since": DAY + timedelta(hours=b_at), "b_until": DAY + timedelta(hours=b_at), "a_before": None, "b_before": None,
+        "b_value": b, "b_raw": "-", "b_since": DAY + timedelta(hours=b_at), "b_until": DAY + timedelta(hours=b_at),
+        "a_before": None, "b_before": None,
     }  # fmt: skip
     return _decision(Terms("most_recent"), OWNER, {**row, **times}, ours).wins
 
