@@ -1,10 +1,11 @@
-"""Marks of counts that their own vendor says are not whole, as a table."""
+"""Marks of counts that their own vendor says are not whole, and what our own numbers are without, as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from jobs.show_metrics import dimensions, excluded
 from jobs.show_table import Table, table, text
 
 CLEAN = "no vendor marks its counts as sampled, withheld, folded or old, and none was restated"
@@ -24,3 +25,39 @@ def _meaning(mark: Mapping[str, Any]) -> str:
 
 def quality_text(marks: Sequence[Mapping[str, Any]]) -> str:
     return text(quality_table(marks)) if marks else CLEAN
+
+
+def missing_table(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
+    """What the funnel and the pipeline are without, each as a share of what they are about; None where nothing is missing."""
+    opened = [(str(row["name"]), dimensions(row), row) for row in metrics]
+    lines = [[what, int(n), int(of), f"{100 * n / of:.1f} %"] for what, n, of in (*_persons(opened), *_deals(opened)) if n and of]
+    numbers = ("rows", "of", "share")
+    return table(("left out", *numbers), lines, numbers=numbers, title="What the numbers are without") if lines else None
+
+
+Opened = Sequence[tuple[str, Mapping[str, str], Mapping[str, Any]]]
+
+
+def _persons(opened: Opened) -> Iterator[tuple[str, float, float]]:
+    """(what, rows left out, rows in all) of the funnel."""
+    standing = [row for name, dims, row in opened if name == "stage_count" and dims.get("basis") == "current"]
+    if standing:
+        unstaged = float(excluded(standing[0]).get("no stage", 0))
+        yield "persons whose stage no mapping names (G-01)", unstaged, unstaged + sum(float(row["value"] or 0) for row in standing)
+    for name, dims, row in opened:
+        if name == "reach" and (dims["cohort"], dims["mode"], dims["to"]) == ("all", "implied", dims["from"]):
+            for why, n in excluded(row).items():
+                yield f"persons of the cohorts: {why}", float(n), float(row["denominator"] or 0) + float(n)
+
+
+def _deals(opened: Opened) -> Iterator[tuple[str, float, float]]:
+    """The same of the pipeline."""
+    deals = {dims["stage"]: float(row["value"] or 0) for name, dims, row in opened if name == "open_deals"}
+    sums = [(dims, row) for name, dims, row in opened if name == "pipeline_value"]
+    whole = sum(deals.values())
+    ours = {dims.get("currency") for dims, _ in sums if dims["stage"] == "all"}
+    yield "open deals whose stage no mapping names (G-01)", deals.get("(unmapped)", 0.0), whole
+    foreign = [float(row["n"] or 0) for dims, row in sums if dims["stage"] != "all" and dims.get("currency") not in ours]
+    yield "open deals in another currency than the report's", sum(foreign), whole
+    blank = next((excluded(row).get("no amount or probability", 0) for dims, row in sums if dims["stage"] == "all"), 0)
+    yield "open deals without an amount", float(blank), whole

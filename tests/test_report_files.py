@@ -20,6 +20,7 @@ from jobs.report.content import selected
 from jobs.report.overview import overview_table, tiles
 from jobs.show_marks import marked, marks, spoilt
 from jobs.show_pivots import tables
+from jobs.show_quality import missing_table
 from jobs.show_table import plain_text
 
 
@@ -131,6 +132,20 @@ def test_marks_are_a_column_of_the_csv() -> None:
     head, *lines = render(DATA, "csv", "attribution").splitlines()
     assert head.endswith(",marks")
     assert [line.rpartition(",")[2] for line in lines if line.startswith("campaign_cost,")] == ["ga4 costs: restated (3 of 40)", "", ""]
+
+
+def test_the_page_says_what_share_of_rows_its_numbers_are_without() -> None:
+    unmapped = metric("pipeline", "open_deals", {"stage": "(unmapped)"}, 5, "deals")
+    dollars = metric("pipeline", "pipeline_value", {"stage": "Closing", "currency": "USD"}, 9.0, "USD", n=2)
+    found = missing_table([*selected(DATA, "all")["metrics"], unmapped, dollars])
+    assert found is not None
+    assert found.rows == (
+        ("persons whose stage no mapping names (G-01)", "4", "154", "2.6 %"),
+        ("open deals whose stage no mapping names (G-01)", "5", "20", "25.0 %"),
+        ("open deals in another currency than the report's", "2", "20", "10.0 %"),
+    )
+    assert "persons whose stage no mapping names (G-01)" in render(DATA, "html")
+    assert missing_table([]) is None
 
 
 # -- in short -------------------------------------------------------------------------------------------------------------

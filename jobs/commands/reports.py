@@ -153,6 +153,8 @@ def _table(data: dict[str, Any], name: str) -> str:
         parts += [show_table.text(short)] if short is not None else []
         parts.append(show.metrics_text(chosen["metrics"], None if name == "all" else name))
     if name in ("all", "quality"):
+        missing = show_quality.missing_table(data["metrics"])
+        parts += [show_table.text(missing)] if missing is not None else []
         parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))

@@ -121,7 +121,9 @@ def _quality(data: Mapping[str, Any]) -> list[Section]:
         return []
     marks: Sequence[Mapping[str, Any]] = data["quality"]
     shown = (show_quality.quality_table(marks),) if marks else ()
-    return [Section("quality", "Data quality", shown, "" if marks else f"{show_quality.CLEAN.capitalize()}.")]
+    missing = show_quality.missing_table(data.get("metrics") or ())
+    said = "" if marks else f"{show_quality.CLEAN.capitalize()}."
+    return [Section("quality", "Data quality", shown, said, first=(missing,) if missing else ())]
 
 
 def _findings(data: Mapping[str, Any]) -> list[Section]:
