@@ -43,7 +43,11 @@ def _persons(opened: Opened) -> Iterator[tuple[str, float, float]]:
     standing = [row for name, dims, row in opened if name == "stage_count" and dims.get("basis") == "current"]
     if standing:
         unstaged = float(excluded(standing[0]).get("no stage", 0))
-        yield "persons whose stage no mapping names (G-01)", unstaged, unstaged + sum(float(row["value"] or 0) for row in standing)
+        yield (
+            "persons without a stage: none, or one no mapping names (G-01)",
+            unstaged,
+            unstaged + sum(float(row["value"] or 0) for row in standing),
+        )
     for name, dims, row in opened:
         if name == "reach" and (dims["cohort"], dims["mode"], dims["to"]) == ("all", "implied", dims["from"]):
             for why, n in excluded(row).items():

@@ -140,11 +140,11 @@ def test_the_page_says_what_share_of_rows_its_numbers_are_without() -> None:
     found = missing_table([*selected(DATA, "all")["metrics"], unmapped, dollars])
     assert found is not None
     assert found.rows == (
-        ("persons whose stage no mapping names (G-01)", "4", "154", "2.6 %"),
+        ("persons without a stage: none, or one no mapping names (G-01)", "4", "154", "2.6 %"),
         ("open deals whose stage no mapping names (G-01)", "5", "20", "25.0 %"),
         ("open deals in another currency than the report's", "2", "20", "10.0 %"),
     )
-    assert "persons whose stage no mapping names (G-01)" in render(DATA, "html")
+    assert "persons without a stage: none, or one no mapping names (G-01)" in render(DATA, "html")
     assert missing_table([]) is None
 
 
