@@ -16,7 +16,7 @@ from core import milestones, relations
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.model import KINDS
-from core.tables import MOMENT, days_between, first_by, further, ranked
+from core.tables import MOMENT, days_between, first_by, further, oldest, ranked
 from core.thresholds import excluded_patterns, policy, threshold
 from core.touches import touch_owners, touches
 
@@ -92,7 +92,7 @@ def _deal_facts(deals: ibis.Table, deal_company: ibis.Table, deal_person: ibis.T
         close_date=first_by(t.close_date, _rank(t, funnel, "close_date")),
         owner_email=first_by(t.owner_email, _rank(t, funnel, "owner")),
         probability=first_by(t.probability, stage),
-        source=first_by(t.source, t.created_at.epoch_seconds()),
+        source=first_by(t.source, oldest(t)),
         lost_reason=first_by(t.lost_reason, _rank(t, funnel, "lost_reason")),
         name=first_by(t.name, stage),
         created_at=t.created_at.min(),
@@ -123,7 +123,7 @@ def _person_facts(
         off_ladder=(t.stage == "MX").any(),
         consent=t.consent.argmin(strictness, where=t.consent.notnull()),
         marketable=(t.marketable.fill_null(True) & (t.consent.fill_null("") != "unsubscribed")).all(),
-        source=first_by(t.source, t.created_at.epoch_seconds()),
+        source=first_by(t.source, oldest(t)),
         email=first_by(t.email, general),
         name=first_by(ibis.coalesce(t.first_name.concat(" ", t.last_name), t.last_name, t.first_name), general),
         company_name=first_by(t.company_name, general),

@@ -14,6 +14,7 @@ from core.lake_schema import record_schema
 from core.model import LADDER
 
 MOMENT = "timestamp('UTC', 6)"
+_EVER = 100_000_000_000  # added to seconds since 1970, all years have equally many digits
 
 
 def stack(parts: Sequence[ibis.Table], schema: Mapping[str, str]) -> ibis.Table:
@@ -53,6 +54,16 @@ def ranked(t: ibis.Table, order: Sequence[str]) -> ibis.Value:
     """Text that sorts records by how far their vendor or account is believed; total, as the record's key comes after."""
     place = ibis.cases(*[((t.vendor == name) | (t.account == name), f"{i:02d}") for i, name in enumerate(order)], else_="99")
     return place.concat(":", t.account, ":", t.resource, ":", t.vendor_id)
+
+
+def oldest(t: ibis.Table) -> ibis.Value:
+    """Text that sorts records by their creation; total, as the record's key comes after. Null without a date."""
+    return sortable(t.created_at).concat(":", t.account, ":", t.resource, ":", t.vendor_id)
+
+
+def sortable(at: ibis.Value) -> ibis.Value:
+    """Text that sorts as the instants do, to the second."""
+    return (at.epoch_seconds() + _EVER).cast("string")
 
 
 def refs(tables: Mapping[str, ibis.Table], members: ibis.Table, kind: str) -> ibis.Table:

@@ -10,6 +10,7 @@ import ibis
 import numpy as np
 
 from core.measure.distrust import flagged
+from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import open_deals, reporting_currency
 from core.measure.spells import WON, leaders, stays, wins
@@ -54,9 +55,9 @@ def buckets(scope: Scope) -> Iterator[Metric]:
     for basis in ("since creation", "in the stage"):
         t = _aged(scope, basis)
         ours = t.currency.identical_to(ibis.literal(currency, type="string"))
-        t = t.mutate(money=ibis.ifelse(ours, t.amount.cast("float64"), None))
+        t = t.mutate(money=ibis.ifelse(ours, t.amount, None))
         place = ibis.cases(*[(t.age >= low, i) for i, low in reversed(list(enumerate(BUCKETS)))], else_=None)
-        rows = {r["place"]: r for r in pairs(t.group_by(place=place).agg(n=t.count(), value=t.money.sum()))}
+        rows = {r["place"]: r for r in pairs(t.group_by(place=place).agg(n=t.count(), value=total(t.money)))}
         excluded = {**others, **({"age unknown": rows[None]["n"]} if None in rows else {})}
         for i, label in enumerate(_labels()):
             n, value = (rows[i]["n"], rows[i]["value"] or 0.0) if i in rows else (0, 0.0)

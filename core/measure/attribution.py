@@ -15,6 +15,7 @@ import ibis
 from core.measure.attribution_cost import costs
 from core.measure.attribution_models import MARKOV, MODELS, weights
 from core.measure.attribution_origin import influenced, sourced
+from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs
 from core.measure.pipeline import reporting_currency
 from core.measure.removal import CONVERTED, LOST, START, Removal, Steps, removal
@@ -73,12 +74,12 @@ class Credits:
         half_life = float(scope.choice("half_life_days"))
         t = t.mutate(**{f"c{MODELS.index(m)}": w for m, w in weights(t, half_life).items()})
         mine = [f"c{i}" for i, m in enumerate(MODELS) if m != MARKOV]
-        sums = {name: t[name].sum() for name in mine} | {f"v{name[1:]}": (t[name] * t.value).sum() for name in mine}
+        sums = {name: total(t[name]) for name in mine} | {f"v{name[1:]}": total(t[name] * t.value) for name in mine}
         counts = {"ways": t.fresh.sum(), "campaign_ways": t.fresh_campaign.sum(), "called": t.called.min()}
         rows = pairs(t.group_by("of", "channel", "campaign").agg(**counts, **sums).order_by("of", "channel", "campaign"))
         u = known.units
         touched = known.paths.filter(known.paths.seq == 0).group_by("of").agg(touched=lambda x: x.count())
-        totals = u.group_by("of").agg(n=u.count(), value=u.value.sum()).left_join(touched, "of").drop("of_right")
+        totals = u.group_by("of").agg(n=u.count(), value=total(u.value)).left_join(touched, "of").drop("of_right")
         return cls(rows, {row["of"]: row for row in pairs(totals.order_by("of"))}, known.currency)
 
     def by_channel(self, scope: Scope, others: Mapping[str, int]) -> Iterator[Metric]:

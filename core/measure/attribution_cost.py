@@ -8,6 +8,7 @@ from typing import Any
 
 import ibis
 
+from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs
 from core.measure.touch_names import campaign_key
 from core.tables import instant
@@ -79,7 +80,7 @@ def _of_records(scope: Scope) -> ibis.Table:
     c = scope.facts["campaigns"]
     c = c.filter(~c.deleted.fill_null(False), c["cost"] > 0, c["name"].notnull())
     c = c.mutate(key=campaign_key(scope, c["name"])).filter(lambda t: t.key.notnull())
-    t = c.group_by("key", "currency").agg(called=c["name"].min(), cost=c["cost"].cast("float64").sum(), began=c.started_at.min())
+    t = c.group_by("key", "currency").agg(called=c["name"].min(), cost=total(c["cost"]), began=c.started_at.min())
     return t.order_by("key", "currency")
 
 
@@ -91,5 +92,5 @@ def _of_days(scope: Scope, first: Any) -> ibis.Table:
     said = {name: t.attributes.re_extract(f'"{name}":"([^"]*)"', 1).nullif("") for name in ("campaign", "currency")}
     t = t.select("value", report=t.account.concat(" ", t.resource), **said).filter(lambda x: x.campaign.notnull())
     t = t.mutate(key=campaign_key(scope, t.campaign))
-    found = t.group_by("key", "currency").agg(called=t.campaign.min(), cost=t.value.sum(), report=t.report.min(), other=t.report.max())
+    found = t.group_by("key", "currency").agg(called=t.campaign.min(), cost=total(t.value), report=t.report.min(), other=t.report.max())
     return found.order_by("key", "currency")

@@ -10,6 +10,7 @@ from typing import Any
 
 import ibis
 
+from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs
 from core.measure.pipeline import closed_in, open_deals, window
 from core.measure.seconds import DAY_S, seconds
@@ -27,8 +28,8 @@ DEFINITIONS = {
 def sourced(scope: Scope, paths: ibis.Table, units: ibis.Table, currency: str | None) -> Iterator[Metric]:
     t = flags(scope, paths, units)
     columns = {name.replace(" ", "_"): name for name in DEFINITIONS}
-    counts = {f"n_{c}": t[c].sum() for c in columns} | {f"v_{c}": t.value.sum(where=t[c]) for c in columns}
-    for row in pairs(t.group_by("of").agg(n=t.count(), value=t.value.sum(), **counts).order_by("of")):
+    counts = {f"n_{c}": t[c].sum() for c in columns} | {f"v_{c}": total(t.value, t[c]) for c in columns}
+    for row in pairs(t.group_by("of").agg(n=t.count(), value=total(t.value), **counts).order_by("of")):
         for column, name in columns.items():
             dims = {"of": row["of"], "definition": name}
             part = row[f"n_{column}"] or 0
@@ -77,12 +78,12 @@ def influenced(scope: Scope, people: ibis.Table, touches: ibis.Table, currency: 
         words = f"deals with a touch of the {by}; a deal stands at every {by} that touched it, so they do not add up"
         named = t.filter(t[by].notnull()).mutate(name=t[by] if by == "channel" else t.called)
         once = named.group_by("of", by, "unit").agg(value=named.value.max(), label=named.name.min())
-        once = once.group_by("of", by).agg(n=once.count(), value=once.value.sum(), label=once.label.min())
+        once = once.group_by("of", by).agg(n=once.count(), value=total(once.value), label=once.label.min())
         for row in pairs(once.order_by("of", by)):
             yield from _influence(words, {"of": row["of"], by: row["label"]}, row, currency)
         if whole:
             each = t.group_by("of", "unit").agg(value=t.value.max())
-            for row in pairs(each.group_by("of").agg(n=each.count(), value=each.value.sum()).order_by("of")):
+            for row in pairs(each.group_by("of").agg(n=each.count(), value=total(each.value)).order_by("of")):
                 yield from _influence("deals with any marketing touch, each once", {"of": row["of"], "channel": "all"}, row, currency)
 
 

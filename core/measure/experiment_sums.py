@@ -8,6 +8,7 @@ from typing import Any
 
 import ibis
 
+from core.measure.exact import total
 from core.measure.experiment_visitors import Goal
 from core.measure.metric import pairs
 from core.rules.experiments_known import TEST
@@ -72,8 +73,8 @@ def _unit_sums(t: ibis.Table, goals: Sequence[Goal]) -> dict[str, ibis.Value]:
     for g in goals:
         old, y = t[f"old_{g.days}"], t[f"y_{g.name}"]
         out |= {
-            f"n_{g.name}": old.sum(), f"y_{g.name}": y.sum(where=old), f"yy_{g.name}": (y * y).sum(where=old),
-            f"x_{g.name}": t.x.sum(where=old), f"xx_{g.name}": (t.x * t.x).sum(where=old), f"xy_{g.name}": (t.x * y).sum(where=old),
+            f"n_{g.name}": old.sum(), f"y_{g.name}": total(y, old), f"yy_{g.name}": total(y * y, old),
+            f"x_{g.name}": total(t.x, old), f"xx_{g.name}": total(t.x * t.x, old), f"xy_{g.name}": total(t.x * y, old),
             f"some_{g.name}": ((y != 0) & old).sum(),
         }  # fmt: skip
     return out
@@ -81,10 +82,10 @@ def _unit_sums(t: ibis.Table, goals: Sequence[Goal]) -> dict[str, ibis.Value]:
 
 def _totals(t: ibis.Table, goals: Sequence[Goal]) -> dict[str, ibis.Value]:
     """One account's totals: n and x for each span of days, y for each goal."""
-    out = {f"y_{g.name}": t[f"y_{g.name}"].sum(where=t[f"old_{g.days}"]).fill_null(0.0) for g in goals}
+    out = {f"y_{g.name}": total(t[f"y_{g.name}"], t[f"old_{g.days}"]).fill_null(0.0) for g in goals}
     for days in {g.days for g in goals}:
         old = t[f"old_{days}"]
-        out |= {f"n_{days}": old.sum().cast("float64"), f"x_{days}": t.x.sum(where=old).fill_null(0.0)}
+        out |= {f"n_{days}": old.sum().cast("float64"), f"x_{days}": total(t.x, old).fill_null(0.0)}
     return out
 
 
@@ -92,7 +93,7 @@ def _products(t: ibis.Table, goals: Sequence[Goal]) -> dict[str, ibis.Value]:
     out: dict[str, ibis.Value] = {}
     for g in goals:
         n, x, y = t[f"n_{g.days}"], t[f"x_{g.days}"], t[f"y_{g.name}"]
-        out |= {f"{name}_{g.name}": (a * b).sum() for name, a, b in (
+        out |= {f"{name}_{g.name}": total(a * b) for name, a, b in (
             ("nn", n, n), ("ny", n, y), ("yy", y, y), ("nx", n, x), ("xx", x, x), ("xy", x, y),
         )} | {f"groups_{g.name}": (n > 0).sum()}  # fmt: skip
     return out
@@ -118,7 +119,7 @@ def _across(groups: ibis.Table, goals: Sequence[Goal]) -> dict[tuple[Arm, str, s
     for g in goals:
         a = {"n": t[f"n_{g.days}"], "x": t[f"x_{g.days}"], "y": t[f"y_{g.name}"]}
         b = {"n": t[f"t_n_{g.days}"], "x": t[f"t_x_{g.days}"], "y": t[f"t_y_{g.name}"]}
-        sums |= {f"{i}{j}_{g.name}": (a[i] * b[j]).sum() for i in "nxy" for j in "nxy"}
+        sums |= {f"{i}{j}_{g.name}": total(a[i] * b[j]) for i in "nxy" for j in "nxy"}
         sums[f"groups_{g.name}"] = ((a["n"] > 0) & (b["n"] > 0)).sum()
     found: dict[tuple[Arm, str, str], Across] = {}
     for row in pairs(t.group_by(*_ARM, "t_variation").agg(**sums).order_by(*_ARM, "t_variation")):

@@ -13,6 +13,7 @@ from typing import Any
 
 import ibis
 
+from core.measure.exact import total
 from core.measure.metric import Scope, pairs
 from core.measure.seconds import DAY_S, seconds
 from core.rules.experiments_known import TEST, experiments, part, plain, spelled
@@ -87,7 +88,7 @@ def visitors(scope: Scope, seen: ibis.Table, chosen: Mapping[tuple[str, str], Ma
     wanted = [f"{account}|{test}|{row['source']}" for (account, test), row in chosen.items()]
     t = seen.filter((seen.account + "|" + seen.experiment + "|" + seen.source).isin(wanted or [""]))
     u = t.group_by(*UNIT, "source").agg(
-        first=t["at"].min(), variation=t.variation.argmin(t["at"]), variants=t.variation.nunique(), person=t.person.max()
+        first=t["at"].min(), variation=t.variation.argmin(t["at"].cast("string").concat(":", t.variation)), variants=t.variation.nunique(), person=t.person.max()
     )
     u = u.mutate(who=ibis.coalesce(u.person, u.unit))
     one = {"group_by": [*TEST, "who"]}
@@ -160,7 +161,7 @@ def _dealt(scope: Scope, u: ibis.Table, currency: str | None) -> ibis.Table:
     limit = cap(scope, currency)
     parts = t.group_by(*UNIT).agg(
         y_won=won.fill_null(False).any().cast("float64"),
-        y_pipeline=t.amount.sum(where=soon).fill_null(0.0), y_revenue=t.amount.sum(where=won.fill_null(False)).fill_null(0.0),
+        y_pipeline=total(t.amount, soon).fill_null(0.0), y_revenue=total(t.amount, won.fill_null(False)).fill_null(0.0),
     )  # fmt: skip
     if limit is None:
         return parts

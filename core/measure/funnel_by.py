@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.measure.durations import incidence
 from core.measure.funnel import _progress, _reached, _sound
 from core.measure.metric import Metric, Scope, pairs, share
-from core.tables import days_between, further, instant, keep
+from core.tables import days_between, further, instant, keep, sortable
 
 MOST = 20  # values of a breakdown that are listed; the rest are one
 UNKNOWN, REST = "(unknown)", "(all others)"
@@ -51,7 +51,7 @@ def of_person(scope: Scope, by: str) -> ibis.Table:
     t = t.filter(shown, t.event.notnull()) if by == "variant" else t.filter(~shown.fill_null(False))
     named = t.campaign_id.concat(" ", t.event) if by == "variant" else t.campaign_id
     t = t.mutate(part=named)
-    return t.group_by("entity_id").agg(part=t.part.argmin(t.occurred_at.epoch_seconds().cast("string").concat(t.part)))
+    return t.group_by("entity_id").agg(part=t.part.argmin(sortable(t.occurred_at).concat(t.part)))
 
 
 def broken_down(scope: Scope, progress: ibis.Table, steps: tuple[str, ...], by: str) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from typing import Any
 import ibis
 
 from core.measure.distrust import flagged, left_out
+from core.measure.exact import mean, total
 from core.measure.metric import Metric, Scope, pairs, share, survival
 from core.tables import instant
 
@@ -45,11 +46,11 @@ def pipeline_value(scope: Scope, currency: str | None) -> Iterator[Metric]:
     """Open amounts by stage and currency; totals only in the reporting currency."""
     d = open_deals(scope)
     d = d.mutate(
-        stage=d.pipeline_stage.fill_null("(unmapped)"), money=d.amount.cast("float64"), weight=d.amount.cast("float64") * d.probability
+        stage=d.pipeline_stage.fill_null("(unmapped)"), money=d.amount, weight=d.amount.cast("float64") * d.probability
     )
     rows = pairs(
         d.group_by("stage", "currency")
-        .agg(n=d.count(), value=d.money.sum(), blank=d.amount.isnull().sum(), weighted=d.weight.sum(), unweighted=d.weight.isnull().sum())
+        .agg(n=d.count(), value=total(d.money), blank=d.amount.isnull().sum(), weighted=total(d.weight), unweighted=d.weight.isnull().sum())
         .order_by("stage", "currency")
     )
     stages: dict[str, int] = {}
@@ -118,11 +119,11 @@ def win_rates(scope: Scope) -> Iterator[Metric]:
 
 
 def _win_rate(closed: ibis.Table, period: str, currency: str | None) -> Iterator[Metric]:
-    won, money = closed.outcome == "won", closed.amount.cast("float64")
+    won, money = closed.outcome == "won", closed.amount
     ours = closed.currency.identical_to(ibis.literal(currency, type="string"))
     row = pairs(
         closed.agg(
-            n=closed.count(), won=won.sum(), won_value=money.sum(where=won & ours), lost_value=money.sum(where=~won & ours),
+            n=closed.count(), won=won.sum(), won_value=total(money, won & ours), lost_value=total(money, ~won & ours),
             other=(money.notnull() & ~ours).sum(), unpriced=(~won & ours & (money > 0)).sum(),
         )
     )[0]  # fmt: skip
@@ -145,8 +146,8 @@ def coverage(scope: Scope, currency: str | None, others: Mapping[str, int]) -> M
     name, first, last = quarter(scope.as_of.date())
     d = scope.facts["deal"].filter(lambda t: t.close_date.between(ibis.literal(first), ibis.literal(last)))
     d = d.filter(d.currency.identical_to(ibis.literal(currency, type="string")))
-    money = d.amount.cast("float64")
-    row = pairs(d.agg(due=money.sum(where=d.outcome == "open"), won=money.sum(where=d.outcome == "won"), n=(d.outcome == "open").sum()))[0]
+    due, won = (total(d.amount, d.outcome == outcome) for outcome in ("open", "won"))
+    row = pairs(d.agg(due=due, won=won, n=(d.outcome == "open").sum()))[0]
     target, due, won = scope.choice("target"), row["due"] or 0.0, row["won"] or 0.0
     excluded: dict[str, Any] = dict(others)
     left = float(target) - won if target is not None else None
@@ -175,7 +176,7 @@ def pipeline_velocity(scope: Scope, currency: str | None) -> Metric:
     cycle = won.close_date.epoch_days() - won.created_at.date().epoch_days()
     row = pairs(
         won.agg(
-            n=won.count(), size=won.amount.cast("float64").mean(where=ours & ~won.outlier),
+            n=won.count(), size=mean(won.amount, ours & ~won.outlier),
             days=cycle.mean(where=(cycle >= 0) & ~won.disordered & ~won.stamped), outlier=(ours & won.outlier).sum(),
             disordered=won.disordered.sum(), stamped=(won.stamped & ~won.disordered).sum(),
             backwards=((cycle < 0) & ~won.disordered & ~won.stamped).sum(),

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import ibis
 
+from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
 from core.measure.spells import leaders, positions, values, wins
@@ -69,7 +70,7 @@ def _of_periods(scope: Scope, edges: Sequence[datetime], after: Sequence[datetim
     )
     slid = (t.then >= end.date()).fill_null(False)
     won = ((t.won_at > since) & (t.won_at <= until)).fill_null(False)
-    return t.group_by("mark").agg(n=t.count(), due=t.amount.sum(), slipped=t.amount.sum(where=slid), won=t.amount.sum(where=won))
+    return t.group_by("mark").agg(n=t.count(), due=total(t.amount), slipped=total(t.amount, slid), won=total(t.amount, won))
 
 
 def _undated(scope: Scope) -> dict[str, int]:

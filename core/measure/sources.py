@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import ibis
 
+from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
+from core.tables import sortable
 
 UNKNOWN = "(unknown)"
 # What became of a person: the first that holds.
@@ -59,7 +61,8 @@ def deals_with_source(scope: Scope) -> ibis.Table:
     d, pairs_ = scope.facts["deal"], scope.facts["deal_person"]
     p = scope.facts["person"].filter(lambda t: t.source.notnull()).select("source", "created_at", person="entity_id")
     first = pairs_.inner_join(p, "person")
-    first = first.group_by(entity_id="deal").agg(person_source=first.source.argmin(first.created_at.epoch_seconds()))
+    known = sortable(first.created_at).concat(first.person)
+    first = first.group_by(entity_id="deal").agg(person_source=first.source.argmin(known))
     joined = d.left_join(first, "entity_id").drop("entity_id_right")
     return joined.mutate(origin=source_of(ibis.coalesce(joined.source, joined.person_source)))
 
@@ -68,10 +71,9 @@ def source_value(scope: Scope) -> Iterator[Metric]:
     currency, others = reporting_currency(scope)
     d = deals_with_source(scope)
     ours = d.currency.identical_to(ibis.literal(currency, type="string"))
-    money = d.amount.cast("float64")
     rows = pairs(
         d.group_by("origin")
-        .agg(won=money.sum(where=ours & (d.outcome == "won")), open=money.sum(where=ours & (d.outcome == "open")),
+        .agg(won=total(d.amount, ours & (d.outcome == "won")), open=total(d.amount, ours & (d.outcome == "open")),
              n_won=(d.outcome == "won").sum(), n_open=(d.outcome == "open").sum())
         .order_by("origin")
     )  # fmt: skip

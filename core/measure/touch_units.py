@@ -12,7 +12,7 @@ import ibis
 from core.measure.metric import Scope
 from core.measure.pipeline import closed_in, open_deals, window
 from core.measure.seconds import DAY_S, seconds
-from core.tables import MOMENT, instant
+from core.tables import MOMENT, instant, sortable
 
 _COLUMNS = ("of", "unit", "since", "until", "made", "known", "known_person", "value")
 
@@ -70,7 +70,7 @@ def _deals(scope: Scope, people: ibis.Table, currency: str | None) -> ibis.Table
     d = d.filter(d.ended.notnull())
     p = people.inner_join(scope.facts["person"].select("created_at", person="entity_id"), "person")
     p = p.filter(p.created_at.notnull(), p.of.isin(["won", "open", "lost"]))
-    first = p.created_at.cast("string").concat(p.person)
+    first = sortable(p.created_at).concat(p.person)
     oldest = p.group_by("of", "unit").agg(known=seconds(p.created_at.min()), known_person=p.person.argmin(first))
     d = d.left_join(oldest, ["of", "unit"], rname="o_{name}")
     ours = d.currency.identical_to(ibis.literal(currency, type="string"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import ibis
 
+from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs
 from core.measure.pipeline import reporting_currency
 from core.measure.spells import LOST, WON, leaders, positions, stays, wins
@@ -150,7 +151,7 @@ def _in_between(scope: Scope, since: datetime, until: datetime, currency: str | 
     w = wins(scope)
     w = w.filter(w.currency.identical_to(ibis.literal(currency, type="string")), w.created_at > instant(since))
     w = w.filter(w.won_at > instant(since), w.won_at <= instant(until))
-    row = pairs(w.agg(n=w.count(), amount=w.won_amount.sum()))[0]
+    row = pairs(w.agg(n=w.count(), amount=total(w.won_amount)))[0]
     words = "created and won between the two days: beside the waterfall, in no bucket of it"
     dims = {"from": f"{since:%Y-%m-%d}", "to": f"{until:%Y-%m-%d}", "currency": currency}
     return Metric("waterfall_in_between", words, dims, row["amount"] or 0.0, currency or "mixed", row["n"])
