@@ -96,7 +96,7 @@ class Understanding:
     def entities(self) -> dict[str, int]:
         """Live entities by kind."""
         live = self.members.filter(self.members["live"])
-        pairs = live.group_by(["kind", "entity_id"]).aggregate([]).group_by("kind").aggregate([("entity_id", "count")])
+        pairs = live.group_by(["kind", "entity_id"]).aggregate([]).group_by("kind").aggregate([("entity_id", "count")]).sort_by("kind")
         return {row["kind"]: row["entity_id_count"] for row in pairs.to_pylist()}
 
 

@@ -88,7 +88,10 @@ def visitors(scope: Scope, seen: ibis.Table, chosen: Mapping[tuple[str, str], Ma
     wanted = [f"{account}|{test}|{row['source']}" for (account, test), row in chosen.items()]
     t = seen.filter((seen.account + "|" + seen.experiment + "|" + seen.source).isin(wanted or [""]))
     u = t.group_by(*UNIT, "source").agg(
-        first=t["at"].min(), variation=t.variation.argmin(t["at"].cast("string").concat(":", t.variation)), variants=t.variation.nunique(), person=t.person.max()
+        first=t["at"].min(),
+        variation=t.variation.argmin(t["at"].cast("string").concat(":", t.variation)),
+        variants=t.variation.nunique(),
+        person=t.person.max(),
     )
     u = u.mutate(who=ibis.coalesce(u.person, u.unit))
     one = {"group_by": [*TEST, "who"]}

@@ -45,9 +45,7 @@ def open_deals(scope: Scope) -> ibis.Table:
 def pipeline_value(scope: Scope, currency: str | None) -> Iterator[Metric]:
     """Open amounts by stage and currency; totals only in the reporting currency."""
     d = open_deals(scope)
-    d = d.mutate(
-        stage=d.pipeline_stage.fill_null("(unmapped)"), money=d.amount, weight=d.amount.cast("float64") * d.probability
-    )
+    d = d.mutate(stage=d.pipeline_stage.fill_null("(unmapped)"), money=d.amount, weight=d.amount.cast("float64") * d.probability)
     rows = pairs(
         d.group_by("stage", "currency")
         .agg(n=d.count(), value=total(d.money), blank=d.amount.isnull().sum(), weighted=total(d.weight), unweighted=d.weight.isnull().sum())
