@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from core.measure import hazards as hz
 from core.measure.ageing import stalled_after
-from core.measure.known import Evidence, days_of, evidence
+from core.measure.known import Evidence, days_of, evidence, first_stay
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
 from core.measure.slippage import pushes
-from core.measure.spells import leaders, stays
+from core.measure.spells import leaders
 from core.measure.walk import QUANTILES, Outlook, fitted, walk
 from core.measure.windows import Window, bounds, windows
 
@@ -70,8 +70,7 @@ def run(scope: Scope) -> Run:
 
 def _run(scope: Scope) -> Run:
     currency, others = reporting_currency(scope)
-    first = stays(scope).since.min().execute()
-    began = first.to_pydatetime() if first is not None and first == first else scope.as_of
+    began = first_stay(scope) or scope.as_of
     spans = windows(scope.as_of, began, str(scope.choice("forecast_period")), int(scope.choice("forecast_days")))
     instants = sorted({w.at for w in spans})
     known = evidence(scope, instants, currency)

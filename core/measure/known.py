@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.measure import hazards as hz
-from core.measure.metric import Scope
+from core.measure.metric import Scope, pairs
 from core.measure.spells import LOST, WON, positions, stays, wins
 from core.tables import instant
 
@@ -99,7 +99,8 @@ def evidence(scope: Scope, instants: Sequence[datetime], currency: str | None) -
     edges = np.searchsorted(opened["mark"].to_numpy(), np.arange(len(instants) + 1))
     sound = counted.filter(counted["sound"])
     return Evidence(
-        tuple(codes), _by_mark(sound, place, len(instants)), _outcomes(scope, instants, place), _wins(scope, currency), _first(scope),
+        tuple(codes), _by_mark(sound, place, len(instants)), _outcomes(scope, instants, place), _wins(scope, currency),
+        days_of(first_stay(scope) or scope.as_of),
         int(np.sum(counted["n"].to_numpy())) - int(np.sum(sound["n"].to_numpy())), opened, edges,
     )  # fmt: skip
 
@@ -170,7 +171,8 @@ def _wins(scope: Scope, currency: str | None) -> Wins:
     return Wins(**{name: _numbers(rows[name], value) for name, value in missing.items()})
 
 
-def _first(scope: Scope) -> float:
+def first_stay(scope: Scope) -> datetime | None:
+    """When the first deal came into a stage; None without any."""
     s = stays(scope)
-    first = s.since.min().execute()
-    return days_of(first.to_pydatetime()) if first is not None and first == first else days_of(scope.as_of)
+    first: datetime | None = pairs(s.agg(first=s.since.min()))[0]["first"]
+    return first

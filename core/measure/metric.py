@@ -170,6 +170,8 @@ def survival(counts: Iterable[tuple[float, bool, int]]) -> Survival:
 
 
 def pairs(expression: ibis.Table) -> list[dict[str, Any]]:
-    """A small aggregate, as rows."""
-    found: list[dict[str, Any]] = expression.to_pyarrow().to_pylist()
-    return found
+    """A small aggregate, as rows. Instants are aware, also from engines that leave their zone out."""
+    found = expression.to_pyarrow()
+    zoned = [(f.name, pa.timestamp("us", "UTC") if pa.types.is_timestamp(f.type) else f.type) for f in found.schema]
+    rows: list[dict[str, Any]] = found.cast(pa.schema(zoned)).to_pylist()
+    return rows

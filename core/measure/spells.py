@@ -118,7 +118,8 @@ def _events(scope: Scope) -> ibis.Table:
 
 def day_of(value: ibis.Value) -> ibis.Value:
     """A close date as vendors' histories spell it: a day, an instant that begins with its day, or milliseconds since 1970."""
-    return ibis.coalesce(value.left(10).try_cast("date"), value.try_cast("int64").as_timestamp("ms").date())
+    since_1970 = (value.try_cast("int64") / 1000).floor().cast("int64")  # in whole seconds: not every engine reads milliseconds
+    return ibis.coalesce(value.left(10).try_cast("date"), since_1970.as_timestamp("s").date())
 
 
 def values(scope: Scope, field: str) -> ibis.Table:
