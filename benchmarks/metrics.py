@@ -3,10 +3,12 @@
     --people 20000 --touches 200000     a quick look (the default)
     --families attribution experiments  only these
     --tables FOLDER                     keep the generated tables there, or use those that are
+    --engine spark                      every family on local Spark, too, its numbers next to DuckDB's (metrics_on_spark.py)
 
 Tables as the lake has them are generated as Parquet: people with their lifecycle, companies of five, a deal for every tenth
 person, visits by seven channels, and an experiment that every tenth person and as many strangers saw. Facts are computed once and
 timed for themselves; every family stands on them. CPU seconds are of all threads; memory is the process's peak during the family.
+The funnel and the velocity are timed next to SQL by hand over the same facts (metrics_by_hand.py), and must say the same.
 """
 
 from __future__ import annotations
@@ -26,15 +28,18 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import duckdb
 import ibis
+import metrics_by_hand
 import pyarrow as pa
 
 from core.compiled import over
 from core.facts import facts
 from core.lake_schema import record_schema
-from core.measure import FAMILIES, measure
+from core.measure import FAMILIES, funnel, measure, velocity
+from core.measure.metric import Scope, table
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 FUNNEL: dict[str, Any] = {"thresholds": {"currency": "EUR"}}
@@ -58,6 +63,8 @@ def one_of(words: Sequence[str], number: str) -> str:
 SOURCES = ("ORGANIC_SEARCH", "PAID_SEARCH", "REFERRALS", "OFFLINE")
 CHANNELS = ("Organic Search", "Paid Search", "Email", "Direct", "Referral", "Organic Social", "Display")
 SAID = '\'{"experiment_id":"41","variation_id":"\' || (1 + i % 2) || \'","variant":"\' || [\'old\', \'new\'][1 + i % 2] || \'"}\''
+ENDING = " ".join(["CASE", *(f"WHEN {luck(5, '(i // 3)')} < {share} THEN '{code}'" for share, code in ((0.4, "M80"), (0.7, "M85"))),
+                   f"WHEN {luck(14)} < 0.3 THEN 'M50' ELSE 'M70' END"])  # fmt: skip
 CREATED = days_ago(f"720 * {luck(1)} + 2")
 # kind → (how many rows, as an expression of people and touches; column → SQL over i)
 TABLES: Mapping[str, Sequence[tuple[str, Mapping[str, str]]]] = {
@@ -77,7 +84,12 @@ TABLES: Mapping[str, Sequence[tuple[str, Mapping[str, str]]]] = {
         "close_date": f"CAST({days_ago(f'10 + 300 * {luck(6)}')} AS DATE)", "pipeline_stage": "'Qualifying'",
         "stage": f"CASE WHEN {luck(5)} < 0.4 THEN 'M80' WHEN {luck(5)} < 0.7 THEN 'M85' ELSE 'M50' END", "links": "[]::VARCHAR[]",
     })],
-    "stage_change": [("people * 2", {
+    "stage_change": [("people // 10 * 3", {
+        "vendor": "'hubspot'", "account": "'hubspot'", "resource": "'deal_stages'", "vendor_id": "'h' || i", "record_kind": "'deal'",
+        "record_id": "'d' || (i // 3)", "field": "'stage'", "value": "'stage ' || (i % 3)", "links": "[]::VARCHAR[]",
+        "stage": f"CASE i % 3 WHEN 0 THEN 'M50' WHEN 1 THEN CASE WHEN {luck(13)} < 0.8 THEN 'M60' ELSE 'M70' END ELSE {ENDING} END",
+        "entered_at": days_ago(f"(40 + 500 * {luck(3, '(i // 3)')}) * (1 - 0.3 * (i % 3))"),
+    }), ("people * 2", {
         "vendor": "'hubspot'", "account": "'hubspot'", "resource": "'contact_stages'", "vendor_id": "'s' || i", "record_kind": "'person'",
         "record_id": "'p' || (i // 2)", "field": "'lifecycle'", "value": "CASE i % 2 WHEN 0 THEN 'lead' ELSE 'mql' END",
         "stage": "CASE i % 2 WHEN 0 THEN 'M20' ELSE 'M30' END", "links": "[]::VARCHAR[]",
@@ -176,10 +188,12 @@ class Bench:
 
     folder: Path
     done: list[Timed] = field(default_factory=list)
+    said: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # family → its metrics
 
-    def run(self, families: Sequence[str], say: Callable[[str], None]) -> list[Timed]:
+    def facts(self) -> dict[str, ibis.Table]:
         engine = ibis.duckdb.connect()
         engine.con.execute("SET TimeZone = 'UTC'")
+        engine.con.execute(f"SET temp_directory = '{self.folder / 'spilled'}'")
         ibis.set_backend(engine)
         for kind in TABLES:
             engine.con.execute(f"CREATE VIEW {kind} AS SELECT * FROM read_parquet('{self.folder / kind}.parquet')")
@@ -187,11 +201,14 @@ class Bench:
         with timed("facts", self.done) as row:
             known = facts(tables, self._members(engine), FUNNEL, NOW, over(tables, FUNNEL))
             row.rows = sum(int(known[kind].count().execute()) for kind in ("person", "deal"))
+        return known
+
+    def measure(self, known: Mapping[str, ibis.Table], families: Sequence[str], say: Callable[[str], None]) -> None:
         for family in families:
-            say(family)
+            say(f"measuring {family}")
             with timed(family, self.done) as row:
-                row.rows = measure(known, FUNNEL, NOW, (family,)).num_rows
-        return self.done
+                self.said[family] = measure(known, FUNNEL, NOW, (family,)).to_pylist()
+                row.rows = len(self.said[family])
 
     def _members(self, engine: Any) -> pa.Table:
         """Every record is an entity of its own."""
@@ -203,10 +220,97 @@ class Bench:
         return found
 
 
+def by_hand(known: Mapping[str, ibis.Table], rounds: int = 3) -> str:
+    """CPU seconds of the queries, ours and by hand, the least of the rounds. Raises: AssertionError when they do not say the same."""
+    engine = ibis.get_backend(known["person"])
+    name = {fact: f'"{table.get_name()}"' for fact, table in known.items()}
+    pairs = {"funnel": (funnel.measure, metrics_by_hand.funnel, metrics_by_hand.funnel_said),
+             "velocity": (velocity.measure, metrics_by_hand.velocity, metrics_by_hand.velocity_said)}  # fmt: skip
+    lines = ["| | ours, CPU s | of it writing SQL | by hand, CPU s | queries ÷ by hand | numbers equal |", "|---|---|---|---|---|---|"]
+    for what, (ours, hand, said) in pairs.items():
+        taken, writing, theirs = [], [], []
+        for _ in range(rounds):
+            began = time.process_time()
+            with compiling(engine) as spent:
+                found = table(((what, metric) for metric in ours(Scope(known, FUNNEL, NOW))), NOW).to_pylist()
+            taken, writing = [*taken, time.process_time() - began], [*writing, sum(spent)]
+            began = time.process_time()
+            answers = hand(engine.con, name, FUNNEL, NOW)
+            theirs.append(time.process_time() - began)
+            assert said(found) == answers, f"{what}: by hand it comes out differently"
+        best = min(range(rounds), key=lambda i: taken[i] - writing[i])
+        ratio = (taken[best] - writing[best]) / min(theirs)
+        lines.append(f"| {what} | {taken[best]:.2f} | {writing[best]:.2f} | {min(theirs):.2f} | {ratio:.2f} | {len(answers):,} |")
+    return "\n".join(lines)
+
+
+@contextmanager
+def compiling(engine: Any) -> Iterator[list[float]]:
+    """CPU seconds that Ibis spends on turning expressions into SQL meanwhile."""
+    spent: list[float] = []
+    plain = engine.compile
+
+    def compile_(*args: Any, **more: Any) -> str:
+        began = time.process_time()
+        try:
+            return str(plain(*args, **more))
+        finally:
+            spent.append(time.process_time() - began)
+
+    engine.compile = compile_
+    try:
+        yield spent
+    finally:
+        del engine.compile
+
+
+def on_spark(bench: Bench, known: Mapping[str, ibis.Table], folder: Path, say: Callable[[str], None]) -> str:
+    """Every measured family again on Spark: seconds, and whether it says the same to the last byte, or why it cannot run."""
+    import metrics_on_spark as spark
+
+    say("handing the facts over")
+    spark.hand_over(known, folder / "facts")
+    began: list[Timed] = []
+    with timed("start", began):
+        engine = spark.connect(folder)
+        ibis.set_backend(engine)
+        there = spark.facts_there(engine, folder / "facts")
+    lines = ["| | DuckDB s | Spark s | the same JSON |", "|---|---|---|---|", f"| start | | {began[0].seconds:.1f} | |"]
+    for row in [row for row in bench.done if row.name in bench.said]:
+        say(f"measuring {row.name} on Spark")
+        started = time.monotonic()
+        try:
+            found = measure(there, FUNNEL, NOW, (row.name,)).to_pylist()
+            same = difference(bench.said[row.name], found)
+        except Exception as problem:
+            same = f"cannot run: {type(problem).__name__}: {str(problem).splitlines()[0][:120]}"
+        lines.append(f"| {row.name} | {row.seconds:.1f} | {time.monotonic() - started:.1f} | {same} |")
+    lines.append(f"\nSpark's own process took {peak_mb(spark.process()):,.0f} MB at most.")
+    return "\n".join(lines)
+
+
+def difference(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> str:
+    """Of two engines' metrics: how many are the same as JSON, or the first that is not."""
+    here, there = ([json.dumps(row, default=str) for row in rows] for rows in (one, other))
+    if here == there:
+        return f"yes, {len(here):,} numbers"
+    first = next((pair for pair in zip(here, there, strict=False) if pair[0] != pair[1]), (f"{len(here)} rows", f"{len(there)} rows"))
+    return f"NO: {first[0]} / {first[1]}"
+
+
+def peak_mb(process: int) -> float:
+    status = Path(f"/proc/{process}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1e3
+
+
 def told(done: Sequence[Timed]) -> str:
     lines = ["| | numbers | seconds | CPU s | peak MB |", "|---|---|---|---|---|"]
     lines += [f"| {row.name} | {row.rows:,} | {row.seconds:.1f} | {row.cpu:.1f} | {row.peak_mb:,.0f} |" for row in done]
     return "\n".join(lines)
+
+
+def say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -215,18 +319,26 @@ def main() -> int:
     parser.add_argument("--touches", type=int, default=200_000)
     parser.add_argument("--families", nargs="*", choices=list(FAMILIES), default=list(FAMILIES))
     parser.add_argument("--tables", type=Path, help="a folder for the generated tables")
+    parser.add_argument("--engine", choices=("duckdb", "spark"), default="duckdb")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.tables or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "tally.parquet").exists():
-            print(f"generating {args.people:,} people and {args.touches:,} touches", file=sys.stderr)
+            say(f"generating {args.people:,} people and {args.touches:,} touches")
             generate(folder, args.people, args.touches)
-        done = Bench(folder).run(args.families, lambda family: print(f"measuring {family}", file=sys.stderr))
-    print(told(done))
+        bench = Bench(folder)
+        known = bench.facts()
+        bench.measure(known, args.families, say)
+        print(told(bench.done), flush=True)
+        if {"funnel", "movement"} <= set(args.families):
+            say("the same by hand")
+            print(f"\n{by_hand(known)}", flush=True)
+        if args.engine == "spark":
+            print(f"\n{on_spark(bench, known, Path(temporary), say)}")
     if args.json:
-        args.json.write_text(json.dumps([vars(row) for row in done], indent=1), encoding="utf-8")
+        args.json.write_text(json.dumps([vars(row) for row in bench.done], indent=1), encoding="utf-8")
     return 0
 
 
