@@ -6,7 +6,7 @@ matured within H days, and the same adjusted for those not watched long enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -55,11 +55,13 @@ def _progress(scope: Scope, steps: tuple[str, ...]) -> ibis.Table:
     """
     m = scope.facts["milestone"]
     m = m.filter(m.kind == "person", ~m.implied).semi_join(scope.persons, "entity_id")
-    m = flagged(m, "stamped", _stamped(scope), ("entity_id", "code", "reached_at"))
+    stamps = _stamped(scope)
+    m = flagged(m, "stamped", stamps, ("entity_id", "code", "reached_at"))
     at = {f"at_{code}": m.reached_at.min(where=m.code == code) for code in steps}
     has = {f"has_{code}": (m.code == code).any() for code in steps}
-    stamped = {f"stamped_{code}": ((m.code == code) & m.stamped).any() for code in steps}
+    stamped = {f"stamped_{code}": ((m.code == code) & m.stamped).any() for code in steps if stamps is not None}
     t = m.group_by("entity_id").agg(**at, **has, **stamped, top=further(m.code).max())
+    t = t.mutate(**{f"stamped_{code}": ibis.literal(False) for code in steps if stamps is None})
     return flagged(t, "disordered", scope.distrust.disordered_persons)
 
 
@@ -143,11 +145,12 @@ def _reached(t: ibis.Table, mode: str, steps: tuple[str, ...], i: int) -> ibis.V
 
 def timed(scope: Scope, progress: ibis.Table, start: str, end: str) -> Iterator[Metric]:
     """Within H days, and how long it takes."""
-    counts, excluded = waits(scope, progress, start, end)
-    curve = survival((days, event, n) for days, event, _, n in counts)
+    horizons = [int(days) for days in scope.choice("within_days")]
+    rows, excluded = waits(scope, progress, start, end, horizons)
+    curve = survival((float(r["wait"]), bool(r["event"]), int(r["n"])) for r in rows)
     dims = {"from": start, "to": end}
-    for horizon in scope.choice("within_days"):
-        yield matured(counts, dims, int(horizon), excluded)
+    for horizon in horizons:
+        yield matured(rows, dims, horizon, excluded)
         words = "share that reaches the milestone within the days, estimated from all persons (Kaplan-Meier)"
         value = curve.reached_by(horizon)
         yield Metric("reach_within_km", words, {**dims, "days": horizon}, value, "share", curve.n, curve.events, excluded=excluded)
@@ -160,32 +163,35 @@ def _durations(name: str, words: str, dims: Mapping[str, Any], curve: Survival, 
         yield Metric(name, words, {**dims, "quantile": label}, value, "days", curve.n, curve.events, excluded=excluded)
 
 
-def waits(scope: Scope, progress: ibis.Table, start: str, end: str) -> tuple[list[tuple[float, bool, float, int]], dict[str, int]]:
-    """((days, reached, days watched, persons) of all who entered `start`, why others are left out and how many they are)."""
+def waits(scope: Scope, progress: ibis.Table, start: str, end: str, horizons: Sequence[int]) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """(rows of wait in days, event, n persons and old_<days>, how many of them were watched so long; why others are left out, how many).
+
+    Of all who entered `start`; who is still waiting has waited as long as he was watched.
+    """
     t = progress.filter(progress[f"at_{start}"].notnull(), progress[f"at_{start}"] <= instant(scope.as_of))
     began, reached = t[f"at_{start}"], t[f"at_{end}"]
     watched = days_between(began, instant(scope.as_of)).floor().cast("int64")
     wait = days_between(began, reached).floor().cast("int64")
     unknown = (reached.isnull() & (t.top >= end).fill_null(False)) | (wait < 0).fill_null(False)
     doubt = ibis.cases((t.disordered, DISORDERED), (~_sound(t, start, end), STAMPED), (unknown, _UNDATED), else_=ibis.null("string"))
-    t = t.mutate(doubt=doubt, event=reached.notnull(), watched=watched, wait=ibis.coalesce(wait, watched))
-    rows = pairs(t.group_by("doubt", "event", "watched", "wait").agg(n=t.count()))
-    known = [(float(r["wait"]), bool(r["event"]), float(r["watched"]), int(r["n"])) for r in rows if r["doubt"] is None]
+    t = t.select(doubt=doubt, event=reached.notnull(), watched=watched, wait=ibis.coalesce(wait, watched))
+    old = {f"old_{days}": (t.watched >= days).sum() for days in horizons}
+    rows = pairs(t.group_by("doubt", "event", "wait").agg(n=t.count(), **old).order_by("doubt", "event", "wait"))
     excluded: dict[str, int] = {}
     for r in rows:
         if r["doubt"] is not None:
             excluded[r["doubt"]] = excluded.get(r["doubt"], 0) + int(r["n"])
-    return known, excluded
+    return [r for r in rows if r["doubt"] is None], excluded
 
 
-def matured(counts: list[tuple[float, bool, float, int]], dims: Mapping[str, Any], horizon: int, excluded: Mapping[str, Any]) -> Metric:
+def matured(rows: Sequence[Mapping[str, Any]], dims: Mapping[str, Any], horizon: int, excluded: Mapping[str, Any]) -> Metric:
     """Only persons watched for the whole horizon, so that months can be compared."""
-    old = [(wait, event, n) for wait, event, seen, n in counts if seen >= horizon]
-    part = sum(n for wait, event, n in old if event and wait <= horizon)
-    young = sum(n for _, _, seen, n in counts if seen < horizon)
+    whole = sum(r[f"old_{horizon}"] for r in rows)
+    part = sum(r[f"old_{horizon}"] for r in rows if r["event"] and r["wait"] <= horizon)
+    young = sum(r["n"] for r in rows) - whole
     words = "reached within the days ÷ persons watched at least that long"
     left = {**excluded, **({"not watched long enough": young} if young else {})}
-    return share("reach_within", words, {**dims, "days": horizon}, part, sum(n for _, _, n in old), excluded=left)
+    return share("reach_within", words, {**dims, "days": horizon}, part, whole, excluded=left)
 
 
 def reached_rows(scope: Scope, cohort: str, mode: str, to: str) -> ibis.Table:
