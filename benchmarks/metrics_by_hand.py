@@ -135,6 +135,10 @@ WITH s AS (
 )
 SELECT count(*), count(*) FILTER (regressed), count(*) FILTER (skipped), count(*) FILTER (bounced) FROM deals
 """
+_STILL = """
+SELECT count(*) FROM {deal} ANTI JOIN (SELECT entity_id FROM hand_stays WHERE state <> '?' AND "to" IS NOT NULL) USING (entity_id)
+WHERE outcome IN ('open', 'won', 'lost')
+"""
 _CYCLE = """
 SELECT floor((epoch(coalesce(f.closed_at, TIMESTAMPTZ '{now}')) - epoch(created_at)) / 86400) AS days,
     CASE f.result WHEN 'won' THEN 1 WHEN 'lost' THEN 2 ELSE 0 END AS ending, count(*)
@@ -159,6 +163,7 @@ def velocity(con: Any, name: Mapping[str, str], choices: Any, now: datetime) -> 
             found |= {("stage_end", code, end, days): round(curve.at(float(days), i), 9) for days in horizons}
         found["days_in_stage", code] = (leaving.quantile(0.5)[0], leaving.n, leaving.events)
     n, *moves = con.execute(_MOVES).fetchone()
+    found["never seen to move",] = con.execute(_STILL.format(**said)).fetchone()[0]
     found |= {("deal_moves", move): (k, n) for move, k in zip(("regressed", "skipped", "bounced"), moves, strict=True)}
     taken = [(float(days), end, n) for days, end, n in con.execute(_CYCLE.format(**said)).fetchall()]
     won, both = kaplan_meier([row for row in taken if row[1] == 1]), incidence(taken, 2)
@@ -179,6 +184,7 @@ def velocity_said(metrics: Iterable[Mapping[str, Any]]) -> Answers:
             found["days_in_stage", d["stage"]] = (value, row["n"], row["numerator"])
         elif row["name"] == "deal_moves":
             found["deal_moves", d["move"]] = (row["numerator"], row["denominator"])
+            found["never seen to move",] = json.loads(row["excluded"]).get("never seen to move", 0)
         elif row["name"] == "sales_cycle":
             found["sales_cycle", d["quantile"]] = value
         elif row["name"] == "closed_within":

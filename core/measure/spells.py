@@ -26,8 +26,7 @@ _EVENT = {
     "at": MOMENT,
     "seq": "int64",
     "state": "string",
-    "value": "string",
-    "account": "string",
+    "chance": "float64",
     "stamped": "boolean",
 }
 
@@ -64,19 +63,18 @@ def _stays(scope: Scope) -> ibis.Table:
     before = e.state.lag().over(**by)
     e = e.mutate(before=before).filter(before.isnull() | (before != e.state))
     by = {"group_by": "entity_id", "order_by": [e.at, e.seq]}
-    e = e.mutate(
-        to=e.state.lead().over(**by), until=e.at.lead().over(**by), order=ibis.row_number().over(**by), left=e.stamped.lead().over(**by)
-    )
+    some = scope.distrust.stamped is not None  # else nothing need be carried through the sorting for it
+    left = e.stamped.lead().over(**by) if some else ibis.literal(False)
+    e = e.mutate(to=e.state.lead().over(**by), until=e.at.lead().over(**by), order=ibis.row_number().over(**by), left=left)
     rest = {"group_by": "entity_id", "order_by": "order", "rows": (0, None)}
     e = e.mutate(
         won_at=ibis.ifelse(e.to == WON, e.until, ibis.null(MOMENT)).min().over(**rest),
         closed_at=ibis.ifelse(e.to.isin([WON, LOST]), e.until, ibis.null(MOMENT)).min().over(**rest),
     )
     e = e.filter(~e.state.isin([WON, LOST]))
-    e = _with_chance(scope, e)
     e = flagged(e, "disordered", scope.distrust.disordered_deals)
     return e.select(
-        "entity_id", "since", "until", "to", "won_at", "closed_at", "order", "chance", code="state",
+        "entity_id", "until", "to", "won_at", "closed_at", "order", "chance", code="state", since="at",
         result=ibis.ifelse(e.closed_at.isnull(), ibis.null("string"), ibis.ifelse(e.closed_at.identical_to(e.won_at), WON, LOST)),
         ended=e.until.fill_null(instant(_FOREVER)),
         back=((e.to < e.state) & ~e.to.isin([WON, LOST])).fill_null(False),
@@ -84,12 +82,11 @@ def _stays(scope: Scope) -> ibis.Table:
     )  # fmt: skip
 
 
-def _with_chance(scope: Scope, e: ibis.Table) -> ibis.Table:
-    e = e.rename(since="at")
+def _with_chance(scope: Scope, c: ibis.Table) -> ibis.Table:
     if "stages" not in scope.facts:
-        return e.mutate(chance=ibis.null("float64"))
+        return c.mutate(chance=ibis.null("float64"))
     known = scope.facts["stages"].select("account", "value", "chance")
-    return e.left_join(known, ["account", "value"]).drop("account_right", "value_right")
+    return c.left_join(known, ["account", "value"]).drop("account_right", "value_right")
 
 
 def _events(scope: Scope) -> ibis.Table:
@@ -103,13 +100,13 @@ def _events(scope: Scope) -> ibis.Table:
     c = c.mutate(state=state)
     ends = c.group_by("entity_id").agg(first_at=c.at.min(), last_at=c.at.max(), last=c.state.argmax(c.seq))
     d = d.left_join(ends, "entity_id").drop("entity_id_right")
-    plain: dict[str, Any] = {"value": ibis.null("string"), "account": ibis.null("string"), "stamped": ibis.literal(False)}
+    plain: dict[str, Any] = {"chance": ibis.null("float64"), "stamped": ibis.literal(False)}
     early = d.first_at.isnull() | (d.created_at.epoch_seconds() + 86400 < d.first_at.epoch_seconds())
     born = d.filter(d.created_at.notnull() & (d.created_at <= now) & early)
     shut = d.filter(d.outcome.isin([WON, LOST]), ~d["last"].identical_to(d.outcome), d.close_date.notnull() | d.last_at.notnull())
     at = ibis.least(ibis.greatest(ibis.coalesce(shut.close_date.cast(MOMENT), shut.last_at), shut.created_at, shut.last_at), now)
     parts = [
-        c.select("entity_id", "at", "seq", "state", "value", "account", "stamped"),
+        _with_chance(scope, c).select("entity_id", "at", "seq", "state", "chance", "stamped"),
         born.select("entity_id", at="created_at", seq=ibis.literal(-1), state=ibis.literal(UNKNOWN), **plain),
         shut.select("entity_id", at=at, seq=ibis.literal(1_000_000), state="outcome", **plain),
     ]
