@@ -37,6 +37,7 @@ import pyarrow as pa
 
 from core.compiled import over
 from core.facts import facts
+from core.lake_write import part_of_the_machine
 from core.lake_schema import record_schema
 from core.measure import FAMILIES, funnel, measure, velocity
 from core.measure.metric import Scope, table
@@ -194,6 +195,7 @@ class Bench:
         engine = ibis.duckdb.connect()
         engine.con.execute("SET TimeZone = 'UTC'")
         engine.con.execute(f"SET temp_directory = '{self.folder / 'spilled'}'")
+        engine.con.execute(f"SET memory_limit = '{part_of_the_machine()}'; SET preserve_insertion_order = false")  # as the lake's engine
         ibis.set_backend(engine)
         for kind in TABLES:
             engine.con.execute(f"CREATE VIEW {kind} AS SELECT * FROM read_parquet('{self.folder / kind}.parquet')")

@@ -15,11 +15,31 @@ _VAGUE = ("web", "campaign", "")  # channels that say how something was counted,
 _BETWEEN = r"[\s_.,:;|/+()\[\]-]+"  # what stands between the words of a name, in whatever spelling
 
 
-def channel(scope: Scope, said: ibis.Value, source: ibis.Value) -> ibis.Value:
-    """The touch's channel by the funnel's `source_groups`; where the channel says nothing, its source's group."""
-    own = said.strip().lower().nullif("")
-    own = ibis.ifelse(own.isin(_VAGUE), ibis.null("string"), own)
-    return ibis.coalesce(_group(scope, own, own), _group(scope, source.strip().lower(), ibis.null("string")), UNKNOWN)
+def with_channel(scope: Scope, t: ibis.Table) -> ibis.Table:
+    """t (said, source) with `channel` by the funnel's `source_groups`; where `said` says nothing, its source's group.
+
+    Each word is looked at once: comparing every touch's with all words of all groups takes most of attribution's time.
+    """
+    every, c = scope.facts["all_touches"], scope.facts["campaigns"]
+    words = ibis.union(every.select(word="channel"), every.select(word="source"), c.select(word="channel"), distinct=True)
+    words = words.filter(words.word.notnull())
+    plain = words.word.strip().lower()
+    own = ibis.ifelse(plain.isin(_VAGUE), ibis.null("string"), plain)
+    said = words.select(c_word="word", as_channel=_group(scope, own, own))
+    source = words.select(s_word="word", as_source=_group(scope, plain, ibis.null("string")))
+    t = t.left_join(said, t.said == said.c_word)
+    t = t.left_join(source, t.source == source.s_word)
+    return t.mutate(channel=ibis.coalesce(t.as_channel, t.as_source, UNKNOWN)).drop("c_word", "s_word", "as_channel", "as_source")
+
+
+def with_campaign(scope: Scope, t: ibis.Table) -> ibis.Table:
+    """t (called) with `campaign`, the key of what it is called; each name is looked at once."""
+    names = ibis.union(
+        scope.facts["all_touches"].select(called="campaign_id"), scope.facts["campaigns"].select(called="name"), distinct=True
+    )
+    names = names.filter(names.called.notnull())
+    keys = names.select(c_name="called", campaign=campaign_key(scope, names.called))
+    return t.left_join(keys, t.called == keys.c_name).drop("c_name")
 
 
 def group(scope: Scope, word: ibis.Value) -> ibis.Value:

@@ -10,7 +10,7 @@ import ibis
 
 from core.measure.metric import Scope
 from core.measure.seconds import seconds
-from core.measure.touch_names import DIRECT, campaign_key, campaigns, channel
+from core.measure.touch_names import DIRECT, campaigns, with_campaign, with_channel
 from core.tables import instant, keep
 
 _FORM = "conversion"
@@ -29,9 +29,11 @@ def marketing(scope: Scope) -> ibis.Table:
     said = ibis.ifelse(t.channel == _MEMBERSHIP, t.form, t.channel)
     name = ibis.coalesce(t["name"], t.campaign_id)
     t = t.select(
-        person="entity_id", at=seconds(t.occurred_at), key=t.account.concat(":", t.resource, ":", t.vendor_id),
-        channel=channel(scope, said, t.source), campaign=campaign_key(scope, name), called=name, sent=(t.kind == _FORM).cast("int8"),
+        "source", person="entity_id", at=seconds(t.occurred_at), key=t.account.concat(":", t.resource, ":", t.vendor_id),
+        said=said, called=name, sent=(t.kind == _FORM).cast("int8"),
     )  # fmt: skip
+    t = t.view()  # Ibis would make one chain of this join and the next, and lose what was computed between
+    t = with_campaign(scope, with_channel(scope, t)).drop("said", "source")
     return _sessions(t, round(60 * float(scope.choice("session_minutes"))))
 
 
