@@ -37,8 +37,8 @@ import pyarrow as pa
 
 from core.compiled import over
 from core.facts import facts
-from core.lake_write import part_of_the_machine
 from core.lake_schema import record_schema
+from core.lake_write import part_of_the_machine
 from core.measure import FAMILIES, funnel, measure, velocity
 from core.measure.metric import Scope, table
 
