@@ -104,6 +104,9 @@ DEFAULTS: dict[str, Any] = {
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
     "funnel_by": ("source", "owner"),
     "within_days": (30, 90),
+    "renewal_days": 365,  # what says no end is bought for so long; the terms of the tail, too
+    "renewal_types": ("renewal", "Existing Customer - Replacement", "Existing Customer - Downgrade"),  # such a deal replaces earlier ones
+    "existing_types": ("existingbusiness", "Existing Customer - Upgrade"),  # … and such a one adds to them: no deal of a new customer
     "score_bands": (75, 50, 25),  # a person's score from which on his band is A, B, C; below it is D
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),

@@ -175,6 +175,29 @@ PIVOTS = (
     Pivot("attribution", "Removal effect: conversions lost without the channel", "channel", (
         Column("of {}", "removal_effect", "channel", spread="of"),
     ), detail=True),
+    Pivot("retention", "Customers by age: of those watched so long", "months", (
+        Column("still here", "retention", "month", {"cohort": "all", "mode": "classic"}),
+        Column("bought in the month", "retention", "month", {"cohort": "all", "mode": "returned"}),
+        Column("{}", "revenue_retention", "month", {"cohort": "all"}, spread="kind"),
+        Column("estimated from all", "customers_kept", "month"),
+    )),
+    Pivot("retention", "Yearly value of those who were customers a year before", "year to", (
+        Column("{}", "revenue_retention_year", "year_to", spread="kind"),
+    )),
+    Pivot("retention", "What became of it", "part", (Column("in the year to now", "revenue_moves", "part"),)),
+    Pivot("retention", "Customers left after terms", "terms", (Column("{}", "customers_left", "terms", spread="basis"),)),
+    Pivot("retention", "Still customers, by the month they were won and months since", "won in", (
+        Column("{}", "retention", "cohort", {"mode": "classic"}, spread="month"),
+    ), detail=True),
+    Pivot("retention", "Won another deal, by the month they were won and months since", "won in", (
+        Column("{}", "retention", "cohort", {"mode": "returned"}, spread="month"),
+    ), detail=True),
+    *(
+        Pivot("retention", f"{kind} by the month they were won and months since", "won in", (
+            Column("{}", "revenue_retention", "cohort", {"kind": kind}, spread="month"),
+        ), detail=True)
+        for kind in ("GRR", "NRR")
+    ),
     Pivot("experiments", "{}: what became of the visitors", "variant", (
         Column("visitors", "experiment_visitors", "variant"),
         Column("{}", "experiment_rate", "variant", spread="goal"),
@@ -273,7 +296,14 @@ def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
     return " ".join([*([f"Not counted: {', '.join(left)}."] if left else []), *trust])
 
 
-_TRUST = ("backtest", "not computable", "independent periods", "shock", "period")  # in `excluded`, but no reason to leave somebody out
+_TRUST = (
+    "backtest",
+    "not computable",
+    "independent periods",
+    "shock",
+    "period",
+    "proxy",
+)  # in `excluded`, but no reason to leave somebody out
 
 
 def _spread(column: Column, rows: Sequence[Opened]) -> list[str]:

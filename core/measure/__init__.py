@@ -21,6 +21,7 @@ from core.measure import (
     funnel_by,
     pipeline,
     pipeline_wins,
+    retention,
     slippage,
     sources,
     velocity,
@@ -44,6 +45,7 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "forecast": (forecast.measure, forecast_coverage.measure),
     "backtest": (backtest.measure,),
     "waterfall": (waterfall.measure,),
+    "retention": (retention.measure,),
 }
 
 

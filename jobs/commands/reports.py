@@ -13,7 +13,7 @@ from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments")
+MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention")
 NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
 
 
@@ -42,6 +42,7 @@ def report(
       tundish report waterfall --from 2026-04-01 --to 2026-06-01
       tundish report pipeline --as-of 2026-06-01 --format csv
       tundish report attribution --model w
+      tundish report retention
       tundish report quality
       tundish report restatements
     """
