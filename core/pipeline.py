@@ -172,10 +172,17 @@ def measured(
     span: tuple[datetime, datetime] | None = None,
 ) -> pa.Table:
     """The metrics of these families, of what was found; stored with its run at `now`, if that is given."""
-    metrics = measure(found.facts, line.funnel, found.as_of, families, span)
+    facts = {**found.facts, **_versions(line, found)} if "score" in families else found.facts
+    metrics = measure(facts, line.funnel, found.as_of, families, span)
     if now is not None:
         line.lake.append_run({"metric": [metrics]}, found.run_id, now)
     return metrics
+
+
+def _versions(line: Line, found: Understanding) -> dict[str, ibis.Table]:
+    """Every version of persons and companies the lake had then: what a score may know of the past."""
+    as_of = None if found.stored else found.as_of
+    return {f"versions.{kind}": line.lake.versions(kind, as_of) for kind in ("person", "company")}
 
 
 # -- plan ---------------------------------------------------------------------------------------------------------------

@@ -198,6 +198,19 @@ PIVOTS = (
         ), detail=True)
         for kind in ("GRR", "NRR")
     ),
+    Pivot("score", "Leads by band", "band", (
+        Column("leads now", "score_band", "band"),
+        Column("expected to become opportunities", "score_expected", "band"),
+    )),
+    Pivot("score", "How good: fitted on earlier leads, tried on later ones", "measure", (
+        Column("{}", "score_quality", "measure", spread="method"),
+    )),
+    Pivot("score", "Later leads by tenths of the score, the best first", "tenth", (
+        Column("{}: came", "score_tenth", "tenth", spread="method"),
+        Column("{}: expected", "score_tenth_expected", "tenth", spread="method"),
+        Column("{}: lift", "score_lift", "tenth", spread="method"),
+    )),
+    Pivot("score", "Of all who came, those among the best", "best", (Column("{}", "score_captured", "best", spread="method"),)),
     Pivot("experiments", "{}: what became of the visitors", "variant", (
         Column("visitors", "experiment_visitors", "variant"),
         Column("{}", "experiment_rate", "variant", spread="goal"),
@@ -303,6 +316,8 @@ _TRUST = (
     "shock",
     "period",
     "proxy",
+    "score by",
+    "dropped by the leak guard",
 )  # in `excluded`, but no reason to leave somebody out
 
 

@@ -19,6 +19,7 @@ from core.measure import (
     forecast_coverage,
     funnel,
     funnel_by,
+    lead_score,
     pipeline,
     pipeline_wins,
     retention,
@@ -46,6 +47,7 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "backtest": (backtest.measure,),
     "waterfall": (waterfall.measure,),
     "retention": (retention.measure,),
+    "score": (lead_score.measure,),
 }
 
 

@@ -83,7 +83,7 @@ class Customers:
     def _bridged(self) -> Array:
         """Was the next bought before the grace after all ends was over, or may that still happen?"""
         waiting = (self._next == _FAR) & (self.reach + self.grace > self.now)
-        return (self._next <= self.reach + self.grace) | waiting
+        return np.asarray((self._next <= self.reach + self.grace) | waiting)
 
     @cached_property
     def held(self) -> Array:

@@ -13,7 +13,7 @@ from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention")
+MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score")
 NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
 
 
@@ -43,6 +43,7 @@ def report(
       tundish report pipeline --as-of 2026-06-01 --format csv
       tundish report attribution --model w
       tundish report retention
+      tundish report score
       tundish report quality
       tundish report restatements
     """
