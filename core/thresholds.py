@@ -129,6 +129,23 @@ DEFAULTS: dict[str, Any] = {
         "senior": 15,
         "large": 10,
     },
+    "follow_up": {  # the numbers of the next steps (core.measure.follow_rules); days unless they say otherwise
+        "inbound_days": 14,
+        "respond_hours": 1,
+        "accept_hours": 48,
+        "attempts": 6,
+        "attempts_days": 14,
+        "revisit_days": 60,
+        "qualify_days": 7,
+        "quiet_days": 7,
+        "closing_days": 14,
+        "lost_days": 90,
+        "onboarding_days": 30,
+        "renewal_days": 120,
+    },
+    "follow_up_off": (),  # steps nobody wants to hear of
+    "follow_up_pages": ("pricing",),  # words of pages that say "call today"
+    "follow_up_lost": ("timing", "budget"),  # words of lost reasons after which a deal is worth another try
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),
     "ignored_lost_reasons": ("duplicate", "test", "data error"),
@@ -153,6 +170,10 @@ DEFAULTS: dict[str, Any] = {
     "target": None,  # won amount wanted in the current period
 }
 ATTRIBUTION_MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley")  # of single touches
+FOLLOW_UPS = (
+    "respond", "escalate", "recycle", "make_deal", "second_contact", "call_today", "follow_up", "book_meeting", "re_date", "review",
+    "revisit", "revisit_personally", "onboard", "renew",
+)  # fmt: skip
 SIGNALS = tuple(DEFAULTS["score_points"])  # what points may be given for (core.measure.lead_points)
 DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
 

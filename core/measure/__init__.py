@@ -15,6 +15,7 @@ from core.measure import (
     backtest,
     experiments,
     explain,
+    follow_up,
     forecast,
     forecast_coverage,
     funnel,
@@ -48,6 +49,7 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "waterfall": (waterfall.measure,),
     "retention": (retention.measure,),
     "score": (lead_score.measure,),
+    "next": (follow_up.measure,),
 }
 
 

@@ -14,6 +14,7 @@ from core.measure import (
     ageing,
     attribution_rows,
     experiment_rows,
+    follow_up,
     funnel,
     funnel_by,
     lead_score,
@@ -139,6 +140,8 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "score_band": ("person", lead_score.of_band),
     "score_expected": ("person", lead_score.of_band),
     "lead_score": ("person", lead_score.one_lead),
+    "follow_ups": ("", follow_up.behind),
+    "follow_up": ("", follow_up.one),
     "experiment_visitors": ("person", experiment_rows.saw),
     "experiment_rate": ("person", experiment_rows.reached),
     "experiment_mean": ("person", experiment_rows.reached),
@@ -155,4 +158,5 @@ def rows(scope: Scope, name: str, dims: Mapping[str, Any]) -> ibis.Table:
     kind, select = _ROWS[name]
     entities = select(scope, dims).select("entity_id").distinct()
     m = scope.facts["members"]
-    return m.filter(m.kind == kind, m.live).semi_join(entities, "entity_id").select("entity_id", "kind", "account", "resource", "vendor_id")
+    m = m.filter(m.kind == kind) if kind else m  # "": persons and deals
+    return m.filter(m.live).semi_join(entities, "entity_id").select("entity_id", "kind", "account", "resource", "vendor_id")

@@ -13,7 +13,7 @@ from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score")
+MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score", "next")
 NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
 
 
@@ -24,13 +24,14 @@ NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatemen
 @click.option("--from", "since", type=Instant(), help="waterfall: the first day (UTC); by default the start of the period.")
 @click.option("--to", "until", type=Instant(), help="waterfall: the last day; by default now.")
 @click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
+@click.option("--owner", help="Of next: this owner's steps only.")
 @click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
 def report(
     obj: dict[str, Any], name: str, as_of: datetime | None, backtest: bool, since: datetime | None, until: datetime | None,
-    model: str | None, format_: str, output: str | None, as_json: bool,
+    model: str | None, owner: str | None, format_: str, output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Print a report.
 
@@ -44,6 +45,7 @@ def report(
       tundish report attribution --model w
       tundish report retention
       tundish report score
+      tundish report next --owner ada@example.com
       tundish report quality
       tundish report restatements
     """
@@ -61,6 +63,7 @@ def report(
             wanted = show_metrics.families(None if name == "all" else name) if name in ("all", *MEASURED) else ()
             wanted = tuple(f for f in wanted if backtest or name == "all" or f != "backtest")
             metrics = _of_model(run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), model)
+            metrics = _of_owner(metrics, owner)
             data = report_data(hub, found, metrics, as_of)
             text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
     if output:
@@ -92,6 +95,14 @@ def _of_model(metrics: Sequence[Mapping[str, Any]], model: str | None) -> Sequen
     from jobs.show_metrics import dimensions
 
     return metrics if model is None else [row for row in metrics if dimensions(row).get("model", model) == model]
+
+
+def _of_owner(metrics: Sequence[Mapping[str, Any]], owner: str | None) -> Sequence[Mapping[str, Any]]:
+    """Of next steps only this owner's."""
+    from jobs.show_metrics import dimensions
+
+    wanted = (owner or "").lower()
+    return [row for row in metrics if row["name"] != "follow_up" or not owner or dimensions(row).get("owner", "").lower() == wanted]
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
