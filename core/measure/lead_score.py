@@ -33,6 +33,7 @@ class Scored:
 
     leads: Leads
     score: Array  # 0 to 100
+    rank: Array  # better than this share of earlier leads; of points the score ÷ 100
     chance: Array  # nan: points say none
     band: Array
     reasons: list[str]
@@ -53,11 +54,11 @@ def _scored(scope: Scope) -> Scored:
         limits = sorted((float(limit) for limit in scope.choice("score_bands")), reverse=True)
         band = _band(score, [*zip(limits, "ABCDEFG", strict=False), (-1.0, "ABCDEFGH"[len(limits)])])
         why = lead_points.reasons(leads, scope.choice("score_points"))
-        return Scored(leads, score, np.full(len(score), np.nan), band, why, None, learned, positives)
+        return Scored(leads, score, score / 100, np.full(len(score), np.nan), band, why, None, learned, positives)
     model = fit(learned)
     chance = model.chances(leads)
     rank = model.ranks(chance)
-    return Scored(leads, np.floor(100 * rank), chance, _band(rank, BANDS), model.reasons(leads), model, learned, positives)
+    return Scored(leads, np.floor(100 * rank), rank, chance, _band(rank, BANDS), model.reasons(leads), model, learned, positives)
 
 
 def _band(values: Array, limits: Any) -> Array:

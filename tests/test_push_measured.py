@@ -1,0 +1,185 @@
+"""Measured values written back: only what is asked for is measured, and nothing is written because a number hardly moved."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import generated_deals
+import ibis
+import pyarrow as pa
+import pytest
+from generated_deals import UNTIL
+from ruamel.yaml import YAML
+from sandbox_hub import Standing, differing, only, standing, state, tundish
+
+from core.compiled import over
+from core.config import SHIPPED
+from core.connector import Target
+from core.mapping import Push
+from core.measure import pushed
+from core.measure.metric import Scope
+from core.measure.pushed import GROUPS, banded, closing, measured, stepped
+from core.wishes import derived
+
+OURS = re.compile(r"^(  +)# (?=[Tt]undish_|TUNDISH_|Campaign:|  Tundish_)", re.MULTILINE)
+VENDORS = ("hubspot", "salesforce")
+
+
+# -- steps that do not move to and fro ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("value", "step", "stays"),
+    [(50.0, 50, None), (51.0, 50, 55), (52.4, 50, 55), (52.6, 55, 50), (53.9, 55, 50), (54.1, 55, None), (0.0, 0, None), (47.4, 45, 50)],
+)
+def test_a_probability_moves_only_well_beyond_half_a_step(value: float, step: int, stays: int | None) -> None:
+    assert stepped(value) == (step, stays)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.5, ("C", None)), (0.69, ("C", "B")), (0.71, ("B", "C")), (0.73, ("B", None)), (0.0, ("D", None))]
+)
+def test_a_band_moves_only_beyond_its_edge(value: float, said: tuple[str, str | None]) -> None:
+    assert banded(value, [(0.9, "A"), (0.7, "B"), (0.4, "C"), (0.0, "D")]) == said
+
+
+def test_an_expected_close_is_the_end_of_a_month_and_stays_near_it() -> None:
+    end, after, before = date(2026, 6, 30), date(2026, 7, 31), date(2026, 5, 31)
+    assert closing(date(2026, 6, 15)) == (end, None)
+    assert closing(date(2026, 6, 28)) == (end, after)
+    assert closing(date(2026, 6, 3)) == (end, before)
+    assert closing(date(2026, 12, 31)) == (date(2026, 12, 31), date(2027, 1, 31))
+
+
+def wished(value: str | None, stays: str | None, last: str | None) -> list[str | None]:
+    """What is wished for a deal whose value is this, beside another one that may stay, where `last` was pushed."""
+    target = Target("deals", "deals", 100, lambda session, writes: [], lambda session, ids, fields: {})
+    push = Push("deals", "prob", "win_probability", "derived", "number", "")
+    mapping = SimpleNamespace(pushes=lambda name: (push,), resource=lambda name: SimpleNamespace(kinds=("deal",)))
+    facts = ibis.memtable(
+        pa.table({"entity_id": ["d"], "win_probability": pa.array([value]), "stay_win_probability": pa.array([stays], pa.string())})
+    )
+    columns = ("entity_id", "kind", "account", "resource", "vendor_id")
+    members = ibis.memtable(pa.table({**{c: [v] for c, v in zip(columns, ("d", "deal", "hs", "deals", "1"), strict=True)}, "live": [True]}))
+    marks = [] if last is None else [hashlib.md5(last.encode()).hexdigest()]
+    names = ("vendor_id", "target", "field", "value_hash")
+    rows = [dict(zip(names, ("1", "deals", "prob", mark), strict=True)) for mark in marks]
+    pushed_ = pa.Table.from_pylist(rows, schema=pa.schema([(n, pa.string()) for n in names]))
+    connector: Any = SimpleNamespace(targets=(target,))
+    found = derived("hs", connector, mapping, members, {"deal": facts}, pushed_, over({}, None))  # type: ignore[arg-type]
+    return [wish.value for wish, _ in found]
+
+
+def test_what_was_pushed_may_stay_where_it_is_named_too() -> None:
+    assert wished("55", "50", None) == ["55"]
+    assert wished("55", "50", "55") == []
+    assert wished("55", "50", "50") == []  # hardly moved
+    assert wished("55", "50", "45") == ["55"]
+    assert wished("55", None, "50") == ["55"]
+    assert wished(None, None, "50") == [None]  # a closed deal has none
+    assert wished(None, "*", "50") == []  # nobody knows any more: what was said stays
+
+
+def test_a_day_later_only_few_values_have_moved() -> None:
+    """Every open deal is a day older, so every number has moved a little."""
+    facts = generated_deals.facts(generated_deals.history(1200, 700, 3, UNTIL))
+    names = ("win_probability", "expected_close", "forecast_category")
+    today, later = (
+        {r["entity_id"]: r for r in pushed.pushable(Scope(facts, {}, at), "deal", names).to_pylist()}  # type: ignore[union-attr]
+        for at in (UNTIL, UNTIL + timedelta(days=1))
+    )
+    both = today.keys() & later.keys()
+    assert len(both) > 100
+    for name in names:
+        plainly = [deal for deal in both if later[deal][name] != today[deal][name]]
+        moved = [deal for deal in plainly if today[deal][name] != later[deal][f"stay_{name}"]]
+        assert len(moved) <= 0.06 * len(both), name
+    assert {r["win_probability"] for r in today.values()} <= {str(p) for p in range(0, 101, 5)}
+
+
+# -- over the vendors ---------------------------------------------------------------------------------------------------------
+def uncommented(home: Path) -> None:
+    """The shipped mappings with every measured value switched on, and nothing else written."""
+    only((), home / "mappings" / "funnel.yaml")
+    asked = {name for kind in GROUPS for name in measured(kind)}
+    yaml = YAML()
+    yaml.width = 1000
+    for vendor in VENDORS:
+        text = yaml.load(OURS.sub(r"\1", (SHIPPED / f"{vendor}.yaml").read_text()))
+        pushed_ = {target: {f: spec for f, spec in some.items() if spec["from"] in asked} for target, some in text["push"].items()}
+        text["push"] = {target: some for target, some in pushed_.items() if some}
+        with (home / "mappings" / f"{vendor}.yaml").open("w") as file:
+            yaml.dump(text, file)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    home = tmp_path_factory.mktemp("measured")
+    uncommented(home)
+    with standing(home, size=16, vendors=VENDORS, rules=()) as sandbox:
+        yield sandbox
+
+
+def say(hub: Standing, *words: str) -> Any:
+    said = tundish("--config", hub.config, *words, "--json")
+    assert said.code == 0, said.err + said.out
+    return said.json
+
+
+@pytest.fixture(scope="module")
+def line(hub: Standing) -> SimpleNamespace:
+    say(hub, "sync")
+    before = state(hub.emulators)
+    plan = say(hub, "plan")
+    apply = say(hub, "apply", plan["plan_id"], "--yes")
+    say(hub, "sync")
+    again = say(hub, "plan")
+    undo = say(hub, "undo", apply["run"], "--yes")
+    return SimpleNamespace(plan=plan, apply=apply, again=again, undo=undo, before=before, after=state(hub.emulators))
+
+
+def fields(plan: Any, account: str, target: str) -> Counter[str]:
+    return Counter(c["field"] for c in plan["changes"] if c["account"] == account and c["target"] == target)
+
+
+def test_every_measured_value_is_planned_and_written(line: SimpleNamespace) -> None:
+    deals = fields(line.plan, "hubspot", "deals")
+    for name in (
+        "win_prob",
+        "expected_close",
+        "forecast_category",
+        "days_in_stage",
+        "next_action",
+        "next_action_due",
+        "first_channel",
+        "sourced",
+    ):
+        assert deals[f"tundish_{name}"], name
+    assert fields(line.plan, "salesforce", "Opportunity")["Tundish_Win_Probability__c"]
+    assert fields(line.plan, "salesforce", "Lead")["Tundish_Score__c"]
+    assert fields(line.plan, "hubspot", "contacts")["tundish_lead_band"]
+    assert fields(line.plan, "salesforce", "Campaign")["Tundish_Leads__c"]
+    assert set(line.apply["outcomes"]) <= {"applied", "already"}
+
+
+def test_a_second_plan_has_nothing_to_write(line: SimpleNamespace) -> None:
+    assert line.again["changes"] == []
+
+
+def test_undo_puts_back_what_stood_there(line: SimpleNamespace) -> None:
+    assert set(line.undo["outcomes"]) <= {"undone", "already"}
+    changed = {(c["vendor_id"], c["field"]) for c in line.plan["changes"]}
+    assert not {path for path in differing(line.before, line.after) if any(i in path and f in path for i, f in changed)}
+
+
+def test_a_plan_that_asks_for_nothing_measures_nothing(tmp_path: Path) -> None:
+    never = patch.object(pushed, "pushable", side_effect=AssertionError("measured"))
+    with standing(tmp_path, size=4, vendors=("hubspot",)) as sandbox, never:
+        say(sandbox, "sync")
+        assert say(sandbox, "plan")["changes"]
