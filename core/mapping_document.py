@@ -41,7 +41,7 @@ PUSH_SOURCES: dict[str, PushType] = {
     "forecast_category": "text", "days_in_stage_band": "text", "first_channel": "text", "last_channel": "text",
     "credited_channel": "text", "sourced": "text", "attribution_model": "text", "lead_score": "number", "lead_band": "text",
     "campaign_leads": "number", "campaign_mqls": "number", "campaign_opportunities": "number", "campaign_won_deals": "number",
-    "campaign_pipeline": "number", "campaign_won_value": "number", "campaign_model": "text",
+    "campaign_influence": "number", "campaign_pipeline": "number", "campaign_won_value": "number", "campaign_model": "text",
 }  # fmt: skip
 # An event carries no personal data: analytics and experiment tools must not hold any.
 PERSONAL_SOURCES = ("email", "phone", "first_name", "last_name", "name", "owner", "owner_email", "user_id", "client_id")

@@ -45,7 +45,7 @@ from core.measure import FAMILIES, Scope, distrusted, measure
 from core.mirror_facts import mirror_facts
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
-from core.pushing import Ground, ground, wanted
+from core.pushing import Ground, ground, linked, wanted
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
@@ -199,7 +199,8 @@ def make_plan(
     """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `only` says which wishes it is made of."""
     compiled = found.compiled.also(_written(line, hands))
     writable = compiled.keep("writable", lambda: _writable(found))
-    base = ground(partial(_scope, line, found), found.facts, writable, wanted(line.mappings, hands), compiled)
+    named, links = wanted(line.mappings, hands), linked(line.mappings, hands)
+    base = ground(partial(_scope, line, found), found.facts, writable, named, links, line.plans.pushed, compiled)
     wishes, marks = _derived(line, base, hands, compiled)
     due, late = _events(line, found, base.facts, hands, now, compiled)
     compiled.save()

@@ -28,6 +28,7 @@ PUSHED_FROM = {"owner": "owner_id", "status": "lead_status", "consent": "marketa
 _NO_GUARD = ("derived", "source_of_truth", "prefer_unless_blank", "most_recent")  # `core.plan` holds nothing for these
 _DAY, _NOON = re.compile(r"\d{4}-\d\d-\d\d"), "T12:00:00Z"  # a day as an instant: at noon it is the same day in every time zone but two
 _WISH = pa.schema([(n, pa.string()) for n in ("vendor_id", "entity_id", "field", "value", "value_hash")])
+ANY_STAYS = "*"  # of a fact `stay_…`: whatever was pushed may stay
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
 
 
@@ -56,14 +57,15 @@ def derived(
         if not pushes:
             continue
         by_name = {push.field: push for push in pushes}
-        for kind in _kinds(mapping, target.resource, facts):
+        for kind in _kinds(mapping, target, facts):
             query = partial(_fresh, members, facts[kind], done, account, target, kind, pushes)
             for row in compiled.rows(f"wish.{account}.{target.name}.{kind}", query, _WISH).to_pylist():
                 yield _derived(account, target.name, by_name[row["field"]], row), row["value_hash"]
 
 
-def _kinds(mapping: VendorMapping, resource: str, facts: Mapping[str, ibis.Table]) -> list[str]:
-    return [k for k in mapping.resource(resource).kinds if k in ("person", "company", "deal", "campaign") and k in facts]
+def _kinds(mapping: VendorMapping, target: Target, facts: Mapping[str, ibis.Table]) -> list[str]:
+    kinds = ("influence",) if target.kind == "links" else mapping.resource(target.resource).kinds
+    return [k for k in kinds if k in ("person", "company", "deal", "campaign", "influence") and k in facts]
 
 
 def _fresh(
@@ -82,7 +84,9 @@ def _fresh(
     known = done.filter(done.target == target.name).select("vendor_id", "field", known="value_hash")
     joined = wanted.left_join(known, ["vendor_id", "field"])
     fresh = joined.filter(joined.known.isnull() & joined.value.notnull() | (joined.known != joined.value_hash))
-    fresh = fresh.filter(~((fresh.stay == "*") | (fresh.known == md5(fresh.stay))).fill_null(False)) if "stay" in fresh.columns else fresh
+    fresh = (
+        fresh.filter(~((fresh.stay == ANY_STAYS) | (fresh.known == md5(fresh.stay))).fill_null(False)) if "stay" in fresh.columns else fresh
+    )
     return fresh.select(*_WISH.names)
 
 

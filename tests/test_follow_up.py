@@ -93,7 +93,8 @@ def leads() -> Steps:
 
 def test_each_lead_gets_the_first_rule_that_holds(leads):
     assert leads.rules == {
-        "new": "respond", "refuser": "opt_out", "waiting": "escalate", "waiting_inbound": "respond", "silent": "recycle", "bare": "make_deal",
+        "new": "respond", "refuser": "opt_out", "waiting": "escalate", "waiting_inbound": "respond", "silent": "recycle",
+        "bare": "make_deal",
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from generated_deals import UNTIL
 from ruamel.yaml import YAML
 from sandbox_hub import Standing, differing, only, standing, state, tundish
 
+from core import pushing
 from core.compiled import over
 from core.config import SHIPPED
 from core.connector import Target
@@ -27,9 +28,9 @@ from core.mapping import Push
 from core.measure import pushed
 from core.measure.metric import Scope
 from core.measure.pushed import GROUPS, banded, closing, measured, stepped
-from core.wishes import derived
+from core.wishes import NOTHING, derived
 
-OURS = re.compile(r"^(  +)# (?=[Tt]undish_|TUNDISH_|Campaign:|  Tundish_)", re.MULTILINE)
+OURS = re.compile(r"^(  +)# (?=[Tt]undish_|TUNDISH_|Campaign(?:Influence)?:|  Tundish_|  Influence:)", re.MULTILINE)
 VENDORS = ("hubspot", "salesforce")
 
 
@@ -86,6 +87,18 @@ def test_what_was_pushed_may_stay_where_it_is_named_too() -> None:
     assert wished(None, "*", "50") == []  # nobody knows any more: what was said stays
 
 
+def test_links_that_are_no_longer_due_are_taken_away_and_those_nobody_looks_at_stay() -> None:
+    """Deal 1 is credited to campaign b now, and deal 2 was closed too long ago."""
+    target = Target("Influence", "Influence", 9, lambda session, writes: [], kind="links", ends=("Deal", "Campaign"))
+    marks = [("1:a", "x"), ("1:b", "x"), ("2:a", "x"), ("1:c", NOTHING)]
+    written = pa.Table.from_pylist([{"vendor_id": v, "target": "Influence", "field": "Influence", "value_hash": m} for v, m in marks])
+    with patch("core.measure.influence.influence", return_value=({"1:b": "100"}, {"1"})):
+        shares, own = pushing._links(Scope({}, {}, UNTIL), [("sf", target)], lambda account: written)
+    found = {r["entity_id"]: (r["campaign_influence"], r["stay_campaign_influence"]) for r in shares.to_pylist()}
+    assert found == {"sf:1:a": (None, None), "sf:1:b": ("100", None), "sf:2:a": (None, "*")}
+    assert own["vendor_id"].to_pylist() == ["1:a", "1:b", "2:a"]
+
+
 def test_a_day_later_only_few_values_have_moved() -> None:
     """Every open deal is a day older, so every number has moved a little."""
     facts = generated_deals.facts(generated_deals.history(1200, 700, 3, UNTIL))
@@ -107,7 +120,7 @@ def test_a_day_later_only_few_values_have_moved() -> None:
 def uncommented(home: Path) -> None:
     """The shipped mappings with every measured value switched on, and nothing else written."""
     only((), home / "mappings" / "funnel.yaml")
-    asked = {name for kind in GROUPS for name in measured(kind)}
+    asked = {name for kind in GROUPS for name in measured(kind)} | {"campaign_influence"}
     yaml = YAML()
     yaml.width = 1000
     for vendor in VENDORS:
@@ -140,8 +153,9 @@ def line(hub: Standing) -> SimpleNamespace:
     apply = say(hub, "apply", plan["plan_id"], "--yes")
     say(hub, "sync")
     again = say(hub, "plan")
+    rows = len(hub.emulators["salesforce"].org.tables["CampaignInfluence"])  # type: ignore[attr-defined]
     undo = say(hub, "undo", apply["run"], "--yes")
-    return SimpleNamespace(plan=plan, apply=apply, again=again, undo=undo, before=before, after=state(hub.emulators))
+    return SimpleNamespace(plan=plan, apply=apply, again=again, undo=undo, rows=rows, before=before, after=state(hub.emulators))
 
 
 def fields(plan: Any, account: str, target: str) -> Counter[str]:
@@ -165,6 +179,7 @@ def test_every_measured_value_is_planned_and_written(line: SimpleNamespace) -> N
     assert fields(line.plan, "salesforce", "Lead")["Tundish_Score__c"]
     assert fields(line.plan, "hubspot", "contacts")["tundish_lead_band"]
     assert fields(line.plan, "salesforce", "Campaign")["Tundish_Leads__c"]
+    assert fields(line.plan, "salesforce", "CampaignInfluence")["Influence"]
     assert set(line.apply["outcomes"]) <= {"applied", "already"}
 
 
@@ -176,6 +191,13 @@ def test_undo_puts_back_what_stood_there(line: SimpleNamespace) -> None:
     assert set(line.undo["outcomes"]) <= {"undone", "already"}
     changed = {(c["vendor_id"], c["field"]) for c in line.plan["changes"]}
     assert not {path for path in differing(line.before, line.after) if any(i in path and f in path for i, f in changed)}
+
+
+def test_links_are_made_under_our_model_and_gone_after_undo(hub: Standing, line: SimpleNamespace) -> None:
+    made = fields(line.plan, "salesforce", "CampaignInfluence")["Influence"]
+    assert made == len({c["vendor_id"] for c in line.plan["changes"] if c["target"] == "CampaignInfluence"})
+    assert line.rows == made
+    assert hub.emulators["salesforce"].org.tables["CampaignInfluence"] == {}  # type: ignore[attr-defined]
 
 
 def test_a_plan_that_asks_for_nothing_measures_nothing(tmp_path: Path) -> None:

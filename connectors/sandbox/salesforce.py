@@ -52,6 +52,10 @@ class SalesforceEmulator(Emulator):
         self.edits |= {"rotate": self._rotate, "fail_next_job": self._fail_next_job}
         self.load(seed or {})
 
+    @classmethod
+    def settings(cls, url: str) -> Mapping[str, str]:
+        return {**super().settings(url), "influence_model": "Tundish"}
+
     def load(self, seed: Mapping[str, Any]) -> None:
         self.org.load(seed)
 

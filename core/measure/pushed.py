@@ -12,21 +12,18 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import ibis
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.measure import forecast, lead_score
 from core.measure import hazards as hz
-from core.measure.attribution import Credits, Ways, ways
 from core.measure.attribution_models import weights
 from core.measure.attribution_origin import flags as origins
 from core.measure.follow_rules import RULES
 from core.measure.follow_up import follow_ups
 from core.measure.metric import Scope, pairs
-from core.measure.pipeline import reporting_currency
-from core.measure.touch_names import campaign_key
+from core.measure.pushed_campaigns import campaigns, shared_ways
 from core.measure.walk import fitted
 
 Array = NDArray[Any]
@@ -113,7 +110,7 @@ def _origin(scope: Scope) -> list[Row]:
 
     Of older ones what was said then stays.
     """
-    known = _ways(scope)
+    known = shared_ways(scope)
     model = str(scope.choice("attribution_model"))
     t = known.paths.filter(known.paths.of.isin(["won", "open", "lost"]))
     t = t.mutate(weight=weights(t, float(scope.choice("half_life_days")))[model])
@@ -139,10 +136,6 @@ def _origin(scope: Scope) -> list[Row]:
     return rows
 
 
-def _ways(scope: Scope) -> Ways:
-    return scope.once("ways", lambda: ways(scope, reporting_currency(scope)[0]))
-
-
 def _next(scope: Scope, kind: str) -> list[Row]:
     """next_action and next_action_due of who needs a step."""
     t = follow_ups(scope)
@@ -160,35 +153,6 @@ def _scored(scope: Scope) -> list[Row]:
         band: tuple[str, str | None] = (s.band[i], None) if s.model is None else banded(s.rank[i], limits)
         rows.append({"entity_id": name, **_pair("lead_score", stepped(s.score[i])), **_pair("lead_band", band)})
     return rows
-
-
-# -- campaigns ----------------------------------------------------------------------------------------------------------------
-def _campaigns(scope: Scope) -> list[Row]:
-    """What is credited to a campaign by `attribution_model`: leads, MQLs, opportunities, deals and amounts."""
-    model = str(scope.choice("attribution_model"))
-    credited = Credits.of(scope, _ways(scope)).campaigns(model)
-    rows = []
-    for r in pairs(campaign_keys(scope)):
-        got = credited.get(r["key"], {})
-
-        def said(of: str, what: str, digits: int, got: Mapping[str, Mapping[str, float]] = got) -> float:
-            return round(got.get(of, {}).get(what, 0.0), digits)
-
-        values = {
-            "campaign_leads": said("M20", "count", 1), "campaign_mqls": said("M30", "count", 1),
-            "campaign_opportunities": said("M50", "count", 1), "campaign_won_deals": said("won", "count", 1),
-            "campaign_pipeline": said("open", "value", 0), "campaign_won_value": said("won", "value", 0), "campaign_model": model,
-        }  # fmt: skip
-        rows.append({"entity_id": r["entity_id"], **values})
-    return rows
-
-
-def campaign_keys(scope: Scope) -> ibis.Table:
-    """(entity_id, account, resource, vendor_id, key) of live campaigns; each record is an entity of its own."""
-    c = scope.facts["campaigns"]
-    c = c.filter(~c.deleted.fill_null(False))
-    own = c.account.concat(":", c.resource, ":", c.vendor_id)
-    return c.select("account", "resource", "vendor_id", entity_id=own, key=campaign_key(scope, c["name"]))
 
 
 def _pair(name: str, values: tuple[Any, Any]) -> Row:
@@ -209,7 +173,7 @@ GROUPS: Mapping[str, tuple[tuple[tuple[str, ...], Make], ...]] = {
     ),
     "campaign": (
         (("campaign_leads", "campaign_mqls", "campaign_opportunities", "campaign_won_deals", "campaign_pipeline", "campaign_won_value",
-          "campaign_model"), _campaigns),
+          "campaign_model"), campaigns),
     ),
 }  # fmt: skip
 
