@@ -28,7 +28,7 @@ ECHO = timedelta(hours=1)  # so long after an apply began its writes may show in
 Ours = Callable[[Iterable[FieldKey]], Mapping[FieldKey, Written]]  # our last write of each of these fields, if there is one
 _RECORD = ("account", "resource", "vendor_id")
 MERGED = pa.schema([(n, pa.string()) for n in ("entity_id", "field", "b_account", "b_resource", "b_vendor_id", "wins", "decision")])
-_TIMES = ("a_since", "a_until", "b_since", "b_until", "base_at")
+_TIMES = ("a_since", "a_until", "a_before", "b_since", "b_until", "b_before", "base_at")
 _PAIR = pa.schema(
     [("entity_id", pa.string()), ("pair", pa.string()), ("agree", pa.bool_()), ("base", pa.string())]
     + [(f"{end}_{n}", pa.string()) for end in "ab" for n in (*_RECORD, "value", "raw")]
@@ -109,20 +109,24 @@ def _dated(ctx: Context, p: ibis.Table, field: str, end: str) -> ibis.Table:
     """With when the value got there: by the field's history where its last entry is this value, else between base and last change.
 
     A vendor's history may tell a field again when another one changes: that is no edit, nor is a first entry that says the base.
+    `before`: when the entry before the last was made, where the last one dates the value.
     """
     h = ctx.facts["changes"].filter(lambda c: (c.kind == "deal") & (c.field == field))
     order = {"group_by": list(_RECORD), "order_by": "seq"}
     h = h.mutate(nth=ibis.row_number().over(**order), again=h.value.identical_to(h.value.lag().over(**order)))
     h = h.filter((h.nth == 0) | ~h.again)
+    h = h.mutate(before=h["at"].lag().over(**order))
     last = h.group_by(**{f"{end}_{n}": n for n in _RECORD}).agg(
-        last_at=h["at"].max(), last_value=h.value.argmax(h.seq), last_nth=h.nth.max()
+        last_at=h["at"].max(), last_value=h.value.argmax(h.seq), last_nth=h.nth.max(), last_before=h.before.max()
     )
     t = p.left_join(last, [f"{end}_{n}" for n in _RECORD], rname="h_{name}")
     told = (t.last_value == t[f"{end}_raw"]) | (t.last_value.substr(0, 10) == t[f"{end}_raw"])
     told = told & ~((t.last_nth == 0) & t[f"{end}_value"].identical_to(t.base))
     at = ibis.ifelse(told.fill_null(False), t.last_at, ibis.null(MOMENT))
     since, until = ibis.coalesce(at, t.base_at), ibis.coalesce(at, t[f"{end}_updated_at"])
-    return t.mutate(**{f"{end}_since": since, f"{end}_until": until}).drop("last_at", "last_value", "last_nth")
+    before = ibis.ifelse(at.notnull(), t.last_before, ibis.null(MOMENT))
+    t = t.mutate(**{f"{end}_since": since, f"{end}_until": until, f"{end}_before": before})
+    return t.drop("last_at", "last_value", "last_nth", "last_before")
 
 
 def _decided(ctx: Context, mirrored: Mirrored, rows: Sequence[Mapping[str, Any]], ours: Ours) -> list[dict[str, Any]]:
@@ -143,7 +147,7 @@ def _field(mirrored: Mirrored, row: Mapping[str, Any], end: str) -> FieldKey:
 
 def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], written: Mapping[FieldKey, Written]) -> Decision:
     last = {end: written.get(_field(mirrored, row, end)) for end in "ab"}
-    echoes = {end: own for end in "ab" if (own := _echo(row, end, last[end]))}
+    echoes = {end: own for end in "ab" if (own := _echo(row, end, last[end], terms.tolerance))}
     taken_back = [end for end, own in echoes.items() if own.undone and _still(row, "b" if end == "a" else "a", own)]
     if terms.policy == "most_recent" and taken_back:
         return Decision("b" if taken_back[0] == "a" else "a", "a person took this back, and the other one was not changed since")
@@ -151,9 +155,12 @@ def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], written:
     return decide(terms, a, b, _base(row, echoes))
 
 
-def _echo(row: Mapping[str, Any], end: str, last: Written | None) -> Written | None:
-    """Our last write of this side's field, if what stands there is what it, or its undo, left."""
-    if last is None:
+def _echo(row: Mapping[str, Any], end: str, last: Written | None, tolerance: timedelta) -> Written | None:
+    """Our last write of this side's field, if what stands there is what it, or its undo, left.
+
+    A history with an entry between our write and what stands there tells of somebody who left our value and came back to it.
+    """
+    if last is None or ((before := row[f"{end}_before"]) and before > last.at + tolerance):
         return None
     return last if _same(last.before if last.undone else last.value, row[f"{end}_raw"]) else None
 

@@ -61,14 +61,15 @@ OWNER = next(m for m in MIRRORED if m.field == "owner")
 COPIED = {("sf", "Opportunity", "006", "owner_id"): Written("R2", DAY + timedelta(hours=26), "R1")}
 
 
-def decided(a: str, b: str, ours: Any, a_until: float = 30, b_at: float = 1) -> Wins:
+def decided(a: str, b: str, ours: Any, a_until: float = 30, b_at: float = 1, **times: Any) -> Wins:
     """Both agreed on R1, then HubSpot (b) got another owner; COPIED: we wrote R2 to Salesforce (a), which dates no owner."""
     row = {
         "base": "R1", "base_at": DAY, "a_account": "sf", "a_resource": "Opportunity", "a_vendor_id": "006", "a_value": a, "a_raw": a,
         "a_since": DAY, "a_until": DAY + timedelta(hours=a_until), "b_account": "hs", "b_resource": "deals", "b_vendor_id": "1",
         "b_value": b, "b_raw": "-", "b_since": DAY + timedelta(hours=b_at), "b_until": DAY + timedelta(hours=b_at),
+        "a_before": None, "b_before": None,
     }  # fmt: skip
-    return _decision(Terms("most_recent"), OWNER, row, ours).wins
+    return _decision(Terms("most_recent"), OWNER, {**row, **times}, ours).wins
 
 
 def test_who_put_the_base_back_over_our_own_write_has_edited_even_without_a_history() -> None:
@@ -87,6 +88,12 @@ def test_what_was_undone_turns_no_decision_round_until_the_other_side_is_edited_
 def test_our_own_write_is_no_edit_nor_is_a_write_the_lake_has_not_seen_yet() -> None:
     assert decided("R2", "R3", COPIED) == "b"
     assert decided("R1", "R2", COPIED, a_until=25) == "b"
+
+
+def test_who_left_our_own_write_and_came_back_to_it_within_the_hour_has_edited() -> None:
+    told: dict[str, Any] = {"a_until": 26.8, "b_at": 26.1, "a_since": DAY + timedelta(hours=26.8)}
+    assert decided("R2", "R3", COPIED, **told, a_before=DAY + timedelta(hours=26.4)) == "a"
+    assert decided("R2", "R3", COPIED, **told, a_before=DAY + timedelta(hours=25)) == "b"  # that one is our own
 
 
 @pytest.mark.parametrize("policy", sorted(MERGED))
@@ -162,3 +169,5 @@ def test_a_history_that_tells_a_value_again_is_no_edit(history: list[tuple[str, 
     [row] = _dated(context, ibis.memtable([pair]), "stage", "a").to_pyarrow().to_pylist()
     exact = DAY + timedelta(hours=dated or 0)
     assert (row["a_since"], row["a_until"]) == ((exact, exact) if dated else (DAY, DAY + timedelta(hours=30)))
+    came_before = DAY + timedelta(hours=history[0][1]) if dated and history[0][1] < dated else None
+    assert row["a_before"] == came_before
