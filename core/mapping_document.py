@@ -40,6 +40,7 @@ PUSH_SOURCES: dict[str, PushType] = {
     "company_id": "text", "band": "text", "next_action_due": "date", "win_probability": "number", "expected_close": "date",
     "forecast_category": "text", "days_in_stage_band": "text", "first_channel": "text", "last_channel": "text",
     "credited_channel": "text", "sourced": "text", "attribution_model": "text", "lead_score": "number", "lead_band": "text",
+    "lead_value": "number", "lead_currency": "text",
     "campaign_leads": "number", "campaign_mqls": "number", "campaign_opportunities": "number", "campaign_won_deals": "number",
     "campaign_influence": "number", "campaign_pipeline": "number", "campaign_won_value": "number", "campaign_model": "text",
 }  # fmt: skip

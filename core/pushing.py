@@ -45,7 +45,8 @@ def wanted(mappings: Mapping[str, VendorMapping], hands: Mapping[str, Hand]) -> 
                     asked.setdefault(kind, set()).update((push.source, *push.only_when))
         for event in mapping.events:
             if event.target in hand.targets:
-                asked.setdefault(event.of, set()).update({*event.sources.values(), event.value or ""})
+                money = {"lead_currency"} if event.value == "lead_value" else set()
+                asked.setdefault(event.of, set()).update({*event.sources.values(), event.value or "", *money})
     return _of_those_measured(asked)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -19,12 +20,15 @@ import pytest
 from generated_deals import UNTIL
 from ruamel.yaml import YAML
 from sandbox_hub import Standing, differing, only, standing, state, tundish
+from test_event_wishes import ANALYTICS, EVENTS
+from test_follow_up import Steps, deal, person
 
 from core import pushing
 from core.compiled import over
 from core.config import SHIPPED
 from core.connector import Target
-from core.mapping import Push
+from core.event_wishes import Told, events
+from core.mapping import Push, compile_mapping
 from core.measure import pushed
 from core.measure.metric import Scope
 from core.measure.pushed import GROUPS, banded, closing, measured, stepped
@@ -114,6 +118,25 @@ def test_a_day_later_only_few_values_have_moved() -> None:
         moved = [deal for deal in plainly if today[deal][name] != later[deal][f"stay_{name}"]]
         assert len(moved) <= 0.06 * len(both), name
     assert {r["win_probability"] for r in today.values()} <= {str(p) for p in range(0, 101, 5)}
+
+
+def test_a_qualified_lead_is_told_with_what_he_is_worth() -> None:
+    """Ten points of 100 (nothing is known of him), half of the closed deals won, 900 each: 0.1 × ½ × 900."""
+    thresholds = {"score_points": {"base": 10}}
+    deals = [deal(f"w{i}", "M80", "Won", "2026-01-01", "2026-03-01", amount=900) for i in range(2)]
+    lost = [deal(f"l{i}", "M85", "Lost", "2026-01-01", "2026-03-01", amount=5000) for i in range(2)]
+    known = Steps(person("p", "M30", "2026-06-29T10:00", links=["ga4:clients:11.22"]), *deals, *lost, **thresholds)
+    text = EVENTS.replace("reached: M30", "reached: M30, value: lead_value", 1)
+    mapping = compile_mapping(text, ANALYTICS, name="m.yaml")
+    hands: Any = {"ga4": SimpleNamespace(targets={t.name: t for t in ANALYTICS.targets})}
+    named = pushing.wanted({"ga4": mapping}, hands)
+    assert named == {"person": {"lead_value", "lead_currency"}}
+    facts = known.measured.facts
+    compiled = over({}, {}, facts)
+    base = pushing.ground(lambda: known.scope, facts, facts["members"], named, (), lambda account: pa.table({}), compiled)
+    found = events("ga4", ANALYTICS, mapping, base.facts, lambda target: Told(), known.scope.as_of, compiled.also(text))
+    qualified = next(json.loads(w.value or "") for w in found.wishes if w.field == "qualify_lead")
+    assert (float(qualified["value"]), qualified["currency"]) == (45.0, "EUR")
 
 
 # -- over the vendors ---------------------------------------------------------------------------------------------------------

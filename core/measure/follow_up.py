@@ -151,7 +151,7 @@ def steps(scope: Scope) -> list[Step]:
 def _steps(scope: Scope) -> list[Step]:
     found = follow_ups(scope).to_pyarrow().to_pylist()
     deals = _deal_worth(scope) if any(r["kind"] == "deal" for r in found) else {}
-    leads = _lead_worth(scope) if any(r["kind"] == "person" for r in found) else {}
+    leads = lead_worth(scope) if any(r["kind"] == "person" for r in found) else {}
     made = [
         Step(r["entity_id"], r["kind"], r["owner_email"] or NOBODY, RULES[r["rule"]], r["due"],
              (deals if r["kind"] == "deal" else leads).get(r["entity_id"]))
@@ -176,7 +176,7 @@ def _deal_worth(scope: Scope) -> dict[str, float]:
     return worth | {r["entity_id"]: float(r["amount"]) for r in pairs(d.select("entity_id", "amount"))}
 
 
-def _lead_worth(scope: Scope) -> dict[str, float]:
+def lead_worth(scope: Scope) -> dict[str, float]:
     """Chance of an opportunity × win rate × mean won amount; points stand in for a chance where none is learned."""
     currency, _ = reporting_currency(scope)
     closed = closed_in(scope, *window(scope))

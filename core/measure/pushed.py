@@ -21,8 +21,9 @@ from core.measure import hazards as hz
 from core.measure.attribution_models import weights
 from core.measure.attribution_origin import flags as origins
 from core.measure.follow_rules import RULES
-from core.measure.follow_up import follow_ups
+from core.measure.follow_up import follow_ups, lead_worth
 from core.measure.metric import Scope, pairs
+from core.measure.pipeline import reporting_currency
 from core.measure.pushed_campaigns import campaigns, shared_ways
 from core.measure.walk import fitted
 
@@ -155,6 +156,12 @@ def _scored(scope: Scope) -> list[Row]:
     return rows
 
 
+def _valued(scope: Scope) -> list[Row]:
+    """lead_value of who is no opportunity yet: chance of one × win rate × mean won amount; it is told once, so it has no steps."""
+    currency, _ = reporting_currency(scope)
+    return [{"entity_id": name, "lead_value": round(worth, 2), "lead_currency": currency} for name, worth in lead_worth(scope).items()]
+
+
 def _pair(name: str, values: tuple[Any, Any]) -> Row:
     return {name: values[0], f"stay_{name}": values[1]}
 
@@ -170,6 +177,7 @@ GROUPS: Mapping[str, tuple[tuple[tuple[str, ...], Make], ...]] = {
     "person": (
         (("lead_score", "lead_band"), _scored),
         (("next_action", "next_action_due"), partial(_next, kind="person")),
+        (("lead_value", "lead_currency"), _valued),
     ),
     "campaign": (
         (("campaign_leads", "campaign_mqls", "campaign_opportunities", "campaign_won_deals", "campaign_pipeline", "campaign_won_value",
