@@ -173,17 +173,20 @@ def measured(
     span: tuple[datetime, datetime] | None = None,
 ) -> pa.Table:
     """The metrics of these families, of what was found; stored with its run at `now`, if that is given."""
-    facts = {**found.facts, **_versions(line, found)} if "score" in families else found.facts
+    facts = {**found.facts, **(_versions(line, found) if _LOOKING_BACK & set(families) else {})}
     metrics = measure(facts, line.funnel, found.as_of, families, span)
     if now is not None:
         line.lake.append_run({"metric": [metrics]}, found.run_id, now)
     return metrics
 
 
+_LOOKING_BACK = {"score", "next", "attribution", "experiments"}  # the families that ask for old versions
+
+
 def _versions(line: Line, found: Understanding) -> dict[str, ibis.Table]:
-    """Every version of persons and companies the lake had then: what a score may know of the past."""
+    """Every version the lake had then: of persons and companies what a score may know of the past, of counts what was restated."""
     as_of = None if found.stored else found.as_of
-    return {f"versions.{kind}": line.lake.versions(kind, as_of) for kind in ("person", "company")}
+    return {f"versions.{kind}": line.lake.versions(kind, as_of) for kind in ("person", "company", "tally")}
 
 
 # -- plan ---------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,11 @@ def excluded(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict(_opened(row.get("excluded")))
 
 
+def marks(row: Mapping[str, Any]) -> dict[str, str]:
+    """How sound the ground of the number is; {} where there is nothing to say."""
+    return {str(k): str(v) for k, v in _opened(row.get("marks")).items()}
+
+
 def _opened(raw: Any) -> Mapping[str, Any]:
     opened: Mapping[str, Any] = json.loads(raw) if isinstance(raw, str) and raw else raw or {}
     return opened

@@ -136,6 +136,7 @@ def _table(data: dict[str, Any], name: str) -> str:
         parts.append(show.records_text(data["records"]))
     if name in ("all", *MEASURED):
         parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
+        parts += show_quality.marks_texts(data["metrics"])
     if name in ("all", "quality"):
         parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
@@ -164,13 +165,14 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
       tundish explain hubspot:contacts:151
       tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
+      tundish explain retention --dim cohort=all --dim month=12 --dim mode=classic
     """
     from core.errors import UserError
     from core.lake_findings import is_finding_id
     from jobs.explain import explain_entity, explain_metric
     from jobs.explain_finding import explain_finding
     from jobs.explain_path import explain_path
-    from jobs.steps import run_measure, run_reconcile
+    from jobs.steps import measured_until, run_reconcile
     from jobs.wiring import open_hub
 
     if wrong := [d for d in dims if "=" not in d]:
@@ -186,6 +188,7 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
         elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
         else:
-            data, text = explain_metric(found, run_measure(hub, found), what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
+            asked = dict(d.split("=", 1) for d in dims)
+            data, text = explain_metric(found, measured_until(hub, found, what), what, asked, limit, hub.setup.funnel)
         emit(data, as_json, text)
         return 0
