@@ -180,13 +180,13 @@ def measured(
     return metrics
 
 
-_LOOKING_BACK = {"score", "next", "attribution", "experiments"}  # the families that ask for old versions
+_LOOKING_BACK = {"score", "next"}  # the families that ask for old versions
 
 
 def _versions(line: Line, found: Understanding) -> dict[str, ibis.Table]:
-    """Every version the lake had then: of persons and companies what a score may know of the past, of counts what was restated."""
+    """Every version of persons and companies the lake had then: what a score may know of the past."""
     as_of = None if found.stored else found.as_of
-    return {f"versions.{kind}": line.lake.versions(kind, as_of) for kind in ("person", "company", "tally")}
+    return {f"versions.{kind}": line.lake.versions(kind, as_of) for kind in ("person", "company")}
 
 
 # -- plan ---------------------------------------------------------------------------------------------------------------

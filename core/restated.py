@@ -6,6 +6,7 @@ The lake keeps all versions, so this is a question and not a table of its own.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +22,20 @@ FROM (SELECT *, lag(value) OVER mine AS was, lag(deleted) OVER mine AS was_delet
 WHERE (was_seen IS NULL AND run_id <> first_run) OR (was_seen IS NOT NULL AND (value IS DISTINCT FROM was OR deleted <> was_deleted))
 ORDER BY new_seen_at DESC, account, report, day DESC, measure, dimensions
 """
+
+
+_COUNTED = f"""
+SELECT r.account, r.report, 'restated' AS mark, count(*) AS "values", any_value(t."of") AS "of", count(DISTINCT r.day) AS days,
+       min(r.day) AS first_day, max(r.day) AS last_day, NULL AS sample
+FROM ({QUERY}) r
+JOIN (SELECT account, resource AS report, count(*) AS "of" FROM tally WHERE NOT deleted GROUP BY ALL) t USING (account, report)
+GROUP BY ALL ORDER BY r.account, r.report
+"""
+
+
+def restated(lake: Lake, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    """Like `core.quality.quality`: by account and report, how many of its values the vendor changed after they were first read."""
+    return [{**row, "meaning": "changed by the vendor after it was first read"} for row in lake.sql(_COUNTED, as_of).to_pylist()]
 
 
 def restatements(lake: Lake, as_of: datetime | None = None) -> pa.Table:

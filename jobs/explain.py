@@ -11,7 +11,7 @@ from core.entity_history import MERGED, SPLIT
 from core.errors import UserError
 from core.pipeline import Understanding
 from core.yaml_positions import did_you_mean
-from jobs import show, show_quality
+from jobs import show
 from jobs.explain_path import because
 from jobs.pages import pages
 from jobs.reporting import opened
@@ -134,7 +134,7 @@ def explain_metric(
     one = json.loads(mine[0]["dimensions"]) if len(mine) == 1 else None
     rows = _behind(found, name, dims if one is None else one, funnel, whole=one is not None)
     shown = (rows or [])[:limit]
-    text = [f"{name}: {mine[0]['definition']}", show.metrics_text(mine), *show_quality.marks_texts(mine)]
+    text = [f"{name}: {mine[0]['definition']}", show.metrics_text(mine)]
     if shown:
         text += [f"{len(rows or [])} rows behind it", show.table_text(list(shown[0]), [[str(v) for v in r.values()] for r in shown])]
     elif rows is None:

@@ -12,6 +12,8 @@ from typing import Any
 from core.finding_history import aged, by_severity, resolved, trend
 from core.pipeline import Understanding
 from core.quality import quality
+from core.restated import restated
+from jobs.board import board
 from jobs.notes import noted
 from jobs.plan_pages import page
 from jobs.show_private import masked
@@ -49,12 +51,18 @@ def report_data(hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, A
         "set_aside": set_aside(hub, found),
         "truth": None,
         "metrics": list(metrics),
-        "quality": quality(hub.lake, as_of),
+        "board": board(found, hub.setup.funnel),
+        "quality": quality_marks(hub, as_of),
         "plan": page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None,
         "apply": None,
         "undo": None,
         "rejects": [asdict(r) for r in rejects],
     }
+
+
+def quality_marks(hub: Hub, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    """What spoils the vendors' own counts, by account, report and mark."""
+    return [*quality(hub.lake, as_of), *restated(hub.lake, as_of)]
 
 
 def set_aside(hub: Hub, found: Understanding) -> list[dict[str, Any]]:

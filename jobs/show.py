@@ -79,7 +79,7 @@ def truth_text(truth: Mapping[str, Any], findings: Sequence[Mapping[str, Any]] =
 
 def metrics_text(metrics: Iterable[Mapping[str, Any]], name: str | None = None) -> str:
     """All metrics, or one family (jobs.show_metrics.FAMILIES)."""
-    return "\n\n".join(text(t) for t in show_pivots.tables(metrics, name)) or "nothing to measure yet"
+    return "\n\n".join(text(t) for t in show_pivots.tables(metrics, name, sparks=True)) or "nothing to measure yet"
 
 
 # -- what is written ------------------------------------------------------------------------------------------------------

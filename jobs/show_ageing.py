@@ -1,4 +1,4 @@
-"""Findings through time as tables and bars: ages against their limits, the trend by rule, what was settled lately."""
+"""Findings through time as tables: ages against their limits, the trend by rule, what was settled lately."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from datetime import date
 from typing import Any
 
 from core.finding_history import AGES
-from jobs.report.bars import BARS, Bar, Chart
+from jobs.report.sparkline import blocks
 from jobs.show_findings import day, keys, opened
 from jobs.show_private import without_people
 from jobs.show_table import Table, table, text
 
 POINTS = 8  # days of the trend that a table shows
+SPARKS = 24  # of its sparklines
 
 
 def ageing_table(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -48,25 +49,22 @@ def over_table(over: Sequence[Mapping[str, Any]], limit: int | None = None) -> T
 
 
 def trend_table(days: Sequence[Mapping[str, Any]]) -> Table | None:
-    """Open findings by rule, on up to eight of the days; with what was new and fixed since the one before. None for no day."""
+    """Open findings by rule, on up to eight of the days; with what was new and fixed since the one before. None for no day.
+
+    `trend` is a sparkline over all of the time.
+    """
     if not days:
         return None
-    shown = sampled(days, POINTS)
+    shown, fine = sampled(days, POINTS), sampled(days, SPARKS)
     rules = sorted({rule for d in shown for rule in d["open"]})
-    lines: list[list[Any]] = [[rule, *(d["open"].get(rule, 0) for d in shown)] for rule in rules]
-    lines.append(["all", *(sum(d["open"].values()) for d in shown)])
+    lines: list[list[Any]] = [
+        [rule, *(d["open"].get(rule, 0) for d in shown), blocks([d["open"].get(rule, 0) for d in fine])] for rule in rules
+    ]
+    lines.append(["all", *(sum(d["open"].values()) for d in shown), blocks([sum(d["open"].values()) for d in fine])])
     for name in ("new", "fixed"):
-        lines.append([name, *_between(days, shown, name)])
-    columns = ["rule", *(d["day"] for d in shown)]
-    return table(columns, lines, title="Open findings by rule, day by day", numbers=columns[1:])
-
-
-def trend_chart(days: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """Bars of the open findings on up to fourteen of the days; none for fewer than two."""
-    shown = sampled(days, BARS)
-    most = max((sum(d["open"].values()) for d in shown), default=0) or 1
-    bars = tuple(Bar(d["day"], f"{n:,}", round(100 * n / most, 2)) for d in shown for n in (sum(d["open"].values()),))
-    return [Chart("Open findings", bars)] if len(bars) > 1 else []
+        lines.append([name, *_between(days, shown, name), blocks(_between(days, fine, name))])
+    columns = ["rule", *(d["day"] for d in shown), "trend"]
+    return table(columns, lines, title="Open findings by rule, day by day", numbers=columns[1:-1])
 
 
 def resolved_table(rows: Sequence[Mapping[str, Any]], limit: int | None = None) -> Table | None:

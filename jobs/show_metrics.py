@@ -13,7 +13,7 @@ FAMILIES = (
     "retention", "score", "next",
 )  # fmt: skip
 # A report shows more families than the one of its name, where they were measured.
-_TOGETHER = {"funnel": ("funnel", "breakdown"), "pipeline": ("pipeline", "movement"), "forecast": ("forecast", "backtest")}
+_TOGETHER = {"funnel": ("funnel", "breakdown"), "pipeline": ("pipeline", "movement"), "forecast": ("forecast", "backtest", "winrate")}
 FEW = 10  # a share of fewer than this is shown as its counts only
 # What reports call the milestones (the ladder's default names).
 MILESTONES = {
@@ -33,11 +33,6 @@ def dimensions(row: Mapping[str, Any]) -> dict[str, str]:
 def excluded(row: Mapping[str, Any]) -> dict[str, Any]:
     """Who is not in the number, and why; {} for nobody."""
     return dict(_opened(row.get("excluded")))
-
-
-def marks(row: Mapping[str, Any]) -> dict[str, str]:
-    """How sound the ground of the number is; {} where there is nothing to say."""
-    return {str(k): str(v) for k, v in _opened(row.get("marks")).items()}
 
 
 def _opened(raw: Any) -> Mapping[str, Any]:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jobs.footnotes import Footnotes
+from jobs.report.sparkline import blocks
+from jobs.show_marks import COUNTED_BY, TRUST, said
 from jobs.show_metrics import dimensions, excluded, families, interval, label, number, place, rank, shown
 from jobs.show_table import Table, table
 
@@ -241,8 +244,10 @@ PIVOTS = (
 )  # fmt: skip
 
 
-def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | None = None) -> list[Table]:
+def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | None = None, sparks: bool = False) -> list[Table]:
     """The tables of one family, or of all. detail None: the further tables only when one family is asked for.
+
+    sparks: tables whose lines are months or quarters end with a sparkline of each column.
 
     Rows of a single metric are listed with their dimensions, as are metrics no table names.
     """
@@ -254,7 +259,7 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
     for one in families(name):
         mine = [(row, dims) for row, dims in rows if row["family"] == one]
         wanted = [p for p in PIVOTS if p.family == one and (not p.detail or (bool(name) if detail is None else detail))]
-        made += [t for p in wanted for t in _pivots(p, mine)]
+        made += [t for p in wanted for t in _pivots(p, mine, sparks)]
         rest = [(row, dims) for row, dims in mine if row["name"] not in known]
         made += [_listed("Single numbers", rest)] if rest else []
     return made
@@ -269,20 +274,23 @@ def further_tables(metrics: Iterable[Row], name: str) -> list[Table]:
 Opened = tuple[Row, dict[str, str]]
 
 
-def _pivots(pivot: Pivot, rows: Sequence[Opened]) -> list[Table]:
+def _pivots(pivot: Pivot, rows: Sequence[Opened], sparks: bool = False) -> list[Table]:
     """The pivot's table, or one for each value of what it is `by`."""
     if not pivot.by:
-        return [t] if (t := _pivot(pivot, rows)) is not None else []
+        return [t] if (t := _pivot(pivot, rows, sparks)) is not None else []
     names = {column.name for column in pivot.columns}
     values = dict.fromkeys(dims[pivot.by] for row, dims in rows if row["name"] in names and pivot.by in dims)
     parts = [(value, [(row, dims) for row, dims in rows if dims.get(pivot.by) == value]) for value in values]
     return [t for value, part in parts if (t := _pivot(replace(pivot, title=pivot.title.format(place(value))), part)) is not None]
 
 
-def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
+def _pivot(pivot: Pivot, rows: Sequence[Opened], sparks: bool = False) -> Table | None:
     """None where nothing of it was measured. Where two rows claim one cell the first stays."""
     cells: dict[str, dict[str, str]] = {}
     titles: dict[str, None] = {}
+    values: dict[str, dict[str, float | None]] = {}  # of each column, by line
+    under = _left_out(pivot, rows)
+    notes = Footnotes(_shown(pivot, rows), under)
     for column in pivot.columns:
         mine = [
             (row, dims) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items() and column.key in dims
@@ -293,11 +301,34 @@ def _pivot(pivot: Pivot, rows: Sequence[Opened]) -> Table | None:
             title = column.title.format(place(dims.get(column.spread, "")))
             text = number(row["value"]) if column.spread == "currency" and row.get("value") is not None else shown(row)
             text += f" [{bounds}]" if column.bounds and (bounds := interval(row)) else ""
+            text += notes.sign(row)
             cells.setdefault(dims[column.key], {}).setdefault(title, text)
+            values.setdefault(title, {}).setdefault(dims[column.key], row.get("value"))
     if not cells:
         return None
     lines = [[place(key), *(cells[key].get(title, "") for title in titles)] for key in sorted(cells, key=rank)]
-    return table([pivot.key, *titles], lines, numbers=list(titles), title=pivot.title, note=_left_out(pivot, rows))
+    if sparks and pivot.key in _CALENDAR:
+        lines += _trend(list(titles), values, [key for key in sorted(cells) if key[:4].isdigit()])
+    return table(
+        [pivot.key, *titles],
+        lines,
+        numbers=list(titles),
+        title=pivot.title,
+        note=" ".join(filter(None, (_left_out(pivot, rows), notes.text()))),
+    )
+
+
+_CALENDAR = ("month", "closed in", "created in", "created", "period")  # headings of lines that are months or quarters
+
+
+def _trend(titles: Sequence[str], values: Mapping[str, Mapping[str, float | None]], times: Sequence[str]) -> list[list[str]]:
+    drawn = [blocks([values[title].get(time) for time in times]) for title in titles]
+    return [["trend", *drawn]] if any(drawn) else []
+
+
+def _shown(pivot: Pivot, rows: Sequence[Opened]) -> list[Row]:
+    """The rows that make the table's numbers."""
+    return [row for c in pivot.columns for row, dims in rows if row["name"] == c.name and c.where.items() <= dims.items() and c.key in dims]
 
 
 def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
@@ -306,23 +337,11 @@ def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
     trust: dict[str, None] = {}
     for column in pivot.columns:
         mine = [(dims, excluded(row)) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
-        trust |= {f"{dims.get('horizon', '')}: {said['backtest']}.": None for dims, said in mine if "backtest" in said}
-        if mine and all(said == mine[0][1] for _, said in mine):
-            left |= {f"{why} {value}": None for why, value in mine[0][1].items() if why not in _TRUST}
-            trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in _TRUST[1:]}
+        trust |= {f"{dims.get('horizon', '')}: {without['backtest']}.": None for dims, without in mine if "backtest" in without}
+        if mine and all(without == mine[0][1] for _, without in mine):
+            left |= {said(why, value): None for why, value in mine[0][1].items() if why not in (*TRUST, COUNTED_BY)}
+            trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in TRUST[1:]}
     return " ".join([*([f"Not counted: {', '.join(left)}."] if left else []), *trust])
-
-
-_TRUST = (
-    "backtest",
-    "not computable",
-    "independent periods",
-    "shock",
-    "period",
-    "proxy",
-    "score by",
-    "dropped by the leak guard",
-)  # in `excluded`, but no reason to leave somebody out
 
 
 def _spread(column: Column, rows: Sequence[Opened]) -> list[str]:

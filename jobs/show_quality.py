@@ -1,20 +1,20 @@
-"""Marks: of counts that their own vendor says are not whole, and of the numbers that stand on them, as tables."""
+"""Marks of counts that their own vendor says are not whole, and what our own numbers are without, as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jobs.show_metrics import marks
+from jobs.show_metrics import dimensions, excluded
 from jobs.show_table import Table, table, text
 
-CLEAN = "no vendor marks its counts as sampled, withheld, folded or old"
+CLEAN = "no vendor marks its counts as sampled, withheld, folded or old, and none was restated"
 COLUMNS = ("account", "report", "mark", "what it means", "values", "of", "days", "first day", "last day")
 
 
-def quality_table(spoiled: Sequence[Mapping[str, Any]]) -> Table:
+def quality_table(marks: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
-        [m["account"], m["report"], m["mark"], _meaning(m), m["values"], m["of"], m["days"], m["first_day"], m["last_day"]] for m in spoiled
+        [m["account"], m["report"], m["mark"], _meaning(m), m["values"], m["of"], m["days"], m["first_day"], m["last_day"]] for m in marks
     ]
     return table(COLUMNS, rows, numbers=("values", "of", "days"))
 
@@ -23,21 +23,45 @@ def _meaning(mark: Mapping[str, Any]) -> str:
     return f"{mark['meaning']} ({mark['sample']})" if mark.get("sample") else str(mark["meaning"])
 
 
-def quality_text(spoiled: Sequence[Mapping[str, Any]]) -> str:
-    return text(quality_table(spoiled)) if spoiled else CLEAN
+def quality_text(marks: Sequence[Mapping[str, Any]]) -> str:
+    return text(quality_table(marks)) if marks else CLEAN
 
 
-def marks_table(metrics: Iterable[Mapping[str, Any]]) -> Table | None:
-    """What is to be known of the numbers' ground, and of how many numbers of which families; None where there is nothing."""
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    for row in metrics:
-        for mark, said in marks(row).items():
-            families = found.setdefault((mark, said), {})
-            families[row["family"]] = families.get(row["family"], 0) + 1
-    rows = [[mark, said, sum(f.values()), ", ".join(f)] for (mark, said), f in found.items()]
-    return table(["mark", "what", "numbers", "of"], rows, numbers=["numbers"], title="How sound these numbers are") if rows else None
+def missing_table(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
+    """What the funnel and the pipeline are without, each as a share of what they are about; None where nothing is missing."""
+    opened = [(str(row["name"]), dimensions(row), row) for row in metrics]
+    lines = [[what, int(n), int(of), f"{100 * n / of:.1f} %"] for what, n, of in (*_persons(opened), *_deals(opened)) if n and of]
+    numbers = ("rows", "of", "share")
+    return table(("left out", *numbers), lines, numbers=numbers, title="What the numbers are without") if lines else None
 
 
-def marks_texts(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
-    made = marks_table(metrics)
-    return [text(made)] if made is not None else []
+Opened = Sequence[tuple[str, Mapping[str, str], Mapping[str, Any]]]
+
+
+def _persons(opened: Opened) -> Iterator[tuple[str, float, float]]:
+    """(what, rows left out, rows in all) of the funnel."""
+    standing = [row for name, dims, row in opened if name == "stage_count" and dims.get("basis") == "current"]
+    if standing:
+        unstaged = float(excluded(standing[0]).get("no stage", 0))
+        yield (
+            "persons without a stage: none, or one no mapping names (G-01)",
+            unstaged,
+            unstaged + sum(float(row["value"] or 0) for row in standing),
+        )
+    for name, dims, row in opened:
+        if name == "reach" and (dims["cohort"], dims["mode"], dims["to"]) == ("all", "implied", dims["from"]):
+            for why, n in excluded(row).items():
+                yield f"persons of the cohorts: {why}", float(n), float(row["denominator"] or 0) + float(n)
+
+
+def _deals(opened: Opened) -> Iterator[tuple[str, float, float]]:
+    """The same of the pipeline."""
+    deals = {dims["stage"]: float(row["value"] or 0) for name, dims, row in opened if name == "open_deals"}
+    sums = [(dims, row) for name, dims, row in opened if name == "pipeline_value"]
+    whole = sum(deals.values())
+    ours = {dims.get("currency") for dims, _ in sums if dims["stage"] == "all"}
+    yield "open deals whose stage no mapping names (G-01)", deals.get("(unmapped)", 0.0), whole
+    foreign = [float(row["n"] or 0) for dims, row in sums if dims["stage"] != "all" and dims.get("currency") not in ours]
+    yield "open deals in another currency than the report's", sum(foreign), whole
+    blank = next((excluded(row).get("no amount or probability", 0) for dims, row in sums if dims["stage"] == "all"), 0)
+    yield "open deals without an amount", float(blank), whole

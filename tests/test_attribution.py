@@ -286,7 +286,7 @@ def test_costs_by_the_day_come_before_the_campaigns_own_and_count_in_the_window(
     others += [{**COSTS[0], "vendor_id": "3", "name": "US", "currency": "USD"}]
     found = Measured(NOW, {"thresholds": {"currency": "EUR"}}, ("attribution",), campaign=[*COSTS, *others], tally=days)
     cost = found.one("campaign_cost", campaign="SPRING")
-    assert (cost["value"], cost["excluded"]) == (50, {"without a currency, taken as": "EUR"})
+    assert (cost["value"], cost["excluded"]) == (50, {"without a currency, taken as": "EUR", "counted by": "files tally"})
     assert found.one("campaign_cost", campaign="all")["value"] == 50
 
 

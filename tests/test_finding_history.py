@@ -104,9 +104,8 @@ def test_a_long_trend_is_shown_by_days_evenly_spread_and_loses_nothing_new() -> 
     assert (len(shown), shown[0], shown[-1]) == (8, days[0], days[-1])
     table = show_ageing.trend_table(days)
     assert table is not None
-    assert sum(int(n) for n in table.rows[-2][1:]) == 100
+    assert sum(int(n) for n in table.rows[-2][1:-1]) == 100
     assert show_ageing.trend_table([]) is None
-    assert show_ageing.trend_chart(days[:1]) == []
 
 
 @pytest.mark.parametrize("format_", ["json", "md", "csv", "html"])
@@ -166,7 +165,9 @@ def test_the_report_of_findings_has_ages_limits_trend_and_what_was_resolved(two_
     assert {r["finding_id"] for r in told["ageing"]["over"]} == old != set()
     page = render(told, "html", "findings")
     assert [
-        words for words in ("Ages and limits", "Findings through time", "findings over their limit", "<rect") if words not in page
+        words
+        for words in ("Ages and limits", "Findings through time", "findings over their limit", "Open findings by day", "<title>")
+        if words not in page
     ] == []
     text = "".join(show_ageing.texts(told, 20))
     assert [words for words in ("Open findings by age", "Over their limit", "day by day", "Resolved lately") if words not in text] == []

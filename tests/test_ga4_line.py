@@ -65,6 +65,10 @@ def test_three_restated_days_are_replaced_and_can_be_asked_for(stand: Stand) -> 
     assert (len(appeared) > 0, len(vanished) > 0) == (True, True)
     moved = sum((r["new"] or 0) - (r["old"] or 0) for r in changes)
     assert moved == sum(restated.values()) - sum(known.values())
+    quality = json.loads(tundish("--config", sandbox.config, "report", "quality", "--json").out)["quality"]
+    [mark] = [m for m in quality if (m["report"], m["mark"]) == ("traffic", "restated")]
+    assert (mark["values"], mark["first_day"]) == (len(changes), min(r["day"] for r in changes))
+    assert mark["of"] > mark["values"]
 
 
 def test_nothing_is_restated_after_one_read(stand: Stand) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import ibis
@@ -20,6 +21,7 @@ from core.measure.metric import Survival, survival
 from core.measure.pipeline import quarter, velocity
 from core.resolve import resolve
 from core.statistics.proportions import wilson
+from jobs.board import board
 
 MARCH = datetime(2025, 3, 10, tzinfo=UTC)
 CODES = {"lead": "M20", "mql": "M30", "sql": "M40", "opp": "M50", "won": "M80"}
@@ -231,6 +233,33 @@ def test_source_to_won_in_one_spelling_and_through_the_persons_of_the_deal(pipel
     assert pipeline.one("source_won_value", source="web")["value"] == 300
     assert pipeline.one("source_won_value", source="webinar")["value"] == 100
     assert pipeline.behind("source_to_won", source="webinar") == {"1"}
+
+
+def test_everyone_of_a_source_has_one_outcome_and_a_win_outweighs_what_came_later():
+    stages = {"won": "M20", "open deal": "M40", "lost deal": "M20", "disqualified": "MX", "qualified": "M30", "before MQL": "M10"}
+    people = [row("person", "hubspot", name, source="Web", stage=stage) for name, stage in stages.items()]
+    ends = {"w": WON, "o": {}, "l": LOST}
+    deals = [
+        row("deal", "hubspot", id, amount=1, stage="M50", pipeline_stage="Qualifying", currency="EUR") | end for id, end in ends.items()
+    ]
+    of = [("w", "won"), ("l", "won"), ("o", "won"), ("o", "open deal"), ("l", "open deal"), ("l", "lost deal")]
+    on = [row("association", "hubspot", f"{d}-{p}", from_kind="deal", from_id=d, to_kind="person", to_id=p) for d, p in of]
+    found = Measured(NOW, None, ("sources",), person=people, deal=deals, association=on)
+    assert {r["dimensions"]["outcome"]: r["value"] for r in found.all("source_outcome", source="web")} == dict.fromkeys(stages, 1)
+    for name in stages:
+        assert found.behind("source_outcome", source="web", outcome=name) == {name}
+
+
+def test_the_board_has_the_largest_open_deals_of_each_stage(pipeline):
+    more = [deal(f"o{i}", amount=i, name=f"Deal {i} of jane@example.com", close_date="2026-06-01") for i in range(10, 17)]
+    found = Measured(NOW, None, ("pipeline",), deal=[*DEALS, *more])
+    cards = board(SimpleNamespace(facts=found.facts, as_of=NOW), None)
+    by_stage = {stage: [card for card in cards if card["stage"] == stage] for stage in ("Qualifying", "Proposing")}
+    assert [card["amount"] for card in by_stage["Qualifying"]] == [100, 16, 15, 14, 13]
+    assert {card["n"] for card in by_stage["Qualifying"]} == {9}
+    assert by_stage["Qualifying"][1]["name"] == "Deal 16 of <e-mail>"
+    assert [(card["amount"], card["late"]) for card in by_stage["Proposing"]] == [(50, False)]
+    assert [card["late"] for card in by_stage["Qualifying"]] == [False, True, True, True, True]
 
 
 def test_currencies_are_never_added_up():

@@ -13,8 +13,6 @@ import pytest
 from test_show import FAMILY
 
 from jobs.report import FORMATS, NAMES, render
-from jobs.report.bars import charts_of
-from jobs.report.content import selected
 from jobs.report.plain import safe
 
 AS_OF = "2026-06-30T02:00:00+00:00"
@@ -165,17 +163,6 @@ def test_the_page_has_one_heading_landmarks_and_scrollable_tables_for_the_keyboa
     assert page.attrs.count(("tabindex", "0")) == page.tags.count("table")
     targets = {value for name, value in page.attrs if name == "id"}
     assert {value[1:] for name, value in page.attrs if name == "href" and value} <= targets
-
-
-def test_bars_are_as_long_as_their_share_of_the_longest() -> None:
-    rows = selected(DATA, "all")["metrics"]
-    [cohort] = charts_of(rows, "funnel")
-    assert [(b.label, b.text, b.width, b.note) for b in cohort.bars] == [
-        ("M20 Lead", "100", 100.0, "100 %"), ("M30 MQL", "60", 60.0, "60 %"), ("M80 Won", "15", 15.0, "15 %"),
-    ]  # fmt: skip
-    [deals] = charts_of(rows, "pipeline")
-    assert [(b.label, b.width) for b in deals.bars] == [("Prospecting", 100.0), ("Closing", 25.0)]
-    assert [b.text for b in charts_of(rows, "sources")[0].bars] == ["12", "7"]
 
 
 def test_a_plan_alone_makes_a_page_of_the_plan() -> None:

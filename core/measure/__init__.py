@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +21,6 @@ from core.measure import (
     funnel,
     funnel_by,
     lead_score,
-    marks,
     pipeline,
     pipeline_wins,
     retention,
@@ -63,18 +61,13 @@ def measure(
 ) -> pa.Table:
     """The metrics of these families.
 
-    Columns: METRICS. `dimensions`, `excluded` and `marks` are JSON objects; shares are 0–1; low and high a 95 % interval.
+    Columns: METRICS. `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval.
 
     `span`: the two instants of the waterfall.
     The fact `distrusted` (the function of that name makes it of findings) says what no average, wait or cohort stands on.
     """
     scope = Scope(facts, funnel, as_of, span)
-    return table(((family, _marked(scope, family, m)) for family in families for part in FAMILIES[family] for m in part(scope)), as_of)
-
-
-def _marked(scope: Scope, family: str, metric: Metric) -> Metric:
-    found = marks.marks(scope, family, metric.name, metric.unit)
-    return replace(metric, marks=found) if found else metric
+    return table(((family, metric) for family in families for part in FAMILIES[family] for metric in part(scope)), as_of)
 
 
 def rows(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, name: str, dimensions: Mapping[str, Any]) -> ibis.Table:

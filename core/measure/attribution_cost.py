@@ -26,7 +26,7 @@ def costs(scope: Scope, currency: str | None, credit: Credit) -> Iterator[Metric
         dims = {"campaign": cost["called"]}
         words = f"what the campaign cost ({cost['source']})"
         yield Metric("campaign_cost", words, {**dims, "currency": currency}, cost["cost"], currency or "units", 1, excluded=cost["left"])
-        yield from _ratios(dims, cost["cost"], credit.get(key, {}), currency)
+        yield from _ratios(dims, cost["cost"], credit.get(key, {}), currency, cost["left"])
     if known:
         sums: dict[str, dict[str, float]] = {}
         for key in known:
@@ -37,21 +37,24 @@ def costs(scope: Scope, currency: str | None, credit: Credit) -> Iterator[Metric
         whole = round(sum(cost["cost"] for cost in known.values()), 2)
         words = "what all campaigns whose cost is known cost"
         yield Metric("campaign_cost", words, {"campaign": "all", "currency": currency}, whole, currency or "units", len(known))
-        yield from _ratios({"campaign": "all"}, whole, sums, currency)
+        yield from _ratios({"campaign": "all"}, whole, sums, currency, {})
 
 
-def _ratios(dims: Mapping[str, Any], cost: float, got: Mapping[str, Mapping[str, float]], currency: str | None) -> Iterator[Metric]:
+def _ratios(
+    dims: Mapping[str, Any], cost: float, got: Mapping[str, Mapping[str, float]], currency: str | None, left: Mapping[str, Any]
+) -> Iterator[Metric]:
     for of, credit in sorted(got.items()):
         count = credit["count"]
         named = {**dims, "of": of, "currency": currency}
         value = cost / count if count > 0 else None
         words = "cost of the campaign ÷ deals or persons credited to it"
-        yield Metric("cost_per", words, named, value, currency or "units", round(count), cost, round(count, 6))
+        yield Metric("cost_per", words, named, value, currency or "units", round(count), cost, round(count, 6), excluded=left)
     won = got.get("won")
     if won and cost:
         words = "won value credited to the campaign ÷ its cost"
         named = {**dims, "currency": currency}
-        yield Metric("campaign_return", words, named, won["value"] / cost, "×", round(won["count"]), round(won["value"], 2), cost)
+        amount, n = round(won["value"], 2), round(won["count"])
+        yield Metric("campaign_return", words, named, won["value"] / cost, "×", n, amount, cost, excluded=left)
 
 
 def spent(scope: Scope, currency: str | None) -> dict[str, dict[str, Any]]:
@@ -67,6 +70,8 @@ def spent(scope: Scope, currency: str | None) -> dict[str, dict[str, Any]]:
 def _cost(row: dict[str, Any], source: str, currency: str | None) -> dict[str, Any]:
     ours = row["currency"] is None or row["currency"] == currency
     left = {"without a currency, taken as": currency} if row["currency"] is None else {}
+    reports = dict.fromkeys(row[name] for name in ("report", "other") if row.get(name))
+    left |= {"counted by": ", ".join(reports)} if reports else {}
     return {"called": row["called"], "cost": round(float(row["cost"]), 2), "source": source, "left": left, "ours": ours, "row": row}
 
 
@@ -84,6 +89,7 @@ def _of_days(scope: Scope, first: Any) -> ibis.Table:
     t = t.filter(t.measure == "cost", ~t.deleted.fill_null(False), t.value.notnull())
     t = t.filter(t.day >= ibis.literal(first.date()), t.day <= instant(scope.as_of).date())
     said = {name: t.attributes.re_extract(f'"{name}":"([^"]*)"', 1).nullif("") for name in ("campaign", "currency")}
-    t = t.select("value", **said).filter(lambda x: x.campaign.notnull())
+    t = t.select("value", report=t.account.concat(" ", t.resource), **said).filter(lambda x: x.campaign.notnull())
     t = t.mutate(key=campaign_key(scope, t.campaign))
-    return t.group_by("key", "currency").agg(called=t.campaign.min(), cost=t.value.sum()).order_by("key", "currency")
+    found = t.group_by("key", "currency").agg(called=t.campaign.min(), cost=t.value.sum(), report=t.report.min(), other=t.report.max())
+    return found.order_by("key", "currency")

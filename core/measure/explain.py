@@ -77,6 +77,10 @@ def _source_won(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     return _source(scope, dims).filter(lambda p: p.furthest_stage >= "M80")
 
 
+def _source_outcome(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    return _source(scope, dims).filter(lambda p: sources.outcome(p) == dims["outcome"])
+
+
 def _source_deals(outcome: str) -> _Select:
     def select(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
         d = sources.deals_with_source(scope)
@@ -121,6 +125,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "forecast_large": ("deal", _one_deal),
     "reach_by": ("person", funnel_by.behind),
     "source_persons": ("person", _source),
+    "source_outcome": ("person", _source_outcome),
     "source_to_won": ("person", _source_won),
     "source_won_value": ("deal", _source_deals("won")),
     "source_open_value": ("deal", _source_deals("open")),

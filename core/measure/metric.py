@@ -33,10 +33,8 @@ METRICS = pa.schema(
         ("unit", pa.string()),
         ("as_of", pa.timestamp("us", "UTC")),
         ("excluded", pa.string()),
-        ("marks", pa.string()),
     ]
 )
-_OBJECTS = ("dimensions", "excluded", "marks")  # kept as JSON
 T = TypeVar("T")
 
 
@@ -55,11 +53,10 @@ class Metric:
     low: float | None = None
     high: float | None = None
     excluded: Mapping[str, Any] = field(default_factory=dict)
-    marks: Mapping[str, str] = field(default_factory=dict)  # how sound its ground is (core.measure.marks)
 
     def row(self, family: str, as_of: datetime) -> dict[str, Any]:
-        named = {name: getattr(self, name) for name in METRICS.names if name not in ("family", "as_of", *_OBJECTS)}
-        return {"family": family, **named, **{name: _json(getattr(self, name)) for name in _OBJECTS}, "as_of": as_of}
+        named = {name: getattr(self, name) for name in METRICS.names if name not in ("family", "as_of", "dimensions", "excluded")}
+        return {"family": family, **named, "dimensions": _json(self.dimensions), "excluded": _json(self.excluded), "as_of": as_of}
 
 
 @dataclass(frozen=True)

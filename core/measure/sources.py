@@ -10,6 +10,12 @@ from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
 
 UNKNOWN = "(unknown)"
+# What became of a person: the first that holds.
+OUTCOMES = {
+    "won": "persons of the source who ever won, whatever came later", "open deal": "persons of the source with an open deal",
+    "lost deal": "persons of the source whose deals are all lost", "disqualified": "persons of the source put aside before any deal",
+    "qualified": "persons of the source at MQL or further, without a deal", "before MQL": "persons of the source before MQL",
+}  # fmt: skip
 
 
 def measure(scope: Scope) -> Iterator[Metric]:
@@ -18,12 +24,12 @@ def measure(scope: Scope) -> Iterator[Metric]:
 
 
 def source_to_won(scope: Scope) -> Iterator[Metric]:
-    """Persons by their earliest known source, and the share of them that ever got to an opportunity and to won."""
+    """Persons by their earliest known source, the share of them that ever got to an opportunity and to won, and what became of them."""
     p = scope.persons
-    reached = p.furthest_stage
+    became = outcome(p)
     rows = pairs(
         p.group_by(source=source_of(p.source))
-        .agg(n=p.count(), sqo=(reached >= "M50").sum(), won=(reached >= "M80").sum())
+        .agg(n=p.count(), sqo=(p.furthest_stage >= "M50").sum(), **{name: (became == name).sum() for name in OUTCOMES})
         .order_by("source")
     )
     for row in rows:
@@ -31,6 +37,17 @@ def source_to_won(scope: Scope) -> Iterator[Metric]:
         yield Metric("source_persons", "persons whose earliest source this is", dims, row["n"], "persons", row["n"])
         yield share("source_to_opportunity", "persons of the source with an opportunity ÷ its persons", dims, row["sqo"] or 0, row["n"])
         yield share("source_to_won", "persons of the source with a won deal ÷ its persons", dims, row["won"] or 0, row["n"])
+        for name, words in OUTCOMES.items():
+            yield Metric("source_outcome", words, {**dims, "outcome": name}, row[name] or 0, "persons", row["n"])
+
+
+def outcome(p: ibis.Table) -> ibis.Value:
+    """What became of each person: a key of OUTCOMES. `furthest_stage` is on the ladder, which sorts by its codes."""
+    reached = p.furthest_stage.fill_null("")
+    return ibis.cases(
+        (reached >= "M80", "won"), (p.open_deals > 0, "open deal"), (p.lost_deals > 0, "lost deal"), (p.off_ladder, "disqualified"),
+        (reached >= "M30", "qualified"), else_="before MQL",
+    )  # fmt: skip
 
 
 def source_of(source: ibis.Value) -> ibis.Value:
@@ -60,6 +77,6 @@ def source_value(scope: Scope) -> Iterator[Metric]:
     )  # fmt: skip
     for row in rows:
         dims = {"source": row["origin"], "currency": currency}
-        for name, outcome in (("source_won_value", "won"), ("source_open_value", "open")):
-            words, value, n = f"amount of {outcome} deals of the source", row[outcome] or 0.0, row[f"n_{outcome}"]
+        for name, kind in (("source_won_value", "won"), ("source_open_value", "open")):
+            words, value, n = f"amount of {kind} deals of the source", row[kind] or 0.0, row[f"n_{kind}"]
             yield Metric(name, words, dims, value, currency or "units", n, excluded=others)

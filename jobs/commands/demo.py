@@ -78,7 +78,7 @@ class _Demo:
             self.say("2. Resolve", show.entities_text(found.entities()))
             self.say("3. Reconcile: findings by rule, against the sandbox's ground truth", show.truth_text(truth, rows))
             metrics = steps.run_measure(hub, found)
-            self.say("4. Measure", show.metrics_text(metrics))
+            self.say("4. Measure", f"{_in_short(metrics, found.as_of)}\n\n{show.metrics_text(metrics)}")
             plan = steps.run_plan(hub, found=found)
             self.say("5. Plan", show.plan_text(plan, self.limit))
             applied = run_apply(hub, plan, quiet=True)
@@ -117,7 +117,9 @@ class _Demo:
     def _report(
         self, hub: Any, first: Any, found: Any, rows: list[dict[str, Any]], truth: Any, metrics: Any, plan: Any, applied: Any, undone: Any
     ) -> dict[str, Path]:
+        from jobs.board import board
         from jobs.report import render
+        from jobs.reporting import quality_marks, through_time
 
         data = {
             "as_of": found.as_of.isoformat(),
@@ -128,6 +130,9 @@ class _Demo:
             "findings": [_open(r) for r in rows],
             "truth": truth,
             "metrics": metrics,
+            **through_time(hub, found),
+            "board": board(found, hub.setup.funnel),
+            "quality": quality_marks(hub),
             "plan": plan.to_json(),
             "apply": applied.by_status,
             "undo": undone.by_status,
@@ -139,6 +144,15 @@ class _Demo:
             path.write_text(render(data, kind), encoding="utf-8")
             files[kind] = path
         return files
+
+
+def _in_short(metrics: Any, as_of: Any) -> str:
+    from jobs.report.content import selected
+    from jobs.report.overview import overview_table
+    from jobs.show_table import text
+
+    short = overview_table(selected({"metrics": metrics, "as_of": as_of.isoformat()}, "all"))
+    return text(short) if short is not None else ""
 
 
 def _open(row: dict[str, Any]) -> dict[str, Any]:

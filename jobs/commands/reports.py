@@ -14,6 +14,8 @@ from jobs.cli import emit
 from jobs.instants import Instant
 
 MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score", "next")
+FORMATS = ("table", "json", "csv", "md", "html", "xlsx", "png")
+DRAWN = ("html", "png", "xlsx")
 NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
 
 
@@ -25,20 +27,22 @@ NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatemen
 @click.option("--to", "until", type=Instant(), help="waterfall: the last day; by default now.")
 @click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
 @click.option("--owner", help="Of next: this owner's steps only.")
-@click.option("--format", "format_", type=click.Choice(["table", "json", "csv", "md", "html"]), default="table", show_default=True)
-@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="By default a table, or what the file's name ends with.")
+@click.option("--output", "--out", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
 def report(
     obj: dict[str, Any], name: str, as_of: datetime | None, backtest: bool, since: datetime | None, until: datetime | None,
-    model: str | None, owner: str | None, format_: str, output: str | None, as_json: bool,
+    model: str | None, owner: str | None, format_: str | None, output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Print a report.
 
     \b
     Examples:
       tundish report funnel
-      tundish report all --format html --output report.html
+      tundish report all --output report.html
+      tundish report funnel --format png --out funnel.png
+      tundish report sources --format xlsx --out sources.xlsx
       tundish report forecast --backtest
       tundish report waterfall --from 2026-04-01 --to 2026-06-01
       tundish report pipeline --as-of 2026-06-01 --format csv
@@ -49,29 +53,49 @@ def report(
       tundish report quality
       tundish report restatements
     """
-    from jobs import show_metrics
-    from jobs.report import render
+    from core.errors import UserError
+    from jobs.report import BINARY, render, render_file
     from jobs.reporting import report_data
     from jobs.steps import run_measure, run_reconcile
     from jobs.wiring import open_hub
 
+    form = "json" if as_json else format_ or _ending(output)
+    if form in BINARY and not output:
+        raise UserError(f"{form} is no text", next_step=f"name a file: --output {name}.{form}")
     with open_hub(obj["config"]) as hub:
         if name == "restatements":
-            text = _restatements(hub, as_of, "json" if as_json else format_)
+            made: str | bytes = _restatements(hub, as_of, form)
         else:
             found = run_reconcile(hub, as_of=as_of)
-            wanted = show_metrics.families(None if name == "all" else name) if name in ("all", *MEASURED) else ()
-            wanted = tuple(f for f in wanted if backtest or name == "all" or f != "backtest")
+            wanted = _wanted(name, drawn=form in DRAWN, backtest=backtest)
             metrics = _of_model(run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), model)
             metrics = _of_owner(metrics, owner)
             data = report_data(hub, found, metrics, as_of)
-            text = _table(data, name) if format_ == "table" and not as_json else render(data, "json" if as_json else format_, name)
+            made = _table(data, name) if form == "table" else render_file(data, form, name) if output else render(data, form, name)
     if output:
-        Path(output).write_text(text, encoding="utf-8")
+        Path(output).write_bytes(made if isinstance(made, bytes) else made.encode())
         click.echo(f"wrote {output}")
     else:
-        click.echo(text)
+        click.echo(made)
     return 0
+
+
+def _ending(output: str | None) -> str:
+    """The format a file's name asks for."""
+    ending = Path(output or "").suffix.removeprefix(".").lower()
+    return ending if ending in FORMATS else "table"
+
+
+def _wanted(name: str, *, drawn: bool, backtest: bool) -> tuple[str, ...]:
+    """The families to measure. A forecast in pictures stands beside what was won, and how past ones did."""
+    from jobs.show_metrics import families
+
+    if name not in ("all", *MEASURED):
+        return ()
+    found = families(None if name == "all" else name)
+    if name != "forecast" or drawn:
+        return found
+    return tuple(f for f in found if f == "forecast" or (f == "backtest" and backtest))
 
 
 def _span(name: str, since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime] | None:
@@ -129,15 +153,21 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from jobs import show, show_ageing, show_findings, show_plan, show_quality
+    from jobs import show, show_ageing, show_findings, show_plan, show_quality, show_table
+    from jobs.report.content import selected
+    from jobs.report.overview import overview_table
 
     parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
     if name in ("all", *MEASURED):
-        parts.append(show.metrics_text(data["metrics"], None if name == "all" else name))
-        parts += show_quality.marks_texts(data["metrics"])
+        chosen = selected(data, name)
+        short = overview_table(chosen)
+        parts += [show_table.text(short)] if short is not None else []
+        parts.append(show.metrics_text(chosen["metrics"], None if name == "all" else name))
     if name in ("all", "quality"):
+        missing = show_quality.missing_table(data["metrics"])
+        parts += [show_table.text(missing)] if missing is not None else []
         parts.append(show_quality.quality_text(data["quality"]))
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import show, show_ageing, show_findings, show_metrics, show_pivots, show_plan, show_quality
+from jobs.report.charts.experiments import at_a_glance
+from jobs.show_marks import marked
 from jobs.show_private import without_people
 from jobs.show_table import Table, table
 
@@ -14,6 +16,7 @@ from jobs.show_table import Table, table
 _PARTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(show_metrics.FAMILIES, ("metrics",)),
     "funnel": ("entities", "metrics"),
+    "pipeline": ("metrics", "board"),
     "findings": ("findings", "set_aside", "truth", "ageing", "trend", "resolved"),
     "records": ("records", "rejects", "entities"),
     "quality": ("quality",),
@@ -21,6 +24,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "all": (
         "entities",
         "metrics",
+        "board",
         "quality",
         "findings",
         "set_aside",
@@ -46,13 +50,14 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Section:
-    """One heading and its tables. `key` is the anchor; `more` are tables a page may fold away."""
+    """One heading and its tables. `key` is the anchor; `first` is read before all else, `more` are tables a page may fold away."""
 
     key: str
     title: str
     tables: tuple[Table, ...]
     text: str = ""
     more: tuple[Table, ...] = ()
+    first: tuple[Table, ...] = ()
 
 
 def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -61,7 +66,8 @@ def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     if name in show_metrics.FAMILIES:
         out["metrics"] = show_metrics.of_family(out.get("metrics", ()), name)
     if "metrics" in out:
-        out["metrics"] = [{**row, "dimensions": show_metrics.dimensions(row)} for row in out["metrics"]]
+        opened_rows = marked(out["metrics"], data.get("quality") or ())
+        out["metrics"] = [{**row, "dimensions": show_metrics.dimensions(row)} for row in opened_rows]
     for part in ("findings", "set_aside"):
         if part in out:
             opened = [show_findings.opened(f) for f in out[part]]
@@ -71,11 +77,11 @@ def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     return out
 
 
-def sections(data: Mapping[str, Any]) -> list[Section]:
-    """The selected data as sections, in reading order; empty ones are left out."""
+def sections(data: Mapping[str, Any], name: str = "") -> list[Section]:
+    """The selected data as sections, in reading order. Empty ones are left out, but for the families the report `name` is about."""
     made = [
         _entities(data),
-        *_metrics(data),
+        *_metrics(data, name),
         *_quality(data),
         *_findings(data),
         *through_time(data),
@@ -83,7 +89,14 @@ def sections(data: Mapping[str, Any]) -> list[Section]:
         *_outcomes(data),
         *_records(data),
     ]
-    return [s for s in made if s.tables or s.text]
+    return [s for s in made if s.tables or s.text or s.key in _expected(data, name)]
+
+
+def _expected(data: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Families whose section says what is missing, where there is nothing else to say."""
+    if "metrics" not in data or not name:
+        return ()
+    return tuple(f for f in show_metrics.families(None if name == "all" else name) if f != "backtest" or name == "all")
 
 
 def _entities(data: Mapping[str, Any]) -> Section:
@@ -91,15 +104,16 @@ def _entities(data: Mapping[str, Any]) -> Section:
     return Section("entities", "Who is who", (table(["entity", "number"], rows, numbers=["number"]),) if rows else ())
 
 
-def _metrics(data: Mapping[str, Any]) -> list[Section]:
+def _metrics(data: Mapping[str, Any], name: str) -> list[Section]:
     rows = data.get("metrics") or []
-    return [_family(name, title, rows) for name, title in TITLES.items() if rows]
+    return [_family(family, title, rows) for family, title in TITLES.items() if rows or family in _expected(data, name)]
 
 
 def _family(name: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Section:
     rows = [row for row in rows if row["family"] == name]
     tables = tuple(show_pivots.tables(rows, name, detail=False))
-    return Section(name, title, tables, more=tuple(show_pivots.further_tables(rows, name)))
+    glance = at_a_glance({"metrics": rows}) if name == "experiments" else None
+    return Section(name, title, tables, more=tuple(show_pivots.further_tables(rows, name)), first=(glance,) if glance else ())
 
 
 def _quality(data: Mapping[str, Any]) -> list[Section]:
@@ -107,7 +121,9 @@ def _quality(data: Mapping[str, Any]) -> list[Section]:
         return []
     marks: Sequence[Mapping[str, Any]] = data["quality"]
     shown = (show_quality.quality_table(marks),) if marks else ()
-    return [Section("quality", "Data quality", shown, "" if marks else f"{show_quality.CLEAN.capitalize()}.")]
+    missing = show_quality.missing_table(data.get("metrics") or ())
+    said = "" if marks else f"{show_quality.CLEAN.capitalize()}."
+    return [Section("quality", "Data quality", shown, said, first=(missing,) if missing else ())]
 
 
 def _findings(data: Mapping[str, Any]) -> list[Section]:

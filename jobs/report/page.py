@@ -1,16 +1,25 @@
-"""The HTML report: one self-contained page, drawn by a Jinja2 template with autoescape from sections and bars."""
+"""The HTML report: one self-contained page, drawn by a Jinja2 template with autoescape from sections and charts.
+
+Charts are drawings, not programs: the page needs no script, prints as it looks, and asks the network for nothing. Each is drawn twice,
+for a desk and for a telephone, and its colours are the page's, for light and dark.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jobs.report.bars import Chart, charts_of
-from jobs.report.content import TITLES, Section, sections
-from jobs.report.plain import title_of
-from jobs.show_ageing import trend_chart
+from jobs.report.charts.chart import FONT, FULL, HALF, PHONE, Chart
+from jobs.report.charts.palette import variables
+from jobs.report.content import Section, sections
+from jobs.report.overview import tiles
+from jobs.report.plain import instant, title_of
+from jobs.report.sparkline import points
+from jobs.report.views import View, shown
+from jobs.show_metrics import number, rank
 from jobs.show_table import tame
 
 ROWS = 1000  # of one table; the whole is in the JSON and CSV reports
@@ -20,13 +29,70 @@ def _tamed(value: Any) -> Any:
     return tame(value) if type(value) is str else value
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A chart and its two drawings."""
+
+    chart: Chart
+    large: Any
+    small: Any
+
+
+@dataclass(frozen=True)
+class SectionView:
+    figures: tuple[Figure, ...]
+    missing: tuple[View, ...]
+    why: str
+
+
 def to_html(data: Mapping[str, Any], name: str) -> str:
-    made = [s for s in sections(data) if s.key != "entities"]  # the tiles say that
-    charts = {family: charts_of(data.get("metrics", ()), family) for family in TITLES}
-    charts["trend"] = trend_chart(data.get("trend") or ())
+    made = [s for s in sections(data, name) if s.key != "entities"]  # the tiles say that
+    drawn = {
+        key: SectionView(tuple(map(_figure, part.charts)), part.missing, part.why)
+        for key, part in shown(data, [s.key for s in made]).items()
+    }
     title = "Funnel to pipeline" if name == "all" else title_of(name)
     head = (data.get("organisation", "Tundish"), title, data.get("as_of", ""), made)
-    return draw(*head, freshness=data.get("freshness") or {}, tiles=_tiles(data), charts=charts)
+    fresh = data.get("freshness") or {}
+    return draw(
+        *head,
+        freshness=fresh,
+        headline=_headline(data),
+        counters=_counters(data),
+        views=drawn,
+        board=_board(data),
+        nothing=data.get("metrics") == [],
+    )
+
+
+def _headline(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"tile": tile, "points": points(tile.series)} for tile in tiles(data)]
+
+
+def _board(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Columns of the board in the stages' order, each with its number of deals and its largest ones."""
+    stages: dict[str, list[Mapping[str, Any]]] = {}
+    for card in data.get("board") or ():
+        stages.setdefault(card["stage"], []).append(card)
+    return [
+        {"stage": stage, "n": stages[stage][0]["n"], "cards": [_card(card) for card in stages[stage]]} for stage in sorted(stages, key=rank)
+    ]
+
+
+def _card(card: Mapping[str, Any]) -> dict[str, Any]:
+    amount = "no amount" if card["amount"] is None else f"{number(card['amount'])} {card['currency'] or ''}".strip()
+    due = f"due {card['close_date']}{', which is over' if card['late'] else ''}" if card["close_date"] else "no close date"
+    days = "" if card["days"] is None else f"{card['days']} days in the stage"
+    return {"name": card["name"], "amount": amount, "days": days, "due": due, "late": card["late"]}
+
+
+def _figure(chart: Chart) -> Figure:
+    from markupsafe import Markup
+
+    from jobs.report.charts.draw import page_svg
+
+    large, small = (Markup(page_svg(chart, width)) for width in (FULL if chart.wide else HALF, PHONE))  # made by Vega, which escapes texts
+    return Figure(chart, large, small)
 
 
 def draw(
@@ -36,13 +102,20 @@ def draw(
     made: Sequence[Section],
     *,
     freshness: Mapping[str, str] | None = None,
-    tiles: Sequence[tuple[str, str, str]] = (),
-    charts: Mapping[str, Sequence[Chart]] | None = None,
+    headline: Sequence[Mapping[str, Any]] = (),
+    counters: Sequence[tuple[str, str, str]] = (),
+    views: Mapping[str, SectionView] | None = None,
+    board: Sequence[Mapping[str, Any]] = (),
+    nothing: bool = False,
 ) -> str:
-    """The page. `charts` stand over the tables of the section of that key."""
+    """The page. `views` stand over the tables of the section of that key; `board` in that of the pipeline."""
+    from markupsafe import Markup
+
     view = {
-        "organisation": organisation, "as_of": as_of, "freshness": freshness or {}, "title": title, "tiles": tiles, "sections": made,
-        "charts": charts or {}, "rows_limit": ROWS,
+        "organisation": organisation, "as_of": as_of, "freshness": freshness or {}, "title": title, "counters": counters, "sections": made,
+        "views": views or {}, "headline": headline, "nothing": nothing, "board": board, "rows_limit": ROWS,
+        "colours": {scheme: variables(scheme) for scheme in ("light", "dark")},
+        "font": Markup(FONT),
     }  # fmt: skip
     return str(_template().render(view))
 
@@ -55,32 +128,28 @@ def _template() -> Any:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_tamed, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["instant"] = _instant
+    environment.filters["instant"] = instant
     return environment.get_template("page.html.j2")
 
 
-def _instant(text: Any) -> str:
-    """ "2026-06-30 02:00 UTC" of an ISO instant; anything else as it is."""
-    iso = str(text)
-    return f"{iso[:10]} {iso[11:16]} UTC" if len(iso) >= 16 and iso.endswith(("Z", "+00:00")) else iso
-
-
-def _tiles(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(number, what, tone) at the top of the page."""
-    tiles = [(f"{n:,}", {"person": "people", "company": "companies"}.get(k, f"{k}s"), "") for k, n in (data.get("entities") or {}).items()]
+def _counters(data: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(number, what, tone) of what the hub holds and found."""
+    counters = [
+        (f"{n:,}", {"person": "people", "company": "companies"}.get(k, f"{k}s"), "") for k, n in (data.get("entities") or {}).items()
+    ]
     if "findings" in data:
         grave = sum(1 for f in data["findings"] if f.get("severity") == "S1")
-        tiles.append((f"{len(data['findings']):,}", f"findings, {grave:,} grave", "bad" if grave else ""))
+        counters.append((f"{len(data['findings']):,}", f"findings, {grave:,} grave", "bad" if grave else ""))
     if data.get("ageing"):
         late = len(data["ageing"]["over"])
-        tiles.append((f"{late:,}", "findings over their limit", "bad" if late else "good"))
+        counters.append((f"{late:,}", "findings over their limit", "bad" if late else "good"))
     if data.get("quality"):
         reports = {(m["account"], m["report"]) for m in data["quality"]}
-        tiles.append((f"{len(reports):,}", "reports whose counts are not whole", "bad"))
+        counters.append((f"{len(reports):,}", "reports whose counts are not whole", "bad"))
     if data.get("truth"):
         found, planted = data["truth"].get("found", 0), data["truth"].get("planted", 0)
-        tiles.append((f"{found}/{planted}", "planted differences found", "good" if found == planted else "bad"))
+        counters.append((f"{found}/{planted}", "planted differences found", "good" if found == planted else "bad"))
     if data.get("plan"):
         plan = data["plan"]
-        tiles.append((f"{len(plan.get('changes', ())):,}", "changes planned", "bad" if plan.get("refusals") else ""))
-    return tiles
+        counters.append((f"{len(plan.get('changes', ())):,}", "changes planned", "bad" if plan.get("refusals") else ""))
+    return counters

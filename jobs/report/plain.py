@@ -14,6 +14,7 @@ from core.ledger_states import OPEN
 from jobs import show_events, show_quality
 from jobs.report.content import TITLES, Section, findings_table, sections, through_time
 from jobs.show_findings import by_rule
+from jobs.show_marks import marks
 from jobs.show_metrics import label
 from jobs.show_plan import changes
 from jobs.show_table import Table, tame
@@ -48,7 +49,7 @@ def markdown(organisation: str, title: str, as_of: str, freshness: Mapping[str, 
     for section in made:
         lines += [f"## {section.title}", ""]
         lines += [_md(section.text), ""] if section.text else []
-        for shown in (*section.tables, *section.more):
+        for shown in (*section.first, *section.tables, *section.more):
             lines += [*_markdown_table(shown), ""]
     return "\n".join(lines)
 
@@ -75,11 +76,11 @@ def _md(value: Any) -> str:
 # -- CSV ----------------------------------------------------------------------------------------------------------------
 def to_csv(data: Mapping[str, Any], name: str) -> str:
     """One table for a named report. `all` is all of them, each under its title, with an empty line between."""
-    blocks = [(title, columns, rows) for title, columns, rows in _blocks(data, name) if rows]
+    filled = [(title, columns, rows) for title, columns, rows in blocks(data, name) if rows]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    for place, (title, columns, rows) in enumerate(blocks):
-        if len(blocks) > 1:
+    for place, (title, columns, rows) in enumerate(filled):
+        if len(filled) > 1:
             writer.writerows([[]] * bool(place) + [[safe(title)]])
         writer.writerow([safe(c) for c in columns])
         writer.writerows([safe(value) for value in row] for row in rows)
@@ -97,35 +98,39 @@ def safe(value: Any) -> Any:
 Block = tuple[str, Sequence[str], list[list[Any]]]
 
 
-def _blocks(data: Mapping[str, Any], name: str) -> list[Block]:
+def blocks(data: Mapping[str, Any], name: str) -> list[Block]:
     """(title, columns, rows), with numbers as numbers."""
-    blocks = [_metric_block(data)] if "metrics" in data else []
+    made = [metric_block(data["metrics"])] if "metrics" in data else []
     if data.get("quality"):
         shown = show_quality.quality_table(data["quality"])
-        blocks.append(("data quality", shown.columns, [list(row) for row in shown.rows]))
+        made.append(("data quality", shown.columns, [list(row) for row in shown.rows]))
     if data.get("findings"):
         shown = findings_table(data["findings"])
-        blocks.append(("findings", shown.columns, [list(row) for row in shown.rows]))
+        made.append(("findings", shown.columns, [list(row) for row in shown.rows]))
     if name == "all" and data.get("findings"):
-        blocks.append(("findings by rule", ("severity", "rule", "finding", "number"), [list(row) for row in by_rule(data["findings"])]))
+        made.append(("findings by rule", ("severity", "rule", "finding", "number"), [list(row) for row in by_rule(data["findings"])]))
     for section in through_time(data):
-        blocks += [(t.title.lower(), t.columns, [list(row) for row in t.rows]) for t in section.tables]
+        made += [(t.title.lower(), t.columns, [list(row) for row in t.rows]) for t in section.tables]
     if data.get("plan"):
-        blocks.append(_plan_block(data))
-    blocks += [(key, ("outcome", "number"), [list(i) for i in data[key].items()]) for key in ("apply", "undo") if data.get(key)]
+        made.append(_plan_block(data))
+    made += [(key, ("outcome", "number"), [list(i) for i in data[key].items()]) for key in ("apply", "undo") if data.get(key)]
     for key in ("records", "rejects"):
         if data.get(key):
             columns = list(dict.fromkeys(column for row in data[key] for column in row))
-            blocks.append((key, columns, [[row.get(c) for c in columns] for row in data[key]]))
+            made.append((key, columns, [[row.get(c) for c in columns] for row in data[key]]))
     if name in ("all", "records") and data.get("entities"):
-        blocks.append(("entities", ("entity", "number"), [list(i) for i in data["entities"].items()]))
-    return blocks
+        made.append(("entities", ("entity", "number"), [list(i) for i in data["entities"].items()]))
+    return made
 
 
-def _metric_block(data: Mapping[str, Any]) -> Block:
-    dims = list(dict.fromkeys(d for row in data["metrics"] for d in row["dimensions"]))
-    rows = [[row["name"], *(row["dimensions"].get(d) for d in dims), *(row.get(c) for c in _METRIC)] for row in data["metrics"]]
-    return ("metrics", ["metric", *dims, *_METRIC], rows)
+def metric_block(metrics: Sequence[Mapping[str, Any]]) -> Block:
+    """One line a metric, a column for each dimension that any of them has."""
+    dims = list(dict.fromkeys(d for row in metrics for d in row["dimensions"]))
+    rows = [
+        [row["name"], *(row["dimensions"].get(d) for d in dims), *(row.get(c) for c in _METRIC), "; ".join(marks(row)) or None]
+        for row in metrics
+    ]
+    return ("metrics", ["metric", *dims, *_METRIC, "marks"], rows)
 
 
 def _plan_block(data: Mapping[str, Any]) -> Block:
@@ -154,3 +159,9 @@ def _said(notes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 def title_of(name: str) -> str:
     return TITLES.get(name, label(name).capitalize())
+
+
+def instant(text: Any) -> str:
+    """ "2026-06-30 02:00 UTC" of an ISO instant; anything else as it is."""
+    iso = str(text)
+    return f"{iso[:10]} {iso[11:16]} UTC" if len(iso) >= 16 and iso.endswith(("Z", "+00:00")) else iso

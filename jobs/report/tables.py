@@ -15,7 +15,7 @@ from jobs.show_table import text
 def write_sections(organisation: str, title: str, as_of: datetime, sections: Sequence[Section], format: str) -> str:
     """In one of: table, md, csv, html. Raises: ValueError for another format."""
     if format == "table":
-        parts = [part for s in sections for part in (*map(text, s.tables), s.text) if part]
+        parts = [part for s in sections for part in (*map(text, (*s.first, *s.tables)), s.text) if part]
         return "\n\n".join(parts)
     if format == "csv":
         return _csv(sections)
@@ -30,7 +30,7 @@ def write_sections(organisation: str, title: str, as_of: datetime, sections: Seq
 
 def _csv(sections: Sequence[Section]) -> str:
     """Each table under its title where there are several, with an empty line between."""
-    tables = [t for s in sections for t in (*s.tables, *s.more)]
+    tables = [t for s in sections for t in (*s.first, *s.tables, *s.more)]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     for place, shown in enumerate(tables):
