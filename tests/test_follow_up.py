@@ -15,6 +15,7 @@ from core.measure.follow_rules import DEALS, PERSONS
 from core.measure.follow_up import follow_ups, steps
 from core.measure.metric import Scope
 from core.thresholds import FOLLOW_UPS
+from jobs.commands.reports import _of_owner
 
 NOW = moment("2026-06-30T12:00")
 
@@ -210,3 +211,10 @@ def test_steps_are_numbers_with_their_rows(leads):
 def _measured(found: Steps) -> list[dict[str, Any]]:
     table = measure(found.measured.facts, found.measured.funnel, NOW, ("next",))
     return [{**r, "dimensions": json.loads(r["dimensions"])} for r in table.to_pylist()]
+
+
+def test_a_report_may_be_of_one_owners_steps_only() -> None:
+    rows = [{"name": "follow_up", "dimensions": json.dumps({"owner": o})} for o in ("ada@us.example", "bob@us.example")]
+    rows.append({"name": "follow_ups", "dimensions": "{}"})
+    assert list(_of_owner(rows, "Ada@us.example")) == [rows[0], rows[2]]
+    assert list(_of_owner(rows, None)) == rows
