@@ -33,6 +33,7 @@ from core.measure import pushed
 from core.measure.metric import Scope
 from core.measure.pushed import GROUPS, banded, closing, measured, stepped
 from core.wishes import NOTHING, derived
+from jobs.wiring import all_connectors
 
 OURS = re.compile(r"^(  +)# (?=[Tt]undish_|TUNDISH_|Campaign(?:Influence)?:|  Tundish_|  Influence:)", re.MULTILINE)
 VENDORS = ("hubspot", "salesforce")
@@ -137,6 +138,15 @@ def test_a_qualified_lead_is_told_with_what_he_is_worth() -> None:
     found = events("ga4", ANALYTICS, mapping, base.facts, lambda target: Told(), known.scope.as_of, compiled.also(text))
     qualified = next(json.loads(w.value or "") for w in found.wishes if w.field == "qualify_lead")
     assert (float(qualified["value"]), qualified["currency"]) == (45.0, "EUR")
+
+
+@pytest.mark.parametrize("vendor", ["hubspot", "salesforce", "mailchimp", "activecampaign"])
+def test_every_line_the_shipped_mappings_offer_is_a_good_one(vendor: str) -> None:
+    offered = re.compile(OURS.pattern.replace("(?=", "(?=tags:|band_tags:|"), re.MULTILINE)
+    text = (SHIPPED / f"{vendor}.yaml").read_text()
+    mapping = compile_mapping(offered.sub(r"\1", text), all_connectors()[vendor], name=f"{vendor}.yaml")
+    before = compile_mapping(text, all_connectors()[vendor], name=f"{vendor}.yaml")
+    assert len(mapping.push) > len(before.push)
 
 
 # -- over the vendors ---------------------------------------------------------------------------------------------------------
