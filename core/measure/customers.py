@@ -57,6 +57,24 @@ class Customers:
         return days
 
     @cached_property
+    def months(self) -> Array:
+        """Of each customer the month he became one, "2025-03"."""
+        return np.asarray((np.floor(self.since).astype("datetime64[D]")).astype("datetime64[M]").astype(str))
+
+    @cached_property
+    def _made(self) -> dict[tuple[str, float], Array]:
+        return {}
+
+    def aged(self, what: str, days: float) -> Array:
+        """Of each customer so many days after he became one: `active`, `value`, or whether he `bought` in the month before. Kept."""
+        if (what, days) not in self._made:
+            at = self.since + days
+            self._made[what, days] = (
+                self.bought(at - MONTH, at) if what == "bought" else self.active(at) if what == "active" else self.value(at)
+            )
+        return self._made[what, days]
+
+    @cached_property
     def known_from_start(self) -> Array:
         """False: the first deal we know of is a renewal or the like, so he was a customer before."""
         return np.asarray(~self.existing[self._first])

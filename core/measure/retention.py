@@ -91,30 +91,22 @@ def _now(known: Customers, said: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 # -- cohorts --------------------------------------------------------------------------------------------------------------
-def _month(day: float) -> str:
-    return f"{datetime.fromtimestamp(day * 86400, UTC):%Y-%m}"
-
-
-def _months(known: Customers) -> Array:
-    return np.array([_month(day) for day in known.since])
-
-
 def cohorts(known: Customers) -> list[str]:
     """The months in which somebody became a customer, of the last two years."""
-    first = _month(known.now - COHORTS * MONTH)
-    return sorted({m for m, new in zip(_months(known), known.known_from_start, strict=True) if new and m >= first})
+    first = f"{datetime.fromtimestamp((known.now - COHORTS * MONTH) * 86400, UTC):%Y-%m}"
+    return [str(month) for month in np.unique(known.months[known.known_from_start]) if month >= first]
 
 
 def members(known: Customers, cohort: str) -> Array:
     """Is each customer of it? Those who were customers before anything is known of them are of none."""
-    return known.known_from_start if cohort == "all" else known.known_from_start & (_months(known) == cohort)
+    return known.known_from_start if cohort == "all" else known.known_from_start & (known.months == cohort)
 
 
 def of_age(known: Customers, cohort: str, age: int, mode: str) -> tuple[Array, Array]:
     """(who was watched so many months, who of them stayed or returned), of all customers."""
     at = known.since + age * MONTH
     watched = members(known, cohort) & (at <= known.now)
-    kept = known.active(at) if mode == "classic" else known.bought(at - MONTH, at)
+    kept = known.aged("active" if mode == "classic" else "bought", age * MONTH)
     return watched, watched & kept
 
 
@@ -139,7 +131,7 @@ def worth(known: Customers, cohort: str, age: int) -> tuple[Array, Moved]:
     """(which customers, what became of what they paid at first): of those watched so long and valued in the one currency."""
     at = known.since + age * MONTH
     mine = members(known, cohort) & known.valued & (at <= known.now)
-    return mine, moved(np.where(mine, known.value(known.since), 0.0), known.value(at))
+    return mine, moved(np.where(mine, known.aged("value", 0), 0.0), known.aged("value", age * MONTH))
 
 
 def _worth(known: Customers, cohort: str, age: int, said: Mapping[str, Any]) -> Iterator[Metric]:
