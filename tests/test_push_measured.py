@@ -142,7 +142,7 @@ def test_a_qualified_lead_is_told_with_what_he_is_worth() -> None:
 
 @pytest.mark.parametrize("vendor", ["hubspot", "salesforce", "mailchimp", "activecampaign"])
 def test_every_line_the_shipped_mappings_offer_is_a_good_one(vendor: str) -> None:
-    offered = re.compile(OURS.pattern.replace("(?=", "(?=tags:|band_tags:|"), re.MULTILINE)
+    offered = re.compile(OURS.pattern.replace("(?=", "(?=tags:|band_tags:|follow_up_tags:|"), re.MULTILINE)
     text = (SHIPPED / f"{vendor}.yaml").read_text()
     mapping = compile_mapping(offered.sub(r"\1", text), all_connectors()[vendor], name=f"{vendor}.yaml")
     before = compile_mapping(text, all_connectors()[vendor], name=f"{vendor}.yaml")

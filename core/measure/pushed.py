@@ -138,9 +138,10 @@ def _origin(scope: Scope) -> list[Row]:
 
 
 def _next(scope: Scope, kind: str) -> list[Row]:
-    """next_action and next_action_due of who needs a step."""
+    """next_action, next_action_due and follow_up (the step's name, for tags) of who needs a step."""
     t = follow_ups(scope)
-    return [{"entity_id": r["entity_id"], "next_action": RULES[r["rule"]].action, "next_action_due": r["due"]}
+    return [{"entity_id": r["entity_id"], "next_action": RULES[r["rule"]].action, "next_action_due": r["due"],
+             "follow_up": r["rule"]}
             for r in pairs(t.filter(t.kind == kind))]  # fmt: skip
 
 
@@ -172,11 +173,11 @@ GROUPS: Mapping[str, tuple[tuple[tuple[str, ...], Make], ...]] = {
         (("win_probability", "expected_close", "forecast_category"), _outlook),
         (("days_in_stage_band",), _spent),
         (("first_channel", "last_channel", "credited_channel", "sourced", "attribution_model"), _origin),
-        (("next_action", "next_action_due"), partial(_next, kind="deal")),
+        (("next_action", "next_action_due", "follow_up"), partial(_next, kind="deal")),
     ),
     "person": (
         (("lead_score", "lead_band"), _scored),
-        (("next_action", "next_action_due"), partial(_next, kind="person")),
+        (("next_action", "next_action_due", "follow_up"), partial(_next, kind="person")),
         (("lead_value", "lead_currency"), _valued),
     ),
     "campaign": (
