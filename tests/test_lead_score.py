@@ -14,13 +14,16 @@ import pyarrow as pa
 import pytest
 import statsmodels.api as sm
 from scipy.optimize import minimize
-from unified_rows import moment
+from test_measure import Measured
+from unified_rows import moment, row
 
 from core.config import SHIPPED
 from core.errors import UserError
 from core.funnel import load_funnel
 from core.measure import measure, rows
-from core.measure.lead_features import past
+from core.measure.lead_features import Leads, past, present
+from core.measure.lead_model import fit
+from core.measure.lead_points import signals
 from core.measure.lead_score import lead_scores, scored
 from core.measure.metric import Scope
 from core.statistics.logistic import calibrated, calibration_error, chances, logistic, platt
@@ -58,6 +61,13 @@ def test_a_ridge_gives_what_minimising_gives(drawn):
 def test_rows_that_can_be_told_apart_do_not_run_away():
     x = np.array([[-2.0], [-1], [1], [2]])
     assert np.abs(logistic(x, np.array([0.0, 0, 1, 1]))).max() < 5
+
+
+def test_chances_that_are_all_alike_are_moved_and_never_turned_round():
+    y = np.array([1.0] * 20 + [0.0] * 80)
+    a, b = platt(np.full(100, 0.6), y)
+    assert b > 0.5
+    assert calibrated(np.array([0.6, 0.7]), (a, b)) == pytest.approx([0.2, 0.28], abs=0.02)
 
 
 def test_probabilities_that_are_too_bold_are_calibrated():
@@ -253,6 +263,43 @@ def test_points_for_an_unknown_signal_are_a_mistake_with_its_place(tmp_path):
     (tmp_path / "funnel.yaml").write_text(text.replace("senior: 15", "seniority: 15"))
     with pytest.raises(UserError, match=r"funnel.yaml:\d+:\d+: .*unknown signal 'seniority'.*senior"):
         load_funnel(tmp_path / "funnel.yaml")
+
+
+def test_a_model_whose_shares_have_moved_is_calibrated_by_the_later_leads():
+    """Of the earlier leads six of ten came, of the later ones two."""
+    random = np.random.default_rng(3)
+    at = np.arange(2000.0)
+    came = random.random(2000) < np.where(at < 1500, 0.6, 0.2)
+    leads = Leads(tuple(map(str, range(2000))), at, came, {"x": np.array(["a", "b"] * 1000, object)}, {"visits": np.zeros(2000)})
+    model = fit(leads)
+    assert model.scale is not None
+    assert model.chances(leads).mean() == pytest.approx(came[1500:].mean(), abs=0.01)  # as of late, and not the half of all
+    steady = fit(Leads(leads.who, at, random.random(2000) < 0.4, leads.words, leads.numbers))
+    assert steady.scale is None
+
+
+def test_roles_sizes_and_countries_come_from_records_and_their_company():
+    def person_row(name: str, title: str, **more: Any) -> dict[str, Any]:
+        said = json.dumps({"job_title": title, "country": "Austria"} if title else {}, separators=(",", ":"))
+        return row("person", "hubspot", name, email=f"{name}@firm.example", attributes=said, created_at="2026-06-01", **more)
+
+    given = {
+        "person": [person_row("a", "VP Sales", company_id="c"), person_row("b", "Engineer"), person_row("d", "")],
+        "company": [row("company", "hubspot", "c", name="Firm", domain="firm.example", employees=120, industry="Steel")],
+    }
+    facts = Measured(NOW, {}, (), **given).facts
+    scope = Scope(facts, {}, NOW)
+    leads = present(scope)
+    members = {r["entity_id"]: r["vendor_id"] for r in facts["members"].to_pyarrow().to_pylist()}
+    names = [members[who] for who in leads.who]
+    found = {name: {f: str(leads.words[f][i]) for f in ("role", "employees", "industry", "country")} for i, name in enumerate(names)}
+    assert found == {
+        "a": {"role": "senior", "employees": "50-249", "industry": "steel", "country": "austria"},
+        "b": {"role": "other", "employees": "(none)", "industry": "(none)", "country": "austria"},
+        "d": {"role": "(none)", "employees": "(none)", "industry": "(none)", "country": "(none)"},
+    }
+    shown = signals(leads)
+    assert [names[i] for i in np.flatnonzero(shown["senior"] & shown["large"])] == ["a"]
 
 
 def test_nobody_at_all():

@@ -102,16 +102,20 @@ def _said(leads: Leads, row: int, feature: str, effect: float) -> str:
 
 
 def fit(leads: Leads) -> Model:
-    """The model of these leads; calibrated, if a model of the earlier ones missed the shares of the later ones by more than ECE."""
+    """The model of these leads. If one of the earlier ones misses the shares of the later ones by more than ECE, that one, calibrated."""
     cut = np.quantile(leads.at, TRAIN) if len(leads.at) else 0.0
     early, late = leads.part(leads.at < cut), leads.part(leads.at >= cut)
-    scale = None
     if _two_sided(early) and _two_sided(late):
         columns, coefficients = _plain(early)
         said, came = chances(columns.of(late), coefficients), late.came.astype(float)
         miss = calibration_error(said, came)
-        scale = platt(said, came) if miss is not None and miss > ECE else None
+        if miss is not None and miss > ECE:
+            return _model(columns, coefficients, leads, platt(said, came))
     columns, coefficients = _plain(leads)
+    return _model(columns, coefficients, leads, None)
+
+
+def _model(columns: Columns, coefficients: Array, leads: Leads, scale: tuple[float, float] | None) -> Model:
     x = columns.of(leads)
     plain = chances(x, coefficients)
     return Model(columns, coefficients, x.mean(0), scale, np.sort(plain if scale is None else calibrated(plain, scale)))
