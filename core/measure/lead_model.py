@@ -15,7 +15,8 @@ from core.statistics.logistic import calibrated, calibration_error, chances, log
 Array = NDArray[Any]
 LEAST_ROWS, LEAST_SHARE = 20, 0.005  # a word of fewer rows counts as "(other)"
 RIDGE = 1.0
-ECE = 0.03  # beyond it probabilities are calibrated
+ECE = 0.03  # beyond it probabilities are calibrated …
+LEAST_BIN = 300  # … over bins of so many leads at least: the shares of few miss by so much anyway
 TRAIN = 0.75  # of the instants; later ones are what the model is tried on
 OTHER = "(other)"
 
@@ -108,7 +109,7 @@ def fit(leads: Leads) -> Model:
     if _two_sided(early) and _two_sided(late):
         columns, coefficients = _plain(early)
         said, came = chances(columns.of(late), coefficients), late.came.astype(float)
-        miss = calibration_error(said, came)
+        miss = calibration_error(said, came, max(1, min(10, len(came) // LEAST_BIN)))
         if miss is not None and miss > ECE:
             return _model(columns, coefficients, leads, platt(said, came))
     columns, coefficients = _plain(leads)
