@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -24,7 +25,7 @@ from core.measure import measure, rows
 from core.measure.lead_features import Leads, past, present
 from core.measure.lead_model import fit
 from core.measure.lead_points import signals
-from core.measure.lead_score import lead_scores, scored
+from core.measure.lead_score import expected, lead_scores, scored
 from core.measure.metric import Scope
 from core.statistics.logistic import calibrated, calibration_error, chances, logistic, platt
 
@@ -250,6 +251,32 @@ def test_with_too_few_to_learn_from_points_are_given():
     table = lead_scores(scope).to_pyarrow().to_pylist()
     assert {(r["lead_score"], r["lead_band"], r["lead_reasons"]) for r in table} <= {(80, "A", "+form"), (10, "D", "")}
     assert {r["lead_probability"] for r in table} == {None}
+
+
+def test_points_are_no_chances_but_more_points_are_a_better_one():
+    """Of all past leads so many came; who has twice the points is taken for twice as likely."""
+    s = scored(scope_of(world(), score_min_positives=10_000))
+    chance = expected(s)
+    assert chance.mean() == pytest.approx(s.learned.came.mean())
+    two = [np.flatnonzero(s.score == points)[0] for points in np.unique(s.score)[-2:]]
+    assert chance[two[1]] / chance[two[0]] == pytest.approx(s.score[two[1]] / s.score[two[0]])
+
+
+def test_who_was_disqualified_is_learned_from_until_then_and_not_scored_any_more():
+    facts = world()
+    whole = past(scope_of(facts))
+    name = next(who for who, age in zip(whole.who, whole.words["known for days"], strict=True) if age == "over 90")
+    known_at = next(r["created_at"] for r in facts["person"].to_pyarrow().to_pylist() if r["entity_id"] == name)
+    out = {"entity_id": [name], "code": ["MX"], "kind": ["person"], "implied": [False], "reached_at": [known_at + timedelta(days=40)]}
+    milestone = facts["milestone"].to_pyarrow()
+    facts["milestone"] = ibis.memtable(pa.concat_tables([milestone, pa.table(out, schema=milestone.schema)]))
+    later = past(scope_of(facts))
+    ages = [age for who, age in zip(later.who, later.words["known for days"], strict=True) if who == name]
+    assert ages == ["0-7", "8-30"]
+    person = facts["person"].to_pyarrow()
+    stages = pa.array(["MX" if who == name else None for who in person["entity_id"].to_pylist()], pa.string())
+    facts["person"] = ibis.memtable(person.set_column(person.column_names.index("stage"), "stage", stages))
+    assert name not in present(scope_of(facts)).who
 
 
 def test_who_is_an_opportunity_already_has_no_score():

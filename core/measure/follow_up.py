@@ -15,7 +15,7 @@ from core.measure import forecast
 from core.measure import hazards as hz
 from core.measure.ageing import stalled_after
 from core.measure.follow_rules import DEALS, OPT_OUT, PERSONS, RULES, Ground, Rule
-from core.measure.lead_score import scored
+from core.measure.lead_score import expected, scored
 from core.measure.metric import Metric, Scope, pairs
 from core.measure.pipeline import closed_in, reporting_currency, window
 from core.measure.walk import fitted
@@ -177,7 +177,7 @@ def _deal_worth(scope: Scope) -> dict[str, float]:
 
 
 def lead_worth(scope: Scope) -> dict[str, float]:
-    """Chance of an opportunity × win rate × mean won amount; points stand in for a chance where none is learned."""
+    """Chance of an opportunity × win rate × mean won amount."""
     currency, _ = reporting_currency(scope)
     closed = closed_in(scope, *window(scope))
     ours = closed.currency.identical_to(ibis.literal(currency, type="string"))
@@ -187,8 +187,8 @@ def lead_worth(scope: Scope) -> dict[str, float]:
         return {}
     each = row["won"] / row["n"] * row["mean"]
     s = scored(scope)
-    chance = np.where(np.isnan(s.chance), s.score / 100, s.chance)
-    return {name: round(float(p * each), 2) for name, p in zip(s.leads.who, chance, strict=True)}
+    chance = expected(s)
+    return {name: round(float(p * each), 2) for name, p in zip(s.leads.who, chance, strict=True) if not np.isnan(p)}
 
 
 # -- numbers --------------------------------------------------------------------------------------------------------------

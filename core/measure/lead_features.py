@@ -55,6 +55,8 @@ class _People:
     who: Array
     since: Array
     sqo: Array  # day of the opportunity; inf: not yet
+    off: Array  # day of the disqualification; inf: not yet
+    out: Array  # is it disqualified now?
     source: Array
     mail: Array
 
@@ -75,16 +77,16 @@ def past(scope: Scope) -> Leads:
     ages = np.repeat(AGES, len(people.who))
     place = np.tile(np.arange(len(people.who)), len(AGES))
     at = people.since[place] + ages
-    there = (at + horizon <= end) & (people.sqo[place] > at)
+    there = (at + horizon <= end) & (people.sqo[place] > at) & (people.off[place] > at)
     place, at = place[there], at[there]
     order = np.lexsort((people.who[place].astype(str), at))[-MOST:]
     return _guarded(_leads(scope, people, place[order], at[order]))
 
 
 def present(scope: Scope) -> Leads:
-    """Everybody who is no opportunity yet, now."""
+    """Everybody who is no opportunity yet, now, and not disqualified."""
     people = _people(scope)
-    place = np.flatnonzero(np.isinf(people.sqo))
+    place = np.flatnonzero(np.isinf(people.sqo) & ~people.out)
     leads, _ = _leads(scope, people, place, np.full(len(place), days_of(scope.as_of)))
     return leads
 
@@ -97,18 +99,22 @@ def _asked(scope: Scope) -> _People:
     p, m = scope.persons, scope.facts["milestone"]
     m = m.filter(m.kind == "person", m.code >= "M50", m.code <= "M95", m.code != "M85")
     reached = m.group_by("entity_id").agg(sqo=m.reached_at.min(), ever=m.count())
+    gone = scope.facts["milestone"].filter(lambda t: (t.kind == "person") & (t.code == "MX"))
+    gone = gone.group_by("entity_id").agg(gone=gone.reached_at.min())
     domain = p.email.lower().re_extract("@(.+)$", 1)
     free = [d.lower() for d in free_mail(scope.funnel)] or ["(none)"]
     mail = ibis.cases((p.email.isnull(), "none"), (domain.isin(free), "free"), else_="company")
     p = p.filter(p.created_at.notnull()).mutate(mail=mail, group=group(scope, p.source))
     p = p.select("entity_id", "mail", "group", since=p.created_at.epoch_seconds() / 86400.0, off=p.stage.identical_to("MX"))
-    t = p.left_join(reached, "entity_id")
+    t = p.left_join(reached, "entity_id").drop("entity_id_right").left_join(gone, "entity_id").drop("entity_id_right")
     t = t.filter(t.ever.isnull() | t.sqo.notnull())  # an opportunity nobody can date is no outcome
-    t = t.select("entity_id", "mail", "group", "since", "off", sqo=t.sqo.epoch_seconds() / 86400.0).order_by("entity_id").to_pyarrow()
-    sqo = np.asarray(t["sqo"].cast(pa.float64()).to_numpy(), float)
+    days = {"sqo": t.sqo.epoch_seconds() / 86400.0, "gone": t.gone.epoch_seconds() / 86400.0}
+    t = t.select("entity_id", "mail", "group", "since", "off", **days).order_by("entity_id").to_pyarrow()
+    sqo, off = (np.asarray(t[name].cast(pa.float64()).to_numpy(), float) for name in ("sqo", "gone"))
     texts = [np.array(t[name].to_pylist(), object) for name in ("entity_id", "group", "mail")]
     since = np.asarray(t["since"].cast(pa.float64()).to_numpy(), float)
-    return _People(texts[0], since, np.where(np.isnan(sqo), np.inf, sqo), texts[1], texts[2])
+    sqo, off = (np.where(np.isnan(day), np.inf, day) for day in (sqo, off))
+    return _People(texts[0], since, sqo, off, np.asarray(t["off"].to_numpy(), bool), texts[1], texts[2])
 
 
 def _leads(scope: Scope, people: _People, place: Array, at: Array) -> tuple[Leads, dict[str, Array]]:

@@ -61,6 +61,14 @@ def _scored(scope: Scope) -> Scored:
     return Scored(leads, np.floor(100 * rank), rank, chance, _band(rank, BANDS), model.reasons(leads), model, learned, positives)
 
 
+def expected(s: Scored) -> Array:
+    """Each present lead's chance; of points the share of past leads that came, more for more points. nan: nobody was watched so long."""
+    if s.model is not None:
+        return s.chance
+    share, mean = (float(values.mean()) if len(values) else np.nan for values in (s.learned.came, s.score))
+    return np.minimum(1.0, share * s.score / mean) if mean else np.full(len(s.score), np.nan)
+
+
 def _band(values: Array, limits: Any) -> Array:
     names = np.full(len(values), limits[-1][1], object)
     for limit, name in reversed(limits):
