@@ -108,12 +108,30 @@ def test_the_year_to_now_moves_from_start_to_end(contracts):
     assert "z1" not in contracts.behind("revenue_retention_year", year_to="now", kind="NRR")  # new in the year
 
 
+@pytest.mark.parametrize(("kind", "nrr"), [("renewal", 1.0), ("newbusiness", 2.0)])
+def test_a_renewal_before_the_end_takes_the_place_of_what_it_renews_and_other_deals_add_to_it(kind, nrr):
+    found = measured(
+        won("A", "a1", "2025-01-01", "2025-12-31", 1000), won("A", "a2", "2025-11-01", "2026-10-31", 1000, deal_type=kind)
+    )  # fmt: skip
+    assert found.one("revenue_retention", cohort="all", month=11, kind="NRR")["value"] == pytest.approx(nrr, abs=1e-4)
+    assert found.one("revenue_retention", cohort="all", month=15, kind="NRR")["value"] == pytest.approx(1.0, abs=1e-4)
+
+
 def test_a_gap_within_the_grace_is_no_churn():
     late = (won("A", "a1", "2024-01-10", "2025-01-09"), won("A", "a2", "2025-02-01", "2026-12-31", deal_type="renewal"))
     strict, mild = measured(*late), measured(*late, churn_grace_days=30)
     assert strict.one("customers_kept", month=24)["value"] == 0
     assert mild.one("customers_kept", month=24)["value"] == 1
     assert strict.one("retention", cohort="all", month=24, mode="classic")["value"] == 1  # he is back
+
+
+def test_what_waits_for_its_renewal_is_worth_what_it_was():
+    """In the five days between the two contracts."""
+    late = (won("A", "a1", "2024-01-10", "2025-01-04"), won("A", "a2", "2025-01-11", "2026-12-31", deal_type="renewal"))
+    worth = [
+        measured(*late, churn_grace_days=days).one("revenue_retention", cohort="all", month=12, kind="NRR")["value"] for days in (0, 30)
+    ]
+    assert worth == [0.0, 1.0]
 
 
 def test_curves_count_those_still_here_as_far_as_they_were_watched():
