@@ -133,7 +133,7 @@ class Customers:
         index = np.arange(len(self.who))
         renewals = np.minimum.accumulate(np.where(self.renewal, index, len(index))[::-1])[::-1] if len(index) else index
         following = np.minimum(np.append(renewals[1:], len(index)), len(index) - 1) if len(index) else index
-        replaced = self.renewal[following] & (following > index) & (self.who[following] == self.who)
+        replaced = self.renewal[following] & (following > index) & (self.who[following] == self.who) & (self.start[following] < self.end)
         until = np.where(replaced, np.minimum(self.end, self.start[following]), self.end)
         last = self._bridged & (self.end == self.reach)  # what waits for its renewal counts on
         until = np.where(last & ~replaced, np.maximum(until, self.held), until)
