@@ -23,6 +23,8 @@ from ruamel.yaml import YAML
 from sandbox_hub import Standing, differing, only, standing, state, tundish
 from test_event_wishes import ANALYTICS, EVENTS
 from test_follow_up import Steps, deal, person
+from test_measure import Measured
+from unified_rows import row
 
 from core import pushing
 from core.compiled import over
@@ -31,6 +33,7 @@ from core.connector import Target
 from core.event_wishes import Told, events
 from core.mapping import Push, compile_mapping
 from core.measure import pushed
+from core.measure.influence import influence
 from core.measure.metric import Scope
 from core.measure.pushed import GROUPS, banded, closing, measured, stepped
 from core.wishes import NOTHING, derived
@@ -91,6 +94,30 @@ def test_what_was_pushed_may_stay_where_it_is_named_too() -> None:
     assert wished("55", None, "50") == ["55"]
     assert wished(None, None, "50") == [None]  # a closed deal has none
     assert wished(None, "*", "50") == []  # nobody knows any more: what was said stays
+
+
+def test_shares_of_a_deal_are_whole_per_cent_of_the_campaigns_the_system_has() -> None:
+    """Six touches, weighed alike: three of one campaign, one of another, one of a campaign Salesforce does not know, one of none."""
+
+    def touched(n: int, campaign: str | None, account: str = "salesforce") -> dict[str, Any]:
+        return row("touch", account, f"t{n}", person_id="p", kind="click", channel=f"channel {n}", campaign_id=campaign,
+                   occurred_at=f"2026-05-{n:02}T10:00")  # fmt: skip
+
+    known = Measured(
+        UNTIL, {"thresholds": {"attribution_model": "linear"}}, (),
+        person=[row("person", "salesforce", "p", email="p@firm.example", created_at="2026-05-01")],
+        deal=[row("deal", "salesforce", name, outcome="open", stage="M50", person_id="p", created_at="2026-06-01", amount=9, currency="EUR",
+                  pipeline_stage="Qualifying") for name in ("d", "e")],
+        campaign=[row("campaign", "salesforce", "c2", name="Webinar"), row("campaign", "salesforce", "c1", name="Trade show"),
+                  row("campaign", "salesforce", "c3", name="trade_show"), row("campaign", "hubspot", "h", name="Newsletter")],
+        touch=[touched(1, "c1"), touched(2, "c1"), touched(3, "c3"), touched(4, "c2"), touched(5, None), touched(6, "x")],
+    )  # fmt: skip
+    links, seen = influence(Scope(known.facts, known.funnel, UNTIL), "salesforce", ("Opportunity", "campaign"))
+    assert links == {
+        f"{deal}:{campaign}": share for deal in "de" for campaign, share in (("c1", "49"), ("c2", "17"))
+    }  # with the two others 100
+    assert seen == {"d", "e"}
+    assert influence(Scope(known.facts, known.funnel, UNTIL), "hubspot", ("deals", "campaign")) == ({}, set())
 
 
 def test_links_that_are_no_longer_due_are_taken_away_and_those_nobody_looks_at_stay() -> None:
