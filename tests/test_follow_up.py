@@ -126,6 +126,14 @@ def test_where_nobody_logs_activity_silence_says_nothing():
     assert told.rules == {"new": "respond"}
 
 
+def test_where_nobody_keeps_activities_or_plans_of_deals_their_absence_says_nothing():
+    quiet = deal("quiet", "M60", "Proposing", "2026-06-05", "2026-09-01")
+    unplanned = deal("unplanned", "M70", "Closing", "2026-06-20", "2026-07-08")
+    assert Steps(quiet, unplanned).rules == {}
+    done = [("task", row("task", "hubspot", "t", deal_id="unplanned", due_at="2026-06-25T10:00", done=True))]
+    assert Steps(quiet, unplanned, done).rules == {"quiet": "follow_up", "unplanned": "book_meeting"}
+
+
 @pytest.fixture(scope="module")
 def deals() -> Steps:
     people = [pair for name in ("p1", "p2") for pair in person(name, None)]
@@ -139,6 +147,7 @@ def deals() -> Steps:
         deal("back", "M60", "Proposing", "2026-06-05", "2026-09-01", last_activity_at="2026-06-15T10:00"), on("back", "p2"),
         touch("p2", "visit", "2026-06-28T10:00", event="/pricing"),
         deal("unplanned", "M70", "Closing", "2026-06-20", "2026-07-08", last_activity_at="2026-06-29"),
+        deal("far", "M70", "Closing", "2026-06-20", "2026-08-30", last_activity_at="2026-06-29"),
         deal("planned", "M70", "Closing", "2026-06-20", "2026-07-08", next_activity_at="2026-07-02T10:00"),
         deal("tasked", "M70", "Closing", "2026-06-20", "2026-07-08"),
         [("task", row("task", "hubspot", "t", deal_id="tasked", due_at="2026-07-01T10:00", done=False))],
