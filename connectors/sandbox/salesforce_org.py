@@ -129,6 +129,14 @@ class Org:
     def schema_changed(self) -> None:
         self._visible = None
 
+    def grant(self) -> None:
+        """Show what the permission sets of the API user let it read."""
+        sets = {r["PermissionSetId"] for r in self.tables["PermissionSetAssignment"].values() if r["AssigneeId"] == self.api_user}
+        for row in self.tables["FieldPermissions"].values():
+            if row["PermissionsRead"] and row["ParentId"] in sets:
+                self.hidden.discard((row["SobjectType"], row["Field"].partition(".")[2]))
+        self.schema_changed()
+
     def find(self, refers: tuple[str, ...], row_id: str) -> Row | None:
         return next((row for target in refers if (row := self.tables.get(target, {}).get(row_id))), None)
 
