@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from connectors import salesforce_influence as influence
 from connectors.salesforce_read import OVERLAP_S, Source, read
 from connectors.salesforce_session import BULK_ABOVE, DAILY, LOGIN, VERSION, Session, fault, read_limits
 from connectors.salesforce_write import ensure, read_back, write
@@ -173,6 +174,11 @@ CONNECTOR = Connector(
         Setting("base_url", "host of the org, if not the one the token names", required=False),
         Setting("app_url", "the org in the browser; by default its My Domain host, where login_url or base_url names it", required=False),
         Setting("api_version", "REST API version", required=False, default=VERSION),
+        Setting(
+            influence.SETTING,
+            "API name of a campaign influence model of the hub's own, for credits of campaigns (push: CampaignInfluence)",
+            required=False,
+        ),
         Setting("bulk_above", "rows from which a read goes by Bulk API 2.0", required=False, default=str(BULK_ABOVE)),
     ),
     buckets=(
@@ -185,7 +191,21 @@ CONNECTOR = Connector(
     probe=_probe,
     fault=fault,
     resources=RESOURCES,
-    targets=tuple(_target(name) for name in ("Account", "Contact", "Lead", "Opportunity")),
+    targets=(
+        *(_target(name) for name in ("Account", "Contact", "Lead", "Opportunity", "Campaign")),
+        Target(
+            name="CampaignInfluence",
+            resource="CampaignInfluence",
+            batch_size=influence.BATCH,
+            write=influence.write,
+            read_back=influence.read_back,
+            match_key="OpportunityId:CampaignId",
+            partial_failure="an error per row inside a 200",
+            kind="links",
+            ends=("Opportunity", "Campaign"),
+            needs=(influence.SETTING,),
+        ),
+    ),
     discover=_discover,
     page=_page,
     safe_posts=(r"/services/oauth2/token$", r"/composite/sobjects/\w+$", r"/jobs/query$"),

@@ -90,6 +90,7 @@ class Session:
         self.base_url = base or (self.login_url if _is_loopback(self.login_url) else "")
         self.version = settings.get("api_version") or VERSION
         self.bulk_above = int(settings.get("bulk_above") or BULK_ABOVE)
+        self.influence_model = settings.get("influence_model") or ""
         self.transport = transport
         self.tokens = Tokens(settings, self.login_url)
         transport.credentials = self.tokens

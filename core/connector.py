@@ -195,6 +195,9 @@ class Target:
     (decimal text or None), "currency" (ISO 4217 or None), and the mapping's params by name (texts). `max_age_s`: how old
     an event the vendor accepts (None: any age). Not `idempotent`: an event whose reply was lost is never sent again. `write` yields
     each result as its reply arrives: what has none when it raises was not sent, or is the one whose reply was lost.
+
+    A target of kind "links" takes pairs of records of its `ends` instead of records: `vendor_id` is "deal:campaign" in the vendor's
+    own ids, a value of None takes the pair away, and `read_back` answers for every pair. Its `resource` is not pulled.
     """
 
     name: str
@@ -206,7 +209,8 @@ class Target:
     partial_failure: str = ""
     idempotent: bool = True
     ensure: Callable[[Any, Sequence[PushField]], Sequence[str]] | None = None
-    kind: Literal["fields", "events"] = "fields"
+    kind: Literal["fields", "events", "links"] = "fields"
+    ends: tuple[str, str] | None = None  # of a target of kind "links": the resources of a deal and a campaign
     max_age_s: float | None = None
     needs: tuple[str, ...] = ()  # settings without which the target is left out of plans (optional ones of the account)
 

@@ -29,6 +29,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tundish:event")
 _DUE = (
     ("entity_id", pa.string()), ("at", pa.timestamp("us", "UTC")), ("visitor", pa.string()), ("visitors", pa.list_(pa.string())),
 )  # fmt: skip
+_MONEY = {"amount": "currency", "lead_value": "lead_currency"}  # which of our numbers is an amount, and where its currency stands
 TOO_LATE = "older than the vendor accepts; `late: now` in the mapping would send it with the current time"
 
 
@@ -173,8 +174,9 @@ def _told_columns(event: Event, entity: ibis.Table) -> dict[str, str]:
     sources = {f"p:{name}": source for name, source in event.sources.items()}
     if event.value:
         sources["value"] = event.value
-        if event.value == "amount" and "currency" in entity.columns:
-            sources["currency"] = "currency"
+        money = _MONEY.get(event.value)
+        if money is not None and money in entity.columns:
+            sources["currency"] = money
     for source in sources.values():
         if source not in entity.columns:
             have = ", ".join(sorted(set(entity.columns) - {"entity_id"}))

@@ -6,10 +6,11 @@ It must not know rules nor where findings are stored.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 Row = dict[str, Any]
@@ -18,6 +19,25 @@ Row = dict[str, Any]
 def finding_id(rule: str, entity_id: str, field: str, part: str = "") -> str:
     """One name through time. `part` tells apart findings that one entity and field can have several of (one per mirror)."""
     return sha256("|".join((rule, entity_id, field, part)).encode()).hexdigest()[:20]
+
+
+def called(row: Row) -> list[str]:
+    """The finding's id, and before it those it had under other entities: what people said of it stands under any of them."""
+    return [*_evidence(row).get("was", ()), row["finding_id"]]
+
+
+def named_before(row: Row, ids: Iterable[str]) -> Row:
+    """The finding, which had these ids too."""
+    was = sorted({*called(row), *ids} - {row["finding_id"]})
+    if not was:
+        return row
+    return {**row, "evidence": orjson.dumps({**_evidence(row), "was": was}, option=orjson.OPT_SORT_KEYS).decode()}
+
+
+def _evidence(row: Row) -> dict[str, Any]:
+    """Of a finding as it is kept, or with its JSON read already."""
+    said = row["evidence"] or {}
+    return dict(json.loads(said) if isinstance(said, str) else said)
 
 
 def follow(previous: pa.Table | None, moved: pa.Table) -> pa.Table | None:
@@ -42,14 +62,15 @@ def follow(previous: pa.Table | None, moved: pa.Table) -> pa.Table | None:
 
 
 def _under(row: Row, went: Mapping[tuple[str, ...], tuple[str, str]], heir: Mapping[str, str], olds: set[str]) -> Row:
-    part = json.loads(row["evidence"] or "{}").get("part", "")
+    part = _evidence(row).get("part", "")
     if row["entity_id"] not in olds and part not in heir:
         return row
     entity = _entity(row, went, heir) if row["entity_id"] in olds else row["entity_id"]
     other = heir.get(part, part)
     if other != part and other < entity:  # of a pair the smaller one comes first
         entity, other = other, entity
-    return {**row, "entity_id": entity, "finding_id": finding_id(row["rule"], entity, row["field"], other)}
+    new = {**row, "entity_id": entity, "finding_id": finding_id(row["rule"], entity, row["field"], other)}
+    return named_before(new, [row["finding_id"]])
 
 
 def _entity(row: Row, went: Mapping[tuple[str, ...], tuple[str, str]], heir: Mapping[str, str]) -> str:
@@ -66,7 +87,7 @@ def _joined(known: Row | None, row: Row) -> Row:
         return row
     first = min((r["first_seen"] for r in (known, row) if r["first_seen"] is not None), default=None)
     open_ = next((r for r in (known, row) if r["status"] == "open"), known)
-    return {**open_, "first_seen": first}
+    return named_before({**open_, "first_seen": first}, [*called(known), *called(row)])
 
 
 def renamed(found: list[Row], old: Mapping[str, Row]) -> dict[str, Row]:

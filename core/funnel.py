@@ -12,7 +12,7 @@ from core.checked import Written, check
 from core.mapping_document import Policy
 from core.merge import POLICIES_OF
 from core.model import LADDER, OFF_LADDER
-from core.thresholds import ATTRIBUTION_MODELS, DEFAULTS, threshold
+from core.thresholds import ATTRIBUTION_MODELS, DEFAULTS, FOLLOW_UPS, SIGNALS, threshold
 from core.yaml_positions import Document, did_you_mean, raise_mistakes, read_yaml
 
 Severity = Literal["S1", "S2", "S3", "S4"]
@@ -93,7 +93,8 @@ def _threshold(default: Any) -> Any:
     if isinstance(default, bool):
         return (bool, default)
     if isinstance(default, dict):
-        return (dict[str, tuple[str, ...]], default)
+        numbers = any(isinstance(value, int | float) for value in default.values())
+        return (dict[str, float] if numbers else dict[str, tuple[str, ...]], default)
     if isinstance(default, tuple):
         return (tuple[int, ...] if default and isinstance(default[0], int) else tuple[str, ...], default)
     return (float | int if isinstance(default, int | float) else type(default), default)
@@ -161,6 +162,13 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, step in enumerate(threshold(funnel, "funnel_steps")):
         if step not in codes:
             document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+    for which, what, known in (("score_points", "signal", SIGNALS), ("follow_up", "number", tuple(DEFAULTS["follow_up"]))):
+        for name in threshold(funnel, which):
+            if name not in known:
+                document.wrong(("thresholds", which, name), f"unknown {what} {name!r}{did_you_mean(name, known)}", key=True)
+    for i, name in enumerate(threshold(funnel, "follow_up_off")):
+        if name not in FOLLOW_UPS:
+            document.wrong(("thresholds", "follow_up_off", i), f"unknown step {name!r}{did_you_mean(name, FOLLOW_UPS)}")
     model = threshold(funnel, "attribution_model")
     if model not in ATTRIBUTION_MODELS:
         document.wrong(("thresholds", "attribution_model"), f"unknown model {model!r}{did_you_mean(model, ATTRIBUTION_MODELS)}")

@@ -37,7 +37,13 @@ PUSH_SOURCES: dict[str, PushType] = {
     "amount": "number", "currency": "text", "close_date": "date", "probability": "number", "lost_reason": "text", "next_step": "text",
     "pipeline_id": "text", "created_at": "datetime", "last_activity_at": "datetime", "entity_id": "text", "flags": "text",
     "data_issues": "number", "worst_issue": "text", "next_action": "text", "client_id": "text", "user_id": "text",
-    "company_id": "text",
+    "company_id": "text", "band": "text", "next_action_due": "date",
+    "follow_up": "text", "win_probability": "number", "expected_close": "date",
+    "forecast_category": "text", "days_in_stage_band": "text", "first_channel": "text", "last_channel": "text",
+    "credited_channel": "text", "sourced": "text", "attribution_model": "text", "lead_score": "number", "lead_band": "text",
+    "lead_value": "number", "lead_currency": "text",
+    "campaign_leads": "number", "campaign_mqls": "number", "campaign_opportunities": "number", "campaign_won_deals": "number",
+    "campaign_influence": "number", "campaign_pipeline": "number", "campaign_won_value": "number", "campaign_model": "text",
 }  # fmt: skip
 # An event carries no personal data: analytics and experiment tools must not hold any.
 PERSONAL_SOURCES = ("email", "phone", "first_name", "last_name", "name", "owner", "owner_email", "user_id", "client_id")

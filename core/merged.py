@@ -17,7 +17,7 @@ import pyarrow as pa
 from core.change import Written
 from core.compiled import Compiled
 from core.ledger_writes import FieldKey
-from core.merge import Base, Decision, Side, Terms, decide
+from core.merge import Base, Decision, Side, Terms, Wins, decide
 from core.rules.deal import amounts_agree, close_dates_agree
 from core.rules.mirrors import mirrors, money
 from core.rules.rule import Context
@@ -26,6 +26,7 @@ from core.thresholds import policy, policy_tolerance
 
 ECHO = timedelta(hours=1)  # so long after an apply began its writes may show in a history
 Ours = Callable[[Iterable[FieldKey]], Mapping[FieldKey, Written]]  # our last write of each of these fields, if there is one
+_OTHER: Mapping[str, Wins] = {"a": "b", "b": "a"}
 _RECORD = ("account", "resource", "vendor_id")
 MERGED = pa.schema([(n, pa.string()) for n in ("entity_id", "field", "b_account", "b_resource", "b_vendor_id", "wins", "decision")])
 _TIMES = ("a_since", "a_until", "a_before", "b_since", "b_until", "b_before", "base_at")
@@ -148,9 +149,9 @@ def _field(mirrored: Mirrored, row: Mapping[str, Any], end: str) -> FieldKey:
 def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], written: Mapping[FieldKey, Written]) -> Decision:
     last = {end: written.get(_field(mirrored, row, end)) for end in "ab"}
     echoes = {end: own for end in "ab" if (own := _echo(row, end, last[end], terms.tolerance))}
-    taken_back = [end for end, own in echoes.items() if own.undone and _still(row, "b" if end == "a" else "a", own)]
-    if terms.policy == "most_recent" and taken_back:
-        return Decision("b" if taken_back[0] == "a" else "a", "a person took this back, and the other one was not changed since")
+    taken_back = [end for end, own in echoes.items() if own.undone and row[f"{_OTHER[end]}_value"] is not None]
+    if terms.policy == "most_recent" and len(taken_back) == 1:
+        return Decision(_OTHER[taken_back[0]], "a person took our write of it back, and nobody edited it since")
     a, b = (_side(row, end, last[end], echoes.get(end)) for end in "ab")
     return decide(terms, a, b, _base(row, echoes))
 
@@ -158,11 +159,20 @@ def _decision(terms: Terms, mirrored: Mirrored, row: Mapping[str, Any], written:
 def _echo(row: Mapping[str, Any], end: str, last: Written | None, tolerance: timedelta) -> Written | None:
     """Our last write of this side's field, if what stands there is what it, or its undo, left.
 
-    A history with an entry between our write and what stands there tells of somebody who left our value and came back to it.
+    A history with an entry between our write and what stands there tells of somebody who left our value and came back to it. What
+    an undo left is forgotten as soon as both sides have agreed again.
     """
-    if last is None or ((before := row[f"{end}_before"]) and before > last.at + tolerance):
+    if last is None or not _same(last.before if last.undone else last.value, row[f"{end}_raw"]):
         return None
-    return last if _same(last.before if last.undone else last.value, row[f"{end}_raw"]) else None
+    since, before = row[f"{end}_since"], row[f"{end}_before"]
+    edited = (_exact(row, end) and since > last.at + ECHO) or (before is not None and before > last.at + tolerance)
+    agreed = last.undone and row["base_at"] is not None and row["base_at"] > last.at + ECHO
+    return None if edited or agreed else last
+
+
+def _exact(row: Mapping[str, Any], end: str) -> bool:
+    """Does a history say when the value got there?"""
+    return row[f"{end}_since"] is not None and row[f"{end}_since"] == row[f"{end}_until"]
 
 
 def _side(row: Mapping[str, Any], end: str, last: Written | None, echo: Written | None) -> Side:
@@ -172,22 +182,15 @@ def _side(row: Mapping[str, Any], end: str, last: Written | None, echo: Written 
     unless the record was not changed since: then the lake has not seen our write yet.
     """
     value, since, until = (row[f"{end}_{n}"] for n in ("value", "since", "until"))
-    exact = since is not None and since == until
-    if echo and (not exact or since <= echo.at + ECHO):
-        if echo.undone:  # put there before our write, whenever that was
-            return Side(value, (None if exact else since, echo.at))
-        if exact:
-            return Side(value)
+    exact = _exact(row, end)
+    if echo and echo.undone:  # put there before our write, whenever that was
+        return Side(value, (None if exact else since, echo.at))
+    if echo and exact:
+        return Side(value)
     newer = last is not None and last.at > (row["base_at"] or last.at - ECHO)
     if last and newer and not echo and not exact and until is not None and until > last.at:
         return Side(value, (last.at, until), moved=True)
     return Side(value, (since, until))
-
-
-def _still(row: Mapping[str, Any], end: str, own: Written) -> bool:
-    """Was this side certainly not changed since our write to the other one was taken back?"""
-    until = row[f"{end}_until"]
-    return until is not None and until <= own.at
 
 
 def _base(row: Mapping[str, Any], echoes: Mapping[str, Written]) -> Base | None:

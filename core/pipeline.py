@@ -41,10 +41,11 @@ from core.ledger_plans import PlanBook
 from core.ledger_verdicts import judged, verdicts
 from core.ledger_writes import last_writes
 from core.mapping import Mapping as VendorMapping
-from core.measure import FAMILIES, distrusted, measure
+from core.measure import FAMILIES, Scope, distrusted, measure
 from core.mirror_facts import mirror_facts
 from core.model import KINDS
 from core.plan import Limits, SourceSize, build, guard, without
+from core.pushing import Ground, ground, linked, wanted
 from core.reconcile import reconcile as find
 from core.reconcile import with_issues
 from core.resolve import Resolution, resolve
@@ -172,10 +173,20 @@ def measured(
     span: tuple[datetime, datetime] | None = None,
 ) -> pa.Table:
     """The metrics of these families, of what was found; stored with its run at `now`, if that is given."""
-    metrics = measure(found.facts, line.funnel, found.as_of, families, span)
+    facts = {**found.facts, **(_versions(line, found) if _LOOKING_BACK & set(families) else {})}
+    metrics = measure(facts, line.funnel, found.as_of, families, span)
     if now is not None:
         line.lake.append_run({"metric": [metrics]}, found.run_id, now)
     return metrics
+
+
+_LOOKING_BACK = {"score", "next"}  # the families that ask for old versions
+
+
+def _versions(line: Line, found: Understanding) -> dict[str, ibis.Table]:
+    """Every version of persons and companies the lake had then: what a score may know of the past."""
+    as_of = None if found.stored else found.as_of
+    return {f"versions.{kind}": line.lake.versions(kind, as_of) for kind in ("person", "company")}
 
 
 # -- plan ---------------------------------------------------------------------------------------------------------------
@@ -190,8 +201,11 @@ def make_plan(
 ) -> Plan:
     """The reviewed-to-be plan: saved in the ledger, nothing written to a vendor. `only` says which wishes it is made of."""
     compiled = found.compiled.also(_written(line, hands))
-    wishes, marks = _derived(line, found, hands, compiled)
-    due, late = _events(line, found, hands, now, compiled)
+    writable = compiled.keep("writable", lambda: _writable(found))
+    named, links = wanted(line.mappings, hands), linked(line.mappings, hands)
+    base = ground(partial(_scope, line, found), found.facts, writable, named, links, line.plans.pushed, compiled)
+    wishes, marks = _derived(line, base, hands, compiled)
+    due, late = _events(line, found, base.facts, hands, now, compiled)
     compiled.save()
     wishes += due
     rows = found.open_findings()
@@ -213,7 +227,7 @@ def make_plan(
     plan = _parked(plan, line.plans.refused([c.change_id for c in plan.changes]))
     plan = _fitting(plan, line, hands)
     unwished = tuple(h for h in (*held, *waiting, *late, *barred, *others) if only(h))
-    plan = guard(replace(plan, held=(*plan.held, *unwished)), _sizes(found, line), sources, limits)
+    plan = guard(replace(plan, held=(*plan.held, *unwished)), _sizes(found, line, base.sizes), sources, limits)
     plan = replace(plan, requests=_requests(plan, hands))
     _note_equal(line, wishes, plan, marks, now)
     line.plans.save(plan, marks, now)
@@ -229,14 +243,17 @@ def _written(line: Line, hands: Mapping[str, Hand]) -> object:
     ]  # fmt: skip
 
 
-def _derived(line: Line, found: Understanding, hands: Mapping[str, Hand], compiled: Compiled) -> tuple[list[Desired], dict[Mark, str]]:
+def _scope(line: Line, found: Understanding) -> Scope:
+    return Scope({**found.facts, **_versions(line, found)}, line.funnel, found.as_of)
+
+
+def _derived(line: Line, base: Ground, hands: Mapping[str, Hand], compiled: Compiled) -> tuple[list[Desired], dict[Mark, str]]:
     """The wishes for hub-owned fields, and md5s of their values."""
     wishes: list[Desired] = []
     marks: dict[Mark, str] = {}
-    members = compiled.keep("writable", lambda: _writable(found))
     for account, hand in hands.items():
         pushed = line.plans.pushed(account)
-        for wish, mark in derived(account, line.connectors[account], line.mappings[account], members, found.facts, pushed, compiled):
+        for wish, mark in derived(account, line.connectors[account], line.mappings[account], base.members, base.facts, pushed, compiled):
             if wish.target in hand.targets:
                 wishes.append(wish)
                 marks[(wish.account, wish.target, wish.vendor_id, wish.field)] = mark
@@ -244,14 +261,14 @@ def _derived(line: Line, found: Understanding, hands: Mapping[str, Hand], compil
 
 
 def _events(
-    line: Line, found: Understanding, hands: Mapping[str, Hand], now: datetime, compiled: Compiled
+    line: Line, found: Understanding, facts: Mapping[str, ibis.Table], hands: Mapping[str, Hand], now: datetime, compiled: Compiled
 ) -> tuple[list[Desired], list[Held]]:
     """Events no vendor was told of yet, and those that come too late."""
     wishes: list[Desired] = []
     late: list[Held] = []
     for account, hand in hands.items():
         known = partial(_told, line, account)
-        due = events(account, line.connectors[account], line.mappings[account], found.facts, known, now, compiled, found.past)
+        due = events(account, line.connectors[account], line.mappings[account], facts, known, now, compiled, found.past)
         wishes += [w for w in due.wishes if w.target in hand.targets]
         late += [h for h in due.held if h.target in hand.targets]
     return wishes, late
@@ -351,9 +368,9 @@ def _of_the_living(wishes: list[Desired], findings: Sequence[Mapping[str, Any]])
     return [w for w in wishes if (w.account, w.vendor_id) not in erased_], held
 
 
-def _sizes(found: Understanding, line: Line) -> dict[tuple[str, str], int]:
+def _sizes(found: Understanding, line: Line, campaigns: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
     live = found.members.filter(found.members["live"]).group_by(["account", "resource"]).aggregate([("vendor_id", "count")])
-    by_resource = {(r["account"], r["resource"]): r["vendor_id_count"] for r in live.to_pylist()}
+    by_resource = {**campaigns, **{(r["account"], r["resource"]): r["vendor_id_count"] for r in live.to_pylist()}}
     return {(account, t.name): by_resource.get((account, t.resource), 0) for account, c in line.connectors.items() for t in c.targets}
 
 

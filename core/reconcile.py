@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from core.compiled import Compiled, over
 from core.compiled import as_of as moment
 from core.doubts import CUTS
-from core.finding_heirs import finding_id, renamed
+from core.finding_heirs import called, finding_id, named_before, renamed
 from core.ledger_echo import FOUGHT, THAWED
 from core.ledger_facts import SCHEMAS
 from core.merged import MERGED
@@ -167,9 +167,10 @@ def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_SORT_KEYS).decode()
 
 
-def _aged(row: dict[str, Any], before: Mapping[str, Any] | None, as_of: datetime) -> dict[str, Any]:
+def _aged(row: dict[str, Any], before: dict[str, Any] | None, as_of: datetime) -> dict[str, Any]:
     if before is None or before["status"] == "fixed":
         return {**row, "first_seen": as_of, "last_seen": as_of, "status": "open"}
+    row = named_before(row, called(before))
     return {**row, "first_seen": before["first_seen"], "last_seen": as_of, "status": _status(str(before["status"]), as_of)}
 
 

@@ -104,7 +104,48 @@ DEFAULTS: dict[str, Any] = {
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
     "funnel_by": ("source", "owner"),
     "within_days": (30, 90),
+    "renewal_days": 365,  # what says no end is bought for so long; the terms of the tail, too
+    "renewal_types": ("renewal", "Existing Customer - Replacement", "Existing Customer - Downgrade"),  # such a deal replaces earlier ones
+    "existing_types": ("existingbusiness", "Existing Customer - Upgrade"),  # … and such a one adds to them: no deal of a new customer
     "score_bands": (75, 50, 25),  # a person's score from which on his band is A, B, C; below it is D
+    "score_days": 90,  # a lead's score: the probability of an opportunity within so many days
+    "score_min_positives": 100,  # leads that became opportunities; with fewer nothing is learned and points are given
+    "score_fields": ("role", "employees", "industry", "country", "rating"),  # of records, as they were known at the time
+    "score_fixed": ("source",),  # fields that are set when a record is made and stay: today's value was known then
+    "score_senior": ("chief", "ceo", "cto", "cfo", "cio", "coo", "cmo", "vp", "president", "head", "director", "founder", "owner"),
+    "score_points": {
+        "base": 20,
+        "form": 25,
+        "visits": 10,
+        "click": 5,
+        "response": 10,
+        "sales": 10,
+        "recent": 10,
+        "silent": -20,
+        "mql": 20,
+        "company_email": 10,
+        "free_email": -10,
+        "no_email": -20,
+        "senior": 15,
+        "large": 10,
+    },
+    "follow_up": {  # the numbers of the next steps (core.measure.follow_rules); days unless they say otherwise
+        "inbound_days": 14,
+        "respond_hours": 1,
+        "accept_hours": 48,
+        "attempts": 6,
+        "attempts_days": 14,
+        "revisit_days": 60,
+        "qualify_days": 7,
+        "quiet_days": 7,
+        "closing_days": 14,
+        "lost_days": 90,
+        "onboarding_days": 30,
+        "renewal_days": 120,
+    },
+    "follow_up_off": (),  # steps nobody wants to hear of
+    "follow_up_pages": ("pricing",),  # words of pages that say "call today"
+    "follow_up_lost": ("timing", "budget"),  # words of lost reasons after which a deal is worth another try
     "window_days": 365,
     "qualified_stages": ("Qualifying", "Proposing", "Closing"),
     "ignored_lost_reasons": ("duplicate", "test", "data error"),
@@ -129,6 +170,11 @@ DEFAULTS: dict[str, Any] = {
     "target": None,  # won amount wanted in the current period
 }
 ATTRIBUTION_MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley")  # of single touches
+FOLLOW_UPS = (
+    "respond", "escalate", "recycle", "make_deal", "second_contact", "call_today", "follow_up", "book_meeting", "re_date", "review",
+    "revisit", "revisit_personally", "onboard", "renew",
+)  # fmt: skip
+SIGNALS = tuple(DEFAULTS["score_points"])  # what points may be given for (core.measure.lead_points)
 DEFAULT_ORDER: tuple[str, ...] = ("salesforce", "hubspot", "activecampaign")
 
 

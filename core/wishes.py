@@ -28,6 +28,7 @@ PUSHED_FROM = {"owner": "owner_id", "status": "lead_status", "consent": "marketa
 _NO_GUARD = ("derived", "source_of_truth", "prefer_unless_blank", "most_recent")  # `core.plan` holds nothing for these
 _DAY, _NOON = re.compile(r"\d{4}-\d\d-\d\d"), "T12:00:00Z"  # a day as an instant: at noon it is the same day in every time zone but two
 _WISH = pa.schema([(n, pa.string()) for n in ("vendor_id", "entity_id", "field", "value", "value_hash")])
+ANY_STAYS = "*"  # of a fact `stay_…`: whatever was pushed may stay
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
 
 
@@ -56,28 +57,36 @@ def derived(
         if not pushes:
             continue
         by_name = {push.field: push for push in pushes}
-        for kind in _kinds(mapping, target.resource):
+        for kind in _kinds(mapping, target, facts):
             query = partial(_fresh, members, facts[kind], done, account, target, kind, pushes)
             for row in compiled.rows(f"wish.{account}.{target.name}.{kind}", query, _WISH).to_pylist():
                 yield _derived(account, target.name, by_name[row["field"]], row), row["value_hash"]
 
 
-def _kinds(mapping: VendorMapping, resource: str) -> list[str]:
-    return [k for k in mapping.resource(resource).kinds if k in ("person", "company", "deal")]
+def _kinds(mapping: VendorMapping, target: Target, facts: Mapping[str, ibis.Table]) -> list[str]:
+    kinds = ("influence",) if target.kind == "links" else mapping.resource(target.resource).kinds
+    return [k for k in kinds if k in ("person", "company", "deal", "campaign", "influence") and k in facts]
 
 
 def _fresh(
     members: ibis.Table, facts: ibis.Table, done: ibis.Table, account: str, target: Target, kind: str, pushes: Sequence[Push]
 ) -> ibis.Table:
-    """Values that are not the ones last pushed; columns: _WISH."""
+    """Values that are not the ones last pushed; columns: _WISH.
+
+    What was pushed last may stay where a fact `stay_<source>` names it too: the number has hardly moved. "*" lets anything stay.
+    """
     mine = members.filter(members.account == account, members.resource == target.resource, members.live, members.kind == kind)
     rows = mine.select("vendor_id", "entity_id").inner_join(facts, "entity_id")
-    parts = [_column(rows, push, account) for push in pushes]
+    may_stay = any(f"stay_{push.source}" in rows.columns for push in pushes)
+    parts = [_column(rows, push, may_stay) for push in pushes]
     wanted = ibis.union(*parts) if len(parts) > 1 else parts[0]
     wanted = wanted.mutate(value_hash=md5(wanted.value.fill_null("")))
     known = done.filter(done.target == target.name).select("vendor_id", "field", known="value_hash")
     joined = wanted.left_join(known, ["vendor_id", "field"])
     fresh = joined.filter(joined.known.isnull() & joined.value.notnull() | (joined.known != joined.value_hash))
+    fresh = (
+        fresh.filter(~((fresh.stay == ANY_STAYS) | (fresh.known == md5(fresh.stay))).fill_null(False)) if "stay" in fresh.columns else fresh
+    )
     return fresh.select(*_WISH.names)
 
 
@@ -87,13 +96,15 @@ def _derived(account: str, target: str, push: Push, row: Mapping[str, Any]) -> D
     return Desired(account, target, row["vendor_id"], row["field"], push.type, value, why, push.policy, "", row["entity_id"])
 
 
-def _column(rows: ibis.Table, push: Push, account: str) -> ibis.Table:
+def _column(rows: ibis.Table, push: Push, may_stay: bool) -> ibis.Table:
     if push.source not in rows.columns:
         have = ", ".join(sorted(set(rows.columns) - {"vendor_id", "entity_id"}))
         raise UserError(f"`from: {push.source}` is not known for these records", where=push.where, next_step=f"use one of: {have}")
     for name, allowed in push.only_when.items():
         rows = rows.filter(rows[name].cast("string").isin([str(v) for v in allowed]))
-    return rows.select("vendor_id", "entity_id", field=ibis.literal(push.field), value=rows[push.source].cast("string"))
+    stay = f"stay_{push.source}"
+    also = {"stay": rows[stay].cast("string") if stay in rows.columns else ibis.null("string")} if may_stay else {}
+    return rows.select("vendor_id", "entity_id", field=ibis.literal(push.field), value=rows[push.source].cast("string"), **also)
 
 
 def _translated(push: Push, value: str | None) -> Any:

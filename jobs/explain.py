@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ import core.measure
 from core.entity_history import MERGED, SPLIT
 from core.errors import UserError
 from core.pipeline import Understanding
+from core.yaml_positions import did_you_mean
 from jobs import show
 from jobs.explain_path import because
 from jobs.pages import pages
 from jobs.reporting import opened
+from jobs.show_metrics import dimensions
 from jobs.timeline import Moment, timeline
 from jobs.wiring import Hub
 
@@ -117,26 +120,54 @@ def _rows(found: Understanding, kind: str, entity_id: str) -> dict[str, Any]:
 def explain_metric(
     found: Understanding, measured: Sequence[Mapping[str, Any]], name: str, dims: Mapping[str, str], limit: int, funnel: Any
 ) -> tuple[dict[str, Any], str]:
-    """(data, text): the definition, the numbers, and the record keys behind them where the family can list them."""
+    """(data, text): the definition, the numbers the dimensions leave, and the record keys behind the one of them, where it can list them.
+
+    Raises: UserError for a metric or dimensions that no number has.
+    """
     metrics = [m for m in measured if m["name"] == name]
     if not metrics:
-        from core.yaml_positions import did_you_mean
-
         names = sorted({m["name"] for m in measured})
         raise UserError(f"no metric {name!r}{did_you_mean(name, names)}", next_step="metrics: " + ", ".join(names))
-    rows = _behind(found, name, dims, funnel)
-    shown = rows[:limit]
-    text = [f"{name}: {metrics[0]['definition']}", show.metrics_text(metrics)]
+    mine = [m for m in metrics if dims.items() <= dimensions(m).items()]
+    if not mine:
+        raise UserError(f"no number of {name} has {_dims(dims)}", next_step=_choices(metrics))
+    one = json.loads(mine[0]["dimensions"]) if len(mine) == 1 else None
+    rows = _behind(found, name, dims if one is None else one, funnel, whole=one is not None)
+    shown = (rows or [])[:limit]
+    text = [f"{name}: {mine[0]['definition']}", show.metrics_text(mine)]
     if shown:
-        text += [f"{len(rows)} rows behind it", show.table_text(list(shown[0]), [[str(v) for v in r.values()] for r in shown])]
-    return {"metric": name, "values": metrics, "rows": rows}, "\n".join(text)
+        text += [f"{len(rows or [])} rows behind it", show.table_text(list(shown[0]), [[str(v) for v in r.values()] for r in shown])]
+    elif rows is None:
+        text.append(f"for the rows behind one of these {len(mine)} numbers: {_choices(mine)}")
+    return {"metric": name, "values": mine, "rows": rows or []}, "\n".join(text)
 
 
-def _behind(found: Understanding, name: str, dims: Mapping[str, str], funnel: Any) -> list[dict[str, Any]]:
-    """The record keys behind a number; empty where the family cannot list them."""
+def _dims(dims: Mapping[str, str]) -> str:
+    return " ".join(f"--dim {name}={value}" for name, value in dims.items())
+
+
+def _choices(metrics: Sequence[Mapping[str, Any]]) -> str:
+    """The dimensions that tell the numbers apart, each with some of its values."""
+    values: dict[str, dict[str, None]] = {}
+    for metric in metrics:
+        for name, value in dimensions(metric).items():
+            values.setdefault(name, {})[value] = None
+    said = [f"--dim {name}={'|'.join(list(some)[:4])}{'|…' if len(some) > 4 else ''}" for name, some in values.items() if len(some) > 1]
+    return " ".join(said) or "leave the dimensions out"
+
+
+def _behind(found: Understanding, name: str, dims: Mapping[str, Any], funnel: Any, *, whole: bool) -> list[dict[str, Any]] | None:
+    """The record keys behind a number; empty where the family cannot list them, None where the dimensions do not say which number.
+
+    whole: they are all of one number's.
+    """
     try:
         table = core.measure.rows(found.facts, funnel, found.as_of, name, dims)
     except UserError:
         return []
+    except KeyError:
+        if whole:
+            raise
+        return None
     result: list[dict[str, Any]] = table.to_pyarrow().to_pylist()
     return result

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from core.errors import UserError
+from core.finding_heirs import called
 from core.lake_findings import findings_like
 from core.ledger_notes import Note, add_note, notes_about
 from core.ledger_verdicts import ACCEPTED, MUTED, OPEN, Verdict, say_verdict
@@ -66,8 +67,13 @@ def _plan(hub: Hub, about: str) -> str:
 def noted(hub: Hub, findings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The findings, each with its `notes`, oldest first."""
     rows = [dict(row) for row in findings]
-    by_id: dict[str, list[dict[str, Any]]] = {}
-    for note in notes_about(hub.ledger, [f"finding:{row['finding_id']}" for row in rows]):
-        said = {"at": note.at.isoformat(), "author": note.author, "text": without_people(note.text)}
-        by_id.setdefault(note.about.removeprefix("finding:"), []).append(said)
-    return [row | {"notes": by_id.get(row["finding_id"], [])} for row in rows]
+    names = {row["finding_id"]: called(row) for row in rows}
+    said: dict[str, list[dict[str, Any]]] = {}
+    for note in notes_about(hub.ledger, [f"finding:{id_}" for ids in names.values() for id_ in ids]):
+        line = {"at": note.at.isoformat(), "author": note.author, "text": without_people(note.text)}
+        said.setdefault(note.about.removeprefix("finding:"), []).append(line)
+    return [row | {"notes": sorted((n for id_ in names[row["finding_id"]] for n in said.get(id_, ())), key=_when)} for row in rows]
+
+
+def _when(note: Mapping[str, Any]) -> str:
+    return str(note["at"])

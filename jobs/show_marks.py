@@ -12,7 +12,9 @@ from typing import Any
 from jobs.show_metrics import dimensions, excluded, number
 
 # In `excluded`, but about how far to trust a number, which tables say under them.
-TRUST = ("backtest", "not computable", "independent periods", "shock", "period")
+TRUST = (
+    "backtest", "not computable", "independent periods", "shock", "period", "proxy", "score by", "dropped by the leak guard",
+)  # fmt: skip
 COUNTED_BY = "counted by"  # in `excluded`: "account report" of the vendors' counts the number is made of
 # Beginnings of what spoils a number, as against who is rightly not in it.
 _SPOILS = (

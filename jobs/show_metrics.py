@@ -10,6 +10,7 @@ from core.model import FUNNEL_STAGES, LADDER, OFF_LADDER, PIPELINE_STAGES
 
 FAMILIES = (
     "funnel", "breakdown", "pipeline", "movement", "winrate", "sources", "attribution", "experiments", "forecast", "backtest", "waterfall",
+    "retention", "score", "next",
 )  # fmt: skip
 # A report shows more families than the one of its name, where they were measured.
 _TOGETHER = {"funnel": ("funnel", "breakdown"), "pipeline": ("pipeline", "movement"), "forecast": ("forecast", "backtest", "winrate")}

@@ -178,6 +178,46 @@ PIVOTS = (
     Pivot("attribution", "Removal effect: conversions lost without the channel", "channel", (
         Column("of {}", "removal_effect", "channel", spread="of"),
     ), detail=True),
+    Pivot("retention", "Customers by age: of those watched so long", "months", (
+        Column("still here", "retention", "month", {"cohort": "all", "mode": "classic"}),
+        Column("bought in the month", "retention", "month", {"cohort": "all", "mode": "returned"}),
+        Column("{}", "revenue_retention", "month", {"cohort": "all"}, spread="kind"),
+        Column("estimated from all", "customers_kept", "month"),
+    )),
+    Pivot("retention", "Yearly value of those who were customers a year before", "year to", (
+        Column("{}", "revenue_retention_year", "year_to", spread="kind"),
+    )),
+    Pivot("retention", "What became of it", "part", (Column("in the year to now", "revenue_moves", "part"),)),
+    Pivot("retention", "Customers left after terms", "terms", (Column("{}", "customers_left", "terms", spread="basis"),)),
+    Pivot("retention", "Still customers, by the month they were won and months since", "won in", (
+        Column("{}", "retention", "cohort", {"mode": "classic"}, spread="month"),
+    ), detail=True),
+    Pivot("retention", "Won another deal, by the month they were won and months since", "won in", (
+        Column("{}", "retention", "cohort", {"mode": "returned"}, spread="month"),
+    ), detail=True),
+    *(
+        Pivot("retention", f"{kind} by the month they were won and months since", "won in", (
+            Column("{}", "revenue_retention", "cohort", {"kind": kind}, spread="month"),
+        ), detail=True)
+        for kind in ("GRR", "NRR")
+    ),
+    Pivot("score", "Leads by band", "band", (
+        Column("leads now", "score_band", "band"),
+        Column("expected to become opportunities", "score_expected", "band"),
+    )),
+    Pivot("score", "How good: fitted on earlier leads, tried on later ones", "measure", (
+        Column("{}", "score_quality", "measure", spread="method"),
+    )),
+    Pivot("score", "Later leads by tenths of the score, the best first", "tenth", (
+        Column("{}: came", "score_tenth", "tenth", spread="method"),
+        Column("{}: expected", "score_tenth_expected", "tenth", spread="method"),
+        Column("{}: lift", "score_lift", "tenth", spread="method"),
+    )),
+    Pivot("score", "Of all who came, those among the best", "best", (Column("{}", "score_captured", "best", spread="method"),)),
+    Pivot("next", "Next steps", "action", (
+        Column("number", "follow_ups", "action"),
+        Column("of {}", "follow_ups", "action", spread="state"),
+    )),
     Pivot("experiments", "{}: what became of the visitors", "variant", (
         Column("visitors", "experiment_visitors", "variant"),
         Column("{}", "experiment_rate", "variant", spread="goal"),

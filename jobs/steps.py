@@ -170,6 +170,26 @@ def run_measure(
     return rows
 
 
+_LIKELY = (  # how the names of a family's metrics begin
+    ("follow_up", "next"), ("score", "score"), ("lead_score", "score"), ("customers", "retention"), ("revenue", "retention"),
+    ("bought", "retention"), ("retention", "retention"), ("experiment", "experiments"), ("attributed", "attribution"),
+    ("influenced", "attribution"), ("sourced", "attribution"), ("campaign", "attribution"), ("source_", "sources"),
+    ("forecast", "forecast"), ("backtest", "backtest"), ("waterfall", "waterfall"), ("win_rate", "winrate"),
+)  # fmt: skip
+
+
+def measured_until(hub: Hub, found: Understanding, name: str) -> list[dict[str, Any]]:
+    """The metrics of the first family that has one of this name, the likeliest asked first; of all families where none has."""
+    every: list[dict[str, Any]] = []
+    likely = next((family for beginning, family in _LIKELY if name.startswith(beginning)), "")
+    for family in sorted(FAMILIES, key=lambda family: family != likely):
+        rows = run_measure(hub, found, (family,))
+        if any(row["name"] == name for row in rows):
+            return rows
+        every += rows
+    return every
+
+
 def run_plan(hub: Hub, *, found: Understanding | None = None, choice: Choice = EVERYTHING) -> Plan:
     """A new plan from the lake as it is, of what is chosen; reads live values, writes nothing to a vendor."""
     found = found or run_reconcile(hub)

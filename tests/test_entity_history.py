@@ -17,7 +17,7 @@ from unified_rows import NOW
 from core.compiled import Compiled
 from core.entity_history import EntityHistory, changes, moves
 from core.event_wishes import Told, event_id
-from core.finding_heirs import finding_id, follow
+from core.finding_heirs import called, finding_id, follow
 from core.reconcile import FINDINGS, renamed
 from core.resolve import MEMBERS
 from jobs.explain_path import path
@@ -118,6 +118,7 @@ def test_a_finding_goes_with_its_entity_into_another_one_and_out_of_it() -> None
     [merged] = followed(one, two, finding("b", "2", status="accepted"))
     assert (merged["entity_id"], merged["finding_id"]) == ("a", finding_id("I-02", "a", "person"))
     assert (merged["status"], merged["first_seen"]) == ("accepted", NOW)
+    assert called(merged) == [finding_id("I-02", "b", "person"), merged["finding_id"]]  # what was said of it is found under both
     [parted] = followed(two, one, finding("a", "2"))
     assert parted["entity_id"] == "b"
     [stays] = followed(two, one, finding("a", "1", "2"))
@@ -135,6 +136,7 @@ def test_where_two_findings_become_one_it_is_open_if_either_was_and_as_old_as_th
     rows = (finding("a", "1", status="accepted", first_seen=NOW - DAY), finding("b", "2"))
     [row] = followed({"a": "1", "b": "2"}, {"a": "1 2"}, *rows)
     assert (row["status"], row["first_seen"]) == ("open", NOW - DAY)
+    assert called(row) == [finding_id("I-02", "b", "person"), finding_id("I-02", "a", "person")]
 
 
 def test_a_finding_told_at_another_of_its_entities_is_the_same_by_its_records() -> None:

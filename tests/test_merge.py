@@ -85,6 +85,14 @@ def test_what_was_undone_turns_no_decision_round_until_the_other_side_is_edited_
     assert decided("R4", "R3", {}) == "a"  # elsewhere the order says it
 
 
+def test_what_was_undone_is_no_edit_against_the_side_it_had_been_copied_from() -> None:
+    """HubSpot's R1 was copied to Salesforce, which had R2, both agreed on it, and then it was undone: R2 is older than R1."""
+    undone = {key: Written("R1", DAY + timedelta(hours=27), "R2", undone=True) for key in COPIED}
+    agreed = {"base": "R1", "base_at": DAY + timedelta(hours=26.5), "b_at": 1, "a_until": 40}
+    assert decided("R2", "R1", undone, **agreed) == "b"
+    assert decided("R2", "R1", undone, **{**agreed, "base_at": DAY + timedelta(hours=30)}) == "a"  # agreed since, so somebody has set it
+
+
 def test_our_own_write_is_no_edit_nor_is_a_write_the_lake_has_not_seen_yet() -> None:
     assert decided("R2", "R3", COPIED) == "b"
     assert decided("R1", "R2", COPIED, a_until=25) == "b"

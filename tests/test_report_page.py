@@ -19,6 +19,10 @@ from jobs.report import render
 from jobs.report.views import VIEWS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+# It asks nobody anything by itself, as far as it can be told.
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 MISSING = "needs a Chromium: apt-get install chromium, or name one in TUNDISH_CHROMIUM; and pip install -e '.[dev]'"
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}
 # How many pixels of a picture are not of its most frequent colour, as a share.
@@ -58,7 +62,7 @@ def browser() -> Iterator[Any]:
             pytest.fail(MISSING)
         pytest.skip(MISSING)
     with sync_playwright() as played:
-        browser = played.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = played.chromium.launch(executable_path=found, args=QUIET)
         yield browser
         browser.close()
 

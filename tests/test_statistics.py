@@ -84,6 +84,7 @@ def test_a_relative_effect_of_a_negative_baseline_is_over_its_size():
     found = lift(Estimate(-2, 0.01, 50), Estimate(-1, 0.01, 50))
     assert found.value == 0.5
     assert lift(Estimate(0, 0.01, 50), Estimate(1, 0.01, 50)) is None
+    assert lift(_share(5, 50), _share(0, 50)) is None  # not −100 % with an interval of no width
 
 
 def test_r11_a_broken_sample_ratio():

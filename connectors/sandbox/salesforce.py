@@ -52,6 +52,10 @@ class SalesforceEmulator(Emulator):
         self.edits |= {"rotate": self._rotate, "fail_next_job": self._fail_next_job}
         self.load(seed or {})
 
+    @classmethod
+    def settings(cls, url: str) -> Mapping[str, str]:
+        return {**super().settings(url), "influence_model": "Tundish"}
+
     def load(self, seed: Mapping[str, Any]) -> None:
         self.org.load(seed)
 
@@ -268,7 +272,7 @@ class SalesforceEmulator(Emulator):
         name = self._sobject(request)
         row_id = self.org.insert(name, request.json())
         if name in ("FieldPermissions", "PermissionSetAssignment"):
-            self._grant()
+            self.org.grant()
         return Reply({"id": row_id, "success": True, "errors": []}, 201)
 
     def patch(self, request: Request) -> Reply:
@@ -369,15 +373,6 @@ class SalesforceEmulator(Emulator):
         self.org.hidden.add((sobject, name))  # nobody may see it until a permission set grants it
         self.org.schema_changed()
         return Reply({"id": make_id("00N", len(self.org.schemas[sobject])), "success": True, "errors": [], "warnings": []}, 201)
-
-    def _grant(self) -> None:
-        """Show what the permission sets of the API user let it read."""
-        tables = self.org.tables
-        sets = {r["PermissionSetId"] for r in tables["PermissionSetAssignment"].values() if r["AssigneeId"] == self.org.api_user}
-        for row in tables["FieldPermissions"].values():
-            if row["PermissionsRead"] and row["ParentId"] in sets:
-                self.org.hidden.discard((row["SobjectType"], row["Field"].partition(".")[2]))
-        self.org.schema_changed()
 
 
 def _version(request: Request) -> str:

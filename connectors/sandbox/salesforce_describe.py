@@ -75,6 +75,19 @@ OBJECTS: dict[str, tuple[str, str]] = {
         """CampaignId >Campaign* LeadId >Lead ContactId >Contact Status picklist HasResponded boolean! FirstRespondedDate date!
         Name string! Email email! CompanyOrAccount string!""",
     ),
+    # https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_campaigninfluencemodel.htm
+    # The page names no key prefix of the two; these are the sandbox's.
+    "CampaignInfluenceModel": (
+        "0C1",
+        """DeveloperName string! IsActive boolean! IsDefaultModel boolean! IsModelLocked boolean! Language picklist! MasterLabel string!
+        ModelDescription string!""",
+    ),
+    # https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_objects_campaigninfluence.htm
+    "CampaignInfluence": (
+        "0C2",
+        """CampaignId >Campaign* OpportunityId >Opportunity* ContactId >Contact ModelId >CampaignInfluenceModel* Influence percent
+        RevenueShare currency!""",
+    ),
     "Task": (
         "00T",
         """WhoId >Contact,Lead WhatId >Opportunity,Account Subject string ActivityDate date Status picklist Priority picklist
@@ -99,7 +112,13 @@ OBJECTS: dict[str, tuple[str, str]] = {
     ),
 }
 # Objects without a recycle-bin flag (object reference, field lists).
-NO_BIN = {"User", "OpportunityStage", "LeadStatus", "PermissionSet", "PermissionSetAssignment", "FieldPermissions"}
+NO_BIN = {
+    "User", "OpportunityStage", "LeadStatus", "PermissionSet", "PermissionSetAssignment", "FieldPermissions", "CampaignInfluenceModel",
+    "CampaignInfluence",
+}  # fmt: skip
+# Fields that are set when a row is made and never again (object reference: Create, not Update).
+ONCE = {"CampaignInfluence": {"CampaignId", "OpportunityId", "ContactId", "ModelId"}}
+INFLUENCE = ("CampaignInfluence", "CampaignInfluenceModel")  # there only where Customizable Campaign Influence is switched on
 # Objects whose rows have no SystemModstamp: only CreatedDate orders them.
 CREATED_ONLY = {"OpportunityFieldHistory", "LeadHistory"}
 # Bulk API 2.0 refuses these with INVALIDENTITY. Source: recorded by other connectors, see vendor notes on Bulk API 2.0 limits.

@@ -84,6 +84,19 @@ class Edits:
     def _account_named(self, name: str) -> str | None:
         return next((i for i, r in self.org.tables["Account"].items() if r["Name"] == name and not r.get("IsDeleted")), None)
 
+    def customizable_influence(self, on: bool) -> None:
+        """Campaign Influence Settings in Setup: without it the two objects are not there."""
+        self.org.influence = on
+        self.org.schema_changed()
+
+    def recalculate_influence(self) -> int:
+        """What the platform does with the default model: it writes its rows anew, so others' are gone. How many went."""
+        models = {i for i, r in self.org.tables["CampaignInfluenceModel"].items() if r.get("IsDefaultModel")}
+        gone = [i for i, r in self.org.tables["CampaignInfluence"].items() if r["ModelId"] in models]
+        for row_id in gone:
+            self.org.delete("CampaignInfluence", row_id)
+        return len(gone)
+
     def lock_rows(self, ids: list[str], times: int = 1) -> None:
         self.org.locked |= {to18(i): times for i in ids}
 

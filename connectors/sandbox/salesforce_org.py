@@ -16,10 +16,12 @@ from connectors.sandbox.kit import Clock
 from connectors.sandbox.salesforce_describe import (
     CREATED_ONLY,
     FORECAST_NAMES,
+    INFLUENCE,
     LEAD_STATUSES,
     NO_BIN,
     NUMBERS,
     OBJECTS,
+    ONCE,
     PICKLISTS,
     STAGES,
     FieldType,
@@ -32,7 +34,7 @@ from connectors.sandbox.salesforce_describe import (
 from connectors.sandbox.salesforce_soql import Row, canonical
 
 WATCHED = ("StageName", "Amount", "Probability", "CloseDate")  # a change of one of these writes an OpportunityHistory row
-READ_ONLY = {"OpportunityHistory", "OpportunityFieldHistory", "LeadHistory", "OpportunityStage", "LeadStatus"}
+READ_ONLY = {"CampaignInfluenceModel", "OpportunityHistory", "OpportunityFieldHistory", "LeadHistory", "OpportunityStage", "LeadStatus"}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -53,6 +55,7 @@ class Org:
         self.tracked: dict[str, set[str]] = {"Lead": {"Status"}, "Opportunity": set()}
         self.locked: dict[str, int] = {}  # row id -> how many more writes find it locked
         self.rejects: dict[str, tuple[str, str]] = {}  # row id -> (code, message) of a validation rule
+        self.influence = True  # Customizable Campaign Influence is switched on
         self.api_user = make_id("005", 1)
         self.number = 1_000_000
         self._ordered: dict[str, list[Row]] = {}
@@ -118,11 +121,21 @@ class Org:
             for history, owner in (("LeadHistory", "Lead"), ("OpportunityFieldHistory", "Opportunity")):
                 if not self.tracked[owner]:
                     del shown[history]
+            for name in () if self.influence else INFLUENCE:
+                del shown[name]
             self._visible = shown
         return self._visible
 
     def schema_changed(self) -> None:
         self._visible = None
+
+    def grant(self) -> None:
+        """Show what the permission sets of the API user let it read."""
+        sets = {r["PermissionSetId"] for r in self.tables["PermissionSetAssignment"].values() if r["AssigneeId"] == self.api_user}
+        for row in self.tables["FieldPermissions"].values():
+            if row["PermissionsRead"] and row["ParentId"] in sets:
+                self.hidden.discard((row["SobjectType"], row["Field"].partition(".")[2]))
+        self.schema_changed()
 
     def find(self, refers: tuple[str, ...], row_id: str) -> Row | None:
         return next((row for target in refers if (row := self.tables.get(target, {}).get(row_id))), None)
@@ -245,7 +258,7 @@ class Org:
             found = schema.get(given) or next((f for n, f in schema.items() if n.lower() == given.lower()), None)
             if found is None:
                 raise RowError("INVALID_FIELD", f"No such column '{given}' on sobject of type {sobject}", [given])
-            if not found.writable:
+            if not found.writable or (row is not None and found.name in ONCE.get(sobject, ())):
                 raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {found.name}.", [found.name])
             clean[found.name] = self._value(sobject, found, value)
             if row is not None and found.required and clean[found.name] is None:
@@ -332,6 +345,9 @@ class Org:
     def _computed(self, sobject: str, row: Row) -> Row:
         if sobject in ("Contact", "Lead", "User") and (row.get("LastName") or row.get("FirstName")):
             row["Name"] = " ".join(p for p in (row.get("FirstName"), row.get("LastName")) if p)
+        if sobject == "CampaignInfluence":
+            amount = self.tables["Opportunity"].get(row["OpportunityId"], {}).get("Amount")
+            row = row | {"RevenueShare": None if amount is None else round(float(amount) * float(row.get("Influence") or 0) / 100, 2)}
         return row
 
 

@@ -28,6 +28,8 @@ LEAD_STATUS = ("Open - Not Contacted", "Working - Contacted", "Closed - Converte
 WEBINAR = ("Flow sensor webinar", "Webinar")  # one that the web knows by its link
 SYNC_USER = sf_id("005", 90)  # whom HubSpot's own sync signs in as, where it does
 CAMPAIGNS = (("Sensor days webinar", "Webinar"), ("Hall 7 trade show", "Trade Show"), ("Retrofit guide", "Email"))
+# Models of campaign influence: the platform's own, which it writes itself, and one an administrator made for us.
+MODELS = ((1, "SalesforceModel", "Primary Campaign Source", True), (2, "Tundish", "Tundish", False))
 
 
 def seed(draft: Draft) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def seed(draft: Draft) -> dict[str, Any]:
             _campaign(i, *one, draft.now, members) for i, one in enumerate((*CAMPAIGNS, *([WEBINAR] if "E-06" in draft.odd else [])))
         ],
         "CampaignMember": members,
+        "CampaignInfluenceModel": [_model(*one, draft.now) for one in MODELS],
         "Task": world_tasks.tasks(deals, draft.now),
         "Event": world_tasks.meetings(deals, draft.now),
         "User": [*(_user(i, draft.now) for i in range(len(owners()))), *([_sync_user(draft.now)] if "G-06" in draft.odd else [])],
@@ -321,6 +324,12 @@ def _campaign(i: int, name: str, kind: str, now: int, members: list[dict[str, An
         "NumberOfResponses": sum(1 for m in mine if m["HasResponded"]), "OwnerId": owners()[0].salesforce,
         **stamps(start - 10 * DAY, start + 21 * DAY),
     }  # fmt: skip
+
+
+def _model(number: int, name: str, label: str, default: bool, now: int) -> dict[str, Any]:
+    flags = {"IsActive": True, "IsDefaultModel": default, "IsModelLocked": True}
+    at = stamps(now - 400 * DAY, now - 400 * DAY)
+    return {"Id": sf_id("0C1", number), "DeveloperName": name, "MasterLabel": label, "Language": "en_US", **flags, **at}
 
 
 def _user(i: int, now: int) -> dict[str, Any]:

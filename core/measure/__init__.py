@@ -15,12 +15,15 @@ from core.measure import (
     backtest,
     experiments,
     explain,
+    follow_up,
     forecast,
     forecast_coverage,
     funnel,
     funnel_by,
+    lead_score,
     pipeline,
     pipeline_wins,
+    retention,
     slippage,
     sources,
     velocity,
@@ -44,6 +47,9 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "forecast": (forecast.measure, forecast_coverage.measure),
     "backtest": (backtest.measure,),
     "waterfall": (waterfall.measure,),
+    "retention": (retention.measure,),
+    "score": (lead_score.measure,),
+    "next": (follow_up.measure,),
 }
 
 

@@ -219,6 +219,8 @@ def _one(scope: Scope, dims: Mapping[str, Any], unit: str, one: Comparison, corr
     ):  # fmt: skip
         if found is not None:
             yield Metric(name, text, dims, found.value, "share", n, low=found.low, high=found.high)
+        elif name == "experiment_lift":
+            yield Metric(name, text, dims, None, "share", n, excluded={"not computable": "nobody of one of the variants got there"})
     least = detectable(e.se, power=power)
     words = "smallest effect that so many visitors would have shown"
     yield Metric(

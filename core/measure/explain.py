@@ -14,10 +14,13 @@ from core.measure import (
     ageing,
     attribution_rows,
     experiment_rows,
+    follow_up,
     funnel,
     funnel_by,
+    lead_score,
     pipeline,
     pipeline_wins,
+    retention,
     slippage,
     sources,
     velocity,
@@ -133,6 +136,17 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "influenced_value": ("deal", attribution_rows.influenced),
     "sourced_deals": ("deal", attribution_rows.sourced),
     "sourced_value": ("deal", attribution_rows.sourced),
+    "customers": ("deal", retention.here_rows),
+    "retention": ("deal", retention.kept_rows),
+    "revenue_retention": ("deal", retention.worth_rows),
+    "revenue_retention_year": ("deal", retention.year_rows),
+    "revenue_moves": ("deal", retention.year_rows),
+    "bought_again": ("deal", retention.again_rows),
+    "score_band": ("person", lead_score.of_band),
+    "score_expected": ("person", lead_score.of_band),
+    "lead_score": ("person", lead_score.one_lead),
+    "follow_ups": ("", follow_up.behind),
+    "follow_up": ("", follow_up.one),
     "experiment_visitors": ("person", experiment_rows.saw),
     "experiment_rate": ("person", experiment_rows.reached),
     "experiment_mean": ("person", experiment_rows.reached),
@@ -149,4 +163,5 @@ def rows(scope: Scope, name: str, dims: Mapping[str, Any]) -> ibis.Table:
     kind, select = _ROWS[name]
     entities = select(scope, dims).select("entity_id").distinct()
     m = scope.facts["members"]
-    return m.filter(m.kind == kind, m.live).semi_join(entities, "entity_id").select("entity_id", "kind", "account", "resource", "vendor_id")
+    m = m.filter(m.kind == kind) if kind else m  # "": persons and deals
+    return m.filter(m.live).semi_join(entities, "entity_id").select("entity_id", "kind", "account", "resource", "vendor_id")

@@ -29,7 +29,9 @@ def difference(control: Estimate, treatment: Estimate, alpha: float = 0.05, *, s
 
 
 def lift(control: Estimate, treatment: Estimate, alpha: float = 0.05, *, shared: float = 0.0, df: float | None = None) -> Effect | None:
-    """(Treatment − control) ÷ |control|, its variance by the delta method; None where the control's mean is 0.
+    """(Treatment − control) ÷ |control|, its variance by the delta method; None where the control's mean is 0 or that variance is.
+
+    Of a treatment that nobody converted in it would be 0: −100 % for certain, which a few visitors cannot tell.
 
     Var = v_T/μ_C² + v_C·μ_T²/μ_C⁴ − 2·cov·μ_T/μ_C³. Source: Deng, Knoblich, Lu (2018), Applying the Delta Method in Metric Analytics.
     """
@@ -37,6 +39,8 @@ def lift(control: Estimate, treatment: Estimate, alpha: float = 0.05, *, shared:
     if not c:
         return None
     variance = treatment.variance / c**2 + control.variance * t**2 / c**4 - 2 * shared * t / c**3
+    if variance <= 0:
+        return None
     return _effect((t - c) / abs(c), variance, welch_df(control, treatment) if df is None else df, alpha)
 
 

@@ -13,7 +13,7 @@ from core.thresholds import ATTRIBUTION_MODELS
 from jobs.cli import emit
 from jobs.instants import Instant
 
-MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments")
+MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score", "next")
 FORMATS = ("table", "json", "csv", "md", "html", "xlsx", "png")
 DRAWN = ("html", "png", "xlsx")
 NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
@@ -26,13 +26,14 @@ NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatemen
 @click.option("--from", "since", type=Instant(), help="waterfall: the first day (UTC); by default the start of the period.")
 @click.option("--to", "until", type=Instant(), help="waterfall: the last day; by default now.")
 @click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
+@click.option("--owner", help="Of next: this owner's steps only.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="By default a table, or what the file's name ends with.")
 @click.option("--output", "--out", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
 def report(
     obj: dict[str, Any], name: str, as_of: datetime | None, backtest: bool, since: datetime | None, until: datetime | None,
-    model: str | None, format_: str | None, output: str | None, as_json: bool,
+    model: str | None, owner: str | None, format_: str | None, output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Print a report.
 
@@ -46,6 +47,9 @@ def report(
       tundish report waterfall --from 2026-04-01 --to 2026-06-01
       tundish report pipeline --as-of 2026-06-01 --format csv
       tundish report attribution --model w
+      tundish report retention
+      tundish report score
+      tundish report next --owner ada@example.com
       tundish report quality
       tundish report restatements
     """
@@ -65,6 +69,7 @@ def report(
             found = run_reconcile(hub, as_of=as_of)
             wanted = _wanted(name, drawn=form in DRAWN, backtest=backtest)
             metrics = _of_model(run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), model)
+            metrics = _of_owner(metrics, owner)
             data = report_data(hub, found, metrics, as_of)
             made = _table(data, name) if form == "table" else render_file(data, form, name) if output else render(data, form, name)
     if output:
@@ -114,6 +119,14 @@ def _of_model(metrics: Sequence[Mapping[str, Any]], model: str | None) -> Sequen
     from jobs.show_metrics import dimensions
 
     return metrics if model is None else [row for row in metrics if dimensions(row).get("model", model) == model]
+
+
+def _of_owner(metrics: Sequence[Mapping[str, Any]], owner: str | None) -> Sequence[Mapping[str, Any]]:
+    """Of next steps only this owner's."""
+    from jobs.show_metrics import dimensions
+
+    wanted = (owner or "").lower()
+    return [row for row in metrics if row["name"] != "follow_up" or not owner or dimensions(row).get("owner", "").lower() == wanted]
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
@@ -182,13 +195,14 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
       tundish explain hubspot:contacts:151
       tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
+      tundish explain retention --dim cohort=all --dim month=12 --dim mode=classic
     """
     from core.errors import UserError
     from core.lake_findings import is_finding_id
     from jobs.explain import explain_entity, explain_metric
     from jobs.explain_finding import explain_finding
     from jobs.explain_path import explain_path
-    from jobs.steps import run_measure, run_reconcile
+    from jobs.steps import measured_until, run_reconcile
     from jobs.wiring import open_hub
 
     if wrong := [d for d in dims if "=" not in d]:
@@ -204,6 +218,7 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
         elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
         else:
-            data, text = explain_metric(found, run_measure(hub, found), what, dict(d.split("=", 1) for d in dims), limit, hub.setup.funnel)
+            asked = dict(d.split("=", 1) for d in dims)
+            data, text = explain_metric(found, measured_until(hub, found, what), what, asked, limit, hub.setup.funnel)
         emit(data, as_json, text)
         return 0

@@ -45,6 +45,7 @@ TITLES = {
     "funnel": "Funnel", "breakdown": "Funnel, broken down", "pipeline": "Pipeline", "movement": "Movement of deals", "winrate": "Win rate",
     "sources": "Sources", "attribution": "Attribution", "experiments": "Experiments", "forecast": "Forecast",
     "backtest": "Backtest of the forecast", "waterfall": "Waterfall",
+    "retention": "Retention", "score": "Lead scores", "next": "Next steps",
 }  # fmt: skip
 
 
