@@ -26,6 +26,7 @@ _SETTINGS = {
 def connect(folder: Path, memory: str = "3g") -> Any:
     """An Ibis connection to a new Spark with two threads; the folder is for what it spills."""
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    assert ibis.pyspark  # asking for it makes its options known
     from ibis.backends.pyspark import Backend
     from pyspark.sql import SparkSession
 
