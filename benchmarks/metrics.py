@@ -266,8 +266,8 @@ def compiling(engine: Any) -> Iterator[list[float]]:
         del engine.compile
 
 
-def on_spark(bench: Bench, known: Mapping[str, ibis.Table], folder: Path, say: Callable[[str], None]) -> str:
-    """Every measured family again on Spark: seconds, and whether it says the same to the last byte, or why it cannot run."""
+def on_spark(bench: Bench, known: Mapping[str, ibis.Table], folder: Path, say: Callable[[str], None]) -> Iterator[str]:
+    """Every measured family again on Spark, line by line: seconds, and whether it says the same to the last byte, or why it cannot run."""
     import metrics_on_spark as spark
 
     say("handing the facts over")
@@ -277,7 +277,7 @@ def on_spark(bench: Bench, known: Mapping[str, ibis.Table], folder: Path, say: C
         engine = spark.connect(folder)
         ibis.set_backend(engine)
         there = spark.facts_there(engine, folder / "facts")
-    lines = ["| | DuckDB s | Spark s | the same JSON |", "|---|---|---|---|", f"| start | | {began[0].seconds:.1f} | |"]
+    yield from ("| | DuckDB s | Spark s | the same JSON |", "|---|---|---|---|", f"| start | | {began[0].seconds:.1f} | |")
     for row in [row for row in bench.done if row.name in bench.said]:
         say(f"measuring {row.name} on Spark")
         started = time.monotonic()
@@ -286,9 +286,8 @@ def on_spark(bench: Bench, known: Mapping[str, ibis.Table], folder: Path, say: C
             same = difference(bench.said[row.name], found)
         except Exception as problem:
             same = f"cannot run: {type(problem).__name__}: {str(problem).splitlines()[0][:120]}"
-        lines.append(f"| {row.name} | {row.seconds:.1f} | {time.monotonic() - started:.1f} | {same} |")
-    lines.append(f"\nSpark's own process took {peak_mb(spark.process()):,.0f} MB at most.")
-    return "\n".join(lines)
+        yield f"| {row.name} | {row.seconds:.1f} | {time.monotonic() - started:.1f} | {same} |"
+    yield f"\nSpark's own process took {peak_mb(spark.process()):,.0f} MB at most."
 
 
 def difference(one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]) -> str:
@@ -338,7 +337,9 @@ def main() -> int:
             say("the same by hand")
             print(f"\n{by_hand(known)}", flush=True)
         if args.engine == "spark":
-            print(f"\n{on_spark(bench, known, Path(temporary), say)}")
+            print()
+            for line in on_spark(bench, known, Path(temporary), say):
+                print(line, flush=True)
     if args.json:
         args.json.write_text(json.dumps([vars(row) for row in bench.done], indent=1), encoding="utf-8")
     return 0
