@@ -42,7 +42,7 @@ def _leaders(scope: Scope) -> ibis.Table:
         "entity_id", "outcome", "currency", "close_date", "created_at", "probability", "owner_email", "last_activity_at",
         account="source_account", resource="source_resource", vendor_id="source_id", amount=d.amount.cast("float64"),
     )  # fmt: skip
-    records = scope.facts["deals"]
+    records = scope.facts["deals"].filter(lambda t: t.forecast_category.notnull())
     category = records.group_by(_RECORD).agg(forecast_category=records.forecast_category.max())
     return d.left_join(category, _RECORD).drop(*(f"{name}_right" for name in _RECORD))
 

@@ -10,7 +10,7 @@ import ibis
 from core.measure.durations import incidence, kaplan_meier
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.spells import LOST, UNKNOWN, WON, leaders, stays
-from core.tables import days_between, instant
+from core.tables import days_between, instant, keep
 
 _RUNGS = ("M50", "M60", "M70", "M80")
 _ENDS = ("won", "forward", "lost", "back")
@@ -57,7 +57,7 @@ def stage_ends(scope: Scope) -> Iterator[Metric]:
 
 def moves(scope: Scope) -> Iterator[Metric]:
     """Deals that ever moved: the share that went back, that left out a stage, and that was back within a day."""
-    t = _moved(scope)
+    t = keep(_moved(scope))
     row = pairs(t.agg(n=t.count(), **{name: t[name].sum() for name in _MOVES}))[0]
     nowhere = int(leaders(scope).anti_join(t, "entity_id").count().execute())
     excluded = {"never seen to move": nowhere} if nowhere else {}
