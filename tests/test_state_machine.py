@@ -48,6 +48,7 @@ EDITS = st.tuples(st.sampled_from(SYSTEMS), st.integers(0, 1), st.sampled_from(s
 FIELD_OF = {(system, names[i]): field for field, names in NAMES.items() for i, system in enumerate(SYSTEMS)}
 DEAL_OF = {id_: n for n, id_ in enumerate(DEALS)} | {sf("006", n): n for n in range(len(DEALS))}
 Field = tuple[str, int, str]  # system, deal, field
+UNDATED: tuple[Field, ...] = tuple(("salesforce", n, "owner") for n in range(len(DEALS)))  # no history tells of it
 
 
 class Hub(RuleBasedStateMachine):
@@ -61,6 +62,7 @@ class Hub(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.said: dict[Field, datetime] = {}  # when anybody but the hub last edited it
+        self.seen: dict[Field, datetime | None] = {}  # of a field without history: what `said` was when the hub last read it
         self.touched: dict[tuple[str, int], datetime] = {}  # system, deal → when anybody, hub or not, last changed anything there
         self.keeps: dict[Field, Any] = {}  # what a second hub wants there
         self.copies: set[Field] = set()  # what is copied from there to the other CRM
@@ -120,7 +122,26 @@ class Hub(RuleBasedStateMachine):
         else:
             self.three.sf("Opportunity", sf("006", deal), **{NAMES[name][1]: new})
         self.said[field] = self.touched[(system, deal)] = self.now()
+        if field in self.seen and self.read(field) == new:  # away and back since it was read: of that the hub can know nothing
+            self.said.pop(field)
+            if (before := self.seen[field]) is not None:
+                self.said[field] = before
         self.dirty = True
+
+    def pulled(self) -> None:
+        self.three.sync(CHANGING)
+        for field in UNDATED:
+            if field[:2] not in self.gone and self.read(field) == self.stands(field):
+                self.seen[field] = self.said.get(field)
+
+    def read(self, field: Field) -> Any:
+        """What the lake has of an owner in Salesforce."""
+        hub = self.three.sandbox.hub
+        with hub.lake.borrowed() as connection:
+            rows = hub.lake.relation(connection, "deal")
+            mine = f"account = 'salesforce' AND resource = 'Opportunity' AND vendor_id = '{sf('006', field[1])}'"
+            found = connection.execute(f"SELECT arg_max(owner_id, version) FROM {rows} WHERE {mine}").fetchone()
+        return found[0] if found else None
 
     def spelt(self, system: str, field: str) -> list[Any]:
         return [both[SYSTEMS.index(system)] for both in VALUES[field]]
@@ -204,7 +225,7 @@ class Hub(RuleBasedStateMachine):
     @precondition(lambda self: self.dirty)
     @rule()
     def sync(self) -> None:
-        self.three.sync(CHANGING)
+        self.pulled()
 
     @precondition(lambda self: self.dirty)
     @rule(hours=st.sampled_from((1, 26)), late=st.none() | EDITS)
@@ -251,7 +272,7 @@ class Hub(RuleBasedStateMachine):
         self.nights, self.waited = self.nights + 1, 0
         self.tally["nights"] += 1
         self.others_work()
-        self.three.sync(CHANGING)
+        self.pulled()
         if late:
             self.change(*late)
         plan = self.three.plan()
@@ -279,6 +300,7 @@ class Hub(RuleBasedStateMachine):
     def touch(self, c: Change) -> None:
         if c.vendor_id in DEAL_OF:
             self.touched[(c.account, DEAL_OF[c.vendor_id])] = self.now()
+            self.seen.pop((c.account, DEAL_OF[c.vendor_id], FIELD_OF.get((c.account, c.field), "")), None)  # it knows of its own write
 
     # -- what must hold -----------------------------------------------------------------------------------------------------
     def check(self, c: Change) -> None:
