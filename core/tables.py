@@ -47,7 +47,7 @@ def seconds_between(start: ibis.Value, end: ibis.Value) -> ibis.Value:
 
 
 def days_between(start: ibis.Value, end: ibis.Value) -> ibis.Value:
-    return seconds_between(start, end) / 86400.0
+    return seconds_between(start, end).cast("float64") / 86400.0  # Spark would divide whole numbers as decimals of a few places
 
 
 def ranked(t: ibis.Table, order: Sequence[str]) -> ibis.Value:

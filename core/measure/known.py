@@ -147,7 +147,7 @@ def _outcomes(scope: Scope, instants: Sequence[datetime], place: dict[str, int])
 
 
 def _days(moment: ibis.Value) -> ibis.Value:
-    return moment.epoch_seconds() / 86400.0
+    return moment.epoch_seconds().cast("float64") / 86400.0
 
 
 def _opened(scope: Scope, instants: Sequence[datetime], currency: str | None) -> pa.Table:
