@@ -78,7 +78,8 @@ class _Demo:
             self.say("2. Resolve", show.entities_text(found.entities()))
             self.say("3. Reconcile: findings by rule, against the sandbox's ground truth", show.truth_text(truth, rows))
             metrics = steps.run_measure(hub, found)
-            self.say("4. Measure", f"{_in_short(metrics, found.as_of)}\n\n{show.metrics_text(metrics)}")
+            shown = [_in_short(metrics, found.as_of), *(show.metrics_text(metrics, name) for name in ("funnel", "pipeline"))]
+            self.say("4. Measure", "\n\n".join([*shown, "all other numbers: in the report below, or by `tundish report NAME`"]))
             plan = steps.run_plan(hub, found=found)
             self.say("5. Plan", show.plan_text(plan, self.limit))
             applied = run_apply(hub, plan, quiet=True)
