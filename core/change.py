@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 EVENT = "event"  # the type of a change that tells something that happened: its field is the event's name
+ANY_STAYS = "*"  # of a fact `stay_…`: whatever was pushed may stay
 ANY = "\0any"  # "whatever stands there": no value can be equal to it
 Key = tuple[str, str, str]  # account, target, vendor id
 

@@ -22,8 +22,7 @@ from core.yaml_positions import Document, Loc, did_you_mean
 _OURS = frozenset({"account", "vendor", "resource", "vendor_id", "observed_at", "links", "attributes"})  # not to be mapped as fields
 _TAG_SOURCES = CODES | {
     "flags", "worst_issue", "consent", "lead_status", "source", "lifecycle", "next_action", "follow_up",
-    "band", "lead_band", "forecast_category",
-    "days_in_stage_band",
+    "band", "lead_band", "forecast_category", "days_in_stage_band",
 }  # fmt: skip
 # The reads that give a unified field of this default read its type.
 _SUITS: dict[str, tuple[str, ...]] = {

@@ -14,11 +14,11 @@ import ibis
 import pyarrow as pa
 
 from core.apply import Hand
+from core.change import ANY_STAYS
 from core.compiled import Compiled
 from core.connector import Target
 from core.mapping import Mapping as VendorMapping
 from core.measure.metric import Scope
-from core.wishes import ANY_STAYS as ANY
 from core.wishes import NOTHING
 
 _MEMBER = ("entity_id", "kind", "account", "resource", "vendor_id", "live")
@@ -120,7 +120,7 @@ def _links(scope: Scope, links: Sequence[Link], pushed: Callable[[str], pa.Table
         written = [r["vendor_id"] for r in pushed(account).to_pylist() if r["target"] == target.name and r["value_hash"] != NOTHING]
         for pair in sorted({*due, *written}):
             name = f"{account}:{pair}"
-            stay = None if pair.partition(":")[0] in seen else ANY
+            stay = None if pair.partition(":")[0] in seen else ANY_STAYS
             shares.append({"entity_id": name, "campaign_influence": due.get(pair), "stay_campaign_influence": stay})
             own.append({"entity_id": name, "account": account, "resource": target.resource, "vendor_id": pair})
     return pa.Table.from_pylist(shares, schema=_LINK), pa.Table.from_pylist(own, schema=_OWN)

@@ -16,7 +16,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from core.change import ANY, Desired, Held, canonical
+from core.change import ANY, ANY_STAYS, Desired, Held, canonical
 from core.compiled import Compiled
 from core.connector import Connector, Target
 from core.errors import UserError
@@ -28,7 +28,6 @@ PUSHED_FROM = {"owner": "owner_id", "status": "lead_status", "consent": "marketa
 _NO_GUARD = ("derived", "source_of_truth", "prefer_unless_blank", "most_recent")  # `core.plan` holds nothing for these
 _DAY, _NOON = re.compile(r"\d{4}-\d\d-\d\d"), "T12:00:00Z"  # a day as an instant: at noon it is the same day in every time zone but two
 _WISH = pa.schema([(n, pa.string()) for n in ("vendor_id", "entity_id", "field", "value", "value_hash")])
-ANY_STAYS = "*"  # of a fact `stay_…`: whatever was pushed may stay
 NOTHING = "d41d8cd98f00b204e9800998ecf8427e"  # md5 of "": what is stored for a field we cleared
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from core.measure import forecast
 from core.measure import hazards as hz
 from core.measure.ageing import stalled_after
+from core.measure.exact import mean
 from core.measure.follow_rules import DEALS, OPT_OUT, PERSONS, RULES, Ground, Rule
 from core.measure.lead_score import expected, scored
 from core.measure.metric import Metric, Scope, pairs
@@ -182,7 +183,7 @@ def lead_worth(scope: Scope) -> dict[str, float]:
     closed = closed_in(scope, *window(scope))
     ours = closed.currency.identical_to(ibis.literal(currency, type="string"))
     won = closed.outcome == "won"
-    row = pairs(closed.agg(n=closed.count(), won=won.sum(), mean=closed.amount.cast("float64").mean(where=won & ours)))[0]
+    row = pairs(closed.agg(n=closed.count(), won=won.sum(), mean=mean(closed.amount, where=won & ours)))[0]
     if not row["n"] or row["mean"] is None:
         return {}
     each = row["won"] / row["n"] * row["mean"]

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from core.change import ANY_STAYS
 from core.measure import forecast, lead_score
 from core.measure import hazards as hz
 from core.measure.attribution_models import weights
@@ -28,7 +29,6 @@ from core.measure.pushed_campaigns import campaigns, shared_ways
 from core.measure.walk import fitted
 
 Array = NDArray[Any]
-ANY = "*"
 STEP, SLACK = 5, 1.5  # per cent: steps of a probability or score, and how far beyond half a step the old one may stay
 EDGE = 0.02  # how far beyond its edge a band may stay
 LATE = timedelta(days=5)  # how far beyond the end of a month an expected close may be and stay
@@ -133,7 +133,7 @@ def _origin(scope: Scope) -> list[Row]:
             "sourced": by[bool(sourced[unit])] if unit in sourced else None, "attribution_model": model if way else None,
         }  # fmt: skip
         stays = [name for name in values if unit not in counted or (name == "sourced" and unit not in sourced)]
-        rows.append({"entity_id": unit, **values, **{f"stay_{name}": ANY for name in stays}})
+        rows.append({"entity_id": unit, **values, **{f"stay_{name}": ANY_STAYS for name in stays}})
     return rows
 
 
