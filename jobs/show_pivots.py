@@ -10,6 +10,7 @@ from jobs.footnotes import Footnotes
 from jobs.report.sparkline import blocks
 from jobs.show_marks import COUNTED_BY, TRUST, said
 from jobs.show_metrics import dimensions, excluded, families, interval, label, number, place, rank, shown
+from jobs.show_steps import LISTS, listed
 from jobs.show_table import Table, table
 
 Row = Mapping[str, Any]
@@ -254,12 +255,12 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
     rows = [(row, dimensions(row)) for row in metrics]
     if len({row["name"] for row, _ in rows}) == 1:
         return [_listed("", rows)]
-    known = {column.name for pivot in PIVOTS for column in pivot.columns}
+    known = {column.name for pivot in PIVOTS for column in pivot.columns} | set(LISTS)
     made = []
     for one in families(name):
         mine = [(row, dims) for row, dims in rows if row["family"] == one]
         wanted = [p for p in PIVOTS if p.family == one and (not p.detail or (bool(name) if detail is None else detail))]
-        made += [t for p in wanted for t in _pivots(p, mine, sparks)]
+        made += [t for p in wanted for t in _pivots(p, mine, sparks)] + listed(mine)
         rest = [(row, dims) for row, dims in mine if row["name"] not in known]
         made += [_listed("Single numbers", rest)] if rest else []
     return made

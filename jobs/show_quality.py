@@ -27,6 +27,11 @@ def quality_text(marks: Sequence[Mapping[str, Any]]) -> str:
     return text(quality_table(marks)) if marks else CLEAN
 
 
+def left_out_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """ "12 of 640 persons are colleagues or tests, …": who is in no number (jobs.left_out); "nobody" for none."""
+    return ", ".join(f"{row['n']:,} of {row['of']:,} {row['what']}" for row in rows) or "nobody"
+
+
 def missing_table(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
     """What the funnel and the pipeline are without, each as a share of what they are about; None where nothing is missing."""
     opened = [(str(row["name"]), dimensions(row), row) for row in metrics]

@@ -96,6 +96,62 @@ def attribution() -> list[dict[str, Any]]:
     return out
 
 
+def campaigns() -> list[dict[str, Any]]:
+    out = []
+    for campaign, cost, won, open_ in (("spring", 900.0, 2700.0, 5000.0), ("fair", 700.0, 350.0, 0.0), ("letter", None, 600.0, 1000.0)):
+        for of, value in (("won", won), ("open", open_)):
+            dims = {"campaign": campaign, "currency": "EUR", "model": "w", "of": of}
+            out += [metric("attribution", "attributed_value", dims, value, "EUR")] if value else []
+        for of, n in (("M20", 30.0), ("M50", 3.0)):
+            out.append(metric("attribution", "attributed_persons", {"campaign": campaign, "model": "w", "of": of}, n))
+            if cost:
+                out.append(metric("attribution", "cost_per", {"campaign": campaign, "currency": "EUR", "of": of}, cost / n, "EUR"))
+        if cost:
+            dims = {"campaign": campaign, "currency": "EUR"}
+            out.append(metric("attribution", "campaign_return", dims, won / cost, "×", numerator=won, denominator=cost))
+    whole = {"campaign": "all", "currency": "EUR"}
+    return [*out, metric("attribution", "campaign_return", whole, 1.27, "×", numerator=3050.0, denominator=2400.0)]
+
+
+def retention() -> list[dict[str, Any]]:
+    """January's twenty customers were all watched for half a year, of April's twelve only five for three months, of May's four none."""
+    out = []
+    for cohort, ages in {"all": {1: (33, 36), 3: (20, 25), 6: (14, 20)}, "2026-01": {1: (19, 20), 3: (16, 20), 6: (14, 20)},
+                         "2026-04": {1: (11, 12), 3: (4, 5)}, "2026-05": {1: (3, 4)}}.items():  # fmt: skip
+        for age, (kept, watched) in ages.items():
+            left = json.dumps({"not watched long enough": 7} if (cohort, age) == ("2026-04", 3) else {})
+            dims = {"cohort": cohort, "month": age}
+            out.append(share("retention", "retention", {**dims, "mode": "classic"}, kept, watched, excluded=left))
+            for kind, value in (("GRR", 0.9), ("NRR", 1.2)) if cohort == "all" else ():
+                out.append(metric("retention", "revenue_retention", {**dims, "kind": kind, "currency": "EUR"}, value - age / 100, "share"))
+    for end, (grr, nrr) in {"2026-Q1": (0.85, 0.95), "2025-Q4": (0.8, 0.9), "now": (0.9, 1.1)}.items():
+        for kind, value in (("GRR", grr), ("NRR", nrr)):
+            dims = {"year_to": end, "kind": kind, "currency": "EUR"}
+            out.append(metric("retention", "revenue_retention_year", dims, value, "share", n=12, denominator=120_000.0))
+    return out
+
+
+OWNERS = {"o@x.example": ("2026-06-01", "2026-07-15"), "p@x.example": ("",)}
+
+
+def leads() -> list[dict[str, Any]]:
+    out = []
+    for band, n in {"A": 4, "B": 9, "C": 30}.items():
+        out.append(metric("score", "score_band", {"band": band, "method": "model"}, n))
+        out.append(metric("score", "score_expected", {"band": band, "method": "model"}, 0.5 if band == "A" else 0.1, "share", n=n))
+    dims = {"person": "per_1", "band": "A", "why": "three visits"}
+    out.append(metric("score", "lead_score", dims, 97.0, "points", n=1, numerator=0.61))
+    for step, action, n, late in (("respond", "call or write", 5, 2), ("re_date", "re-date or close", 3, 0)):
+        dims = {"step": step, "state": "open", "why": f"why {step}", "action": action}
+        out.append(metric("next", "follow_ups", dims, n, "persons", n=n, numerator=late, denominator=n))
+    for owner, days in OWNERS.items():
+        for place, due in enumerate(days, 1):
+            dims = {"owner": owner, "place": place, "entity": f"dea_{place}", "state": "open", "why": "past its close date",
+                    "action": "re-date or close", "due": due}  # fmt: skip
+            out.append(metric("next", "follow_up", dims, 5000.0 / place, "EUR", n=1, as_of=AS_OF))
+    return out
+
+
 def experiments() -> list[dict[str, Any]]:
     out = []
     for test, p in {"Short form": 0.4, "Blue button": 0.0001}.items():
@@ -182,11 +238,26 @@ CARD = {
     "close_date": "2026-06-01", "late": True, "n": 5,
 }  # fmt: skip
 METRICS = [
-    *funnel(), *breakdown(), *pipeline(), *sources(), *attribution(), *experiments(), *forecast(), *waterfall(),
+    *funnel(), *breakdown(), *pipeline(), *sources(), *attribution(), *campaigns(), *experiments(), *forecast(), *waterfall(), *retention(),
+    *leads(),
+]  # fmt: skip
+AGREEMENT = [
+    {"kind": kind, "field": field, "left": "hubspot", "right": right, "both": both, "equal": equal}
+    for kind, field, right, both, equal in (
+        ("person", "owner", "mailchimp", 40, 40), ("deal", "amount", "salesforce", 200, 190), ("deal", "stage", "salesforce", 500, 499),
+        ("deal", "owner", "salesforce", 4, 0),
+    )
+]  # fmt: skip
+SYNC = [
+    {"account": "hubspot", "resources": 5, "lag_hours": 0.4, "behind": "deals", "rejected": 2, "trouble": "", "written": 12,
+     "refused": 1, "frozen": 1},
+    {"account": "vwo", "resources": 2, "lag_hours": None, "behind": "campaigns", "rejected": 0, "trouble": "campaigns: cut off",
+     "written": 0, "refused": 0, "frozen": 0},
 ]  # fmt: skip
 DATA: dict[str, Any] = {
     "as_of": AS_OF, "organisation": "Lumen & Loom", "freshness": {"hubspot": AS_OF}, "entities": {"person": 120, "deal": 30},
     "metrics": METRICS, "quality": [MARK], "board": [CARD, {**CARD, "stage": "Closing", "late": False, "amount": None, "close_date": ""}],
+    "agreement": AGREEMENT, "sync": SYNC, "left_out": [{"what": "persons (colleagues and tests)", "n": 2, "of": 122}],
     "findings": [finding("D-01", "S2", 1), finding("D-01", "S2", 2), finding("C-01", "S1", 3)],
     "trend": [day("2026-06-01", 5, 9, 4, 1), day("2026-06-15", 3, 8, 6, 1), day("2026-06-30", 1, 7, 8, 0)],
 }  # fmt: skip

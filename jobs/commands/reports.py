@@ -70,7 +70,7 @@ def report(
             wanted = _wanted(name, drawn=form in DRAWN, backtest=backtest)
             metrics = _of_model(run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), model)
             metrics = _of_owner(metrics, owner)
-            data = report_data(hub, found, metrics, as_of)
+            data = report_data(hub, found, metrics, as_of, name)
             made = _table(data, name) if form == "table" else render_file(data, form, name) if output else render(data, form, name)
     if output:
         Path(output).write_bytes(made if isinstance(made, bytes) else made.encode())
@@ -153,13 +153,15 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from jobs import show, show_ageing, show_findings, show_plan, show_quality, show_table
+    from jobs import show, show_ageing, show_findings, show_plan, show_quality, show_sync, show_table
     from jobs.report.content import selected
     from jobs.report.overview import overview_table
 
-    parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
+    fresh = ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items()) or "no account"
+    parts = [f"as of {data['as_of']}; complete data from {fresh}; in no number: {show_quality.left_out_text(data['left_out'])}"]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
+        parts += [show_table.text(show_sync.exchange_table(data["sync"]))] if data["sync"] else []
     if name in ("all", *MEASURED):
         chosen = selected(data, name)
         short = overview_table(chosen)
@@ -173,6 +175,7 @@ def _table(data: dict[str, Any], name: str) -> str:
         parts.append(show.findings_text(data["findings"], 50))
         parts += show_findings.said_texts(data["findings"], data["set_aside"])
         parts += show_ageing.texts(data, 20)
+        parts += [show_table.text(show_sync.agreement_table(data["agreement"]))] if data["agreement"] else []
     if name in ("all", "plan") and data["plan"]:
         parts.append(show_plan.page_text(data["plan"], 25))
     return "\n\n".join(parts)

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.report.charts import (
+    agreement,
     attribution,
     backtest,
+    campaigns,
     cohorts,
     experiments,
     findings,
     flow,
     forecast,
     funnel,
+    leads,
     movement,
     pipeline,
+    retention,
     sources,
     waterfall,
     wins,
@@ -53,6 +57,9 @@ VIEWS: tuple[View, ...] = (
     View("sources", "Open by source", sources.open_value, "open deals of two sources"),
     View("attribution", "Won value by channel", attribution.comparison, "won deals with touches of two channels"),
     View("attribution", "Each model's split", attribution.split, "won deals with touches of two channels"),
+    View(
+        "attribution", "From campaign to pipeline", campaigns.pipeline, "a campaign whose cost is known, and won or open deals it touched"
+    ),
     View("experiments", "Lift on every goal", experiments.forest, "an experiment whose variants were watched long enough to compare"),
     View("forecast", "Won by period, and what was and is forecast", forecast.history, "won and lost deals, and an open one"),
     View("forecast", "Still to be won from now on", forecast.fan, "won and lost deals, and an open one"),
@@ -60,8 +67,14 @@ VIEWS: tuple[View, ...] = (
     View("backtest", "Which method came nearest", backtest.accuracy, "a past window after 20 closed deals"),
     View("backtest", "Were the chances right", backtest.reliability, "a past window after 20 closed deals"),
     View("waterfall", "What moved the pipeline", waterfall.waterfall, "open deals on one of the two days"),
+    View("retention", "Still customers", retention.cohorts, "customers won in two different months, the earlier ones a month ago"),
+    View("retention", "What is left", retention.by_age, "customers won two months ago or earlier"),
+    View("retention", "Value retained over the year", retention.by_year, "customers who were there a year ago, and a quarter before that"),
+    View("score", "Leads by band", leads.bands, "a lead that is no opportunity yet"),
+    View("next", "What to do next", leads.steps, "a lead or a deal for which a rule of docs/follow-up.md holds"),
     View("findings", "Open findings by rule", findings.by_rule, "open findings of two rules"),
     View("findings", "Open findings by day", findings.trend, "reconcile runs on two different days"),
+    View("agreement", "How far the systems agree", agreement.matrix, "two accounts that both know an entity"),
 )
 
 
