@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from core.thresholds import ATTRIBUTION_MODELS
-from jobs.cli import emit
 from jobs.instants import Instant
+from jobs.outputs import Output, output_options
 
 MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score", "next")
 FORMATS = ("table", "json", "csv", "md", "html", "xlsx", "png")
@@ -186,15 +186,16 @@ def _table(data: dict[str, Any], name: str) -> str:
 @click.option("--dim", "dims", multiple=True, metavar="NAME=VALUE", help="A metric's dimension (repeatable).")
 @click.option("--to", "other", metavar="ENTITY|RECORD", help="Why the two are one, step by step, or why they are not.")
 @click.option("--max", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many rows.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@output_options(("table", "json", "html"))
 @click.pass_obj
-def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | None, limit: int, as_json: bool) -> int:
+def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | None, limit: int, output: Output) -> int:
     """Show the rows behind a finding, an entity, a vendor record or a metric.
 
     \b
     Examples:
       tundish explain 53a8ecc1          a finding, by its id or the first 8 characters
       tundish explain per_1f0c9a
+      tundish explain per_1f0c9a --format html --output way.html
       tundish explain hubspot:contacts:151
       tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
@@ -205,6 +206,7 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
     from jobs.explain import explain_entity, explain_metric
     from jobs.explain_finding import explain_finding
     from jobs.explain_path import explain_path
+    from jobs.report.journey import to_page
     from jobs.steps import measured_until, run_reconcile
     from jobs.wiring import open_hub
 
@@ -212,16 +214,29 @@ def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | 
         raise UserError(f"--dim {wrong[0]}: not NAME=VALUE", next_step="for example --dim currency=EUR")
     with open_hub(obj["config"]) as hub:
         if is_finding_id(what) and not other:
-            data, text = explain_finding(hub, what, limit)
-            emit(data, as_json, text)
+            _answer(output, *explain_finding(hub, what, limit))
             return 0
         found = run_reconcile(hub)
         if other:
             data, text = explain_path(hub, found, what, other)
         elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
+            if output.format == "html":
+                output.write(to_page(hub.config.organisation.name, found.as_of.isoformat(), data))
+                return 0
         else:
             asked = dict(d.split("=", 1) for d in dims)
             data, text = explain_metric(found, measured_until(hub, found, what), what, asked, limit, hub.setup.funnel)
-        emit(data, as_json, text)
+        _answer(output, data, text)
         return 0
+
+
+def _answer(output: Output, data: Mapping[str, Any], text: str) -> None:
+    if output.format == "html":
+        from core.errors import UserError
+
+        raise UserError("only the way of a person, a company or a deal is drawn", next_step="give an entity or one of its records")
+    if output.format == "json":
+        output.write_json(data)
+    else:
+        output.write(text)
