@@ -45,6 +45,9 @@ def breakdown() -> list[dict[str, Any]]:
     ]
 
 
+VELOCITY = {"currency": "EUR", "win_rate": 0.4, "mean_won": 9000.0, "mean_cycle_days": 30.0}
+
+
 def pipeline() -> list[dict[str, Any]]:
     out = []
     for stage, n, amount in (("Prospecting", 8, 40_000.0), ("Proposing", 5, 90_000.0), ("Closing", 2, 25_000.0)):
@@ -52,9 +55,12 @@ def pipeline() -> list[dict[str, Any]]:
         out.append(metric("pipeline", "pipeline_value", {"stage": stage, "currency": "EUR"}, amount, "EUR"))
     usd = json.dumps({"in USD": 20_700.0})
     out.append(metric("pipeline", "pipeline_value", {"stage": "all", "currency": "EUR"}, 155_000.0, "EUR", excluded=usd))
-    no_target = json.dumps({"not computable": "the funnel has no target"})
-    out.append(metric("pipeline", "coverage", {"period": "2026-Q2", "currency": "EUR"}, None, "×", excluded=no_target))
-    out.append(metric("pipeline", "velocity", {"currency": "EUR"}, 2500.0, "EUR per day"))
+    period = {"period": "2026-Q2", "currency": "EUR"}
+    out.append(metric("pipeline", "coverage", period, 3.1, "×", numerator=155_000.0, denominator=50_000.0))
+    out.append(metric("forecast", "required_coverage", period, 2.5, "×"))
+    out += [share("movement", "pushed", {"times": times}, n, 15) for times, n in (("1", 6), ("2", 2))]
+    out.append(metric("movement", "close_date_moves", {"what": "days"}, 240, "days"))
+    out.append(metric("pipeline", "velocity", VELOCITY, 2500.0, "EUR per day"))
     for days, n in {"0-30": 6, "30-60": 5, "60-90": 2, "90-180": 2, "180+": 0}.items():
         out.append(metric("movement", "age_deals", {"basis": "since creation", "days": days}, n, "deals"))
         dims = {"basis": "since creation", "currency": "EUR", "days": days}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from report_rows import DATA, EMPTY, metric, share
 
-from jobs.report.charts import attribution, cohorts, experiments, findings, flow, forecast, funnel, pipeline, waterfall
+from jobs.report.charts import attribution, cohorts, experiments, findings, flow, forecast, funnel, movement, pipeline, waterfall
 from jobs.report.charts.chart import FULL, HALF, PHONE, Chart
 from jobs.report.charts.draw import drawing
 from jobs.report.charts.palette import COLOURS, HEAT_STEPS, SERIES, contrast, heat, themed
@@ -191,6 +191,19 @@ def test_pipeline_by_stage_adds_up_in_one_currency() -> None:
     chart = made(pipeline.by_stage)
     assert "15 open deals worth 155 k EUR; 58 % of it is in Proposing" in chart.reading
     assert [row["label"] for row in marks(chart)] == ["Prospecting", "Proposing", "Closing"]
+
+
+def test_open_deals_by_how_often_they_were_put_off_add_up_to_all() -> None:
+    chart = made(movement.pushes)
+    assert "Of 15 open deals 6 were moved to a later period at least once, by 240 days in all" in chart.reading
+    assert chart.table.rows == (("never", "9", "60 %"), ("once", "4", "27 %"), ("twice or more", "2", "13 %"))
+
+
+def test_coverage_stands_beside_what_past_periods_needed() -> None:
+    chart = made(pipeline.coverage)
+    assert chart.table.rows == (("due in it", "3.1 ×"), ("was needed before", "2.5 ×"))
+    assert "155 k EUR is due in 2026-Q2, 3.1 × of the 50 k EUR still to be won for the target." in chart.reading
+    assert "needed 2.5 × at this time: it is enough." in chart.reading
 
 
 # -- colours, sparklines, pictures ----------------------------------------------------------------------------------------

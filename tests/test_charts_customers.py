@@ -44,10 +44,10 @@ def test_what_is_left_by_age_is_told_at_the_last_age_that_enough_were_watched_to
     rows = [*DATA["metrics"], share("retention", "retention", {"cohort": "all", "month": 12, "mode": "classic"}, 2, 3)]
     chart = made(retention.by_age, selected({**DATA, "metrics": rows}, "all"))
     assert "After 6 months 70 % were still customers, 14 of 20 watched so long" in chart.reading
-    assert "84 % was kept, 114 % with what they bought more" in chart.reading
+    assert "84 % was kept (GRR), 114 % with what they bought more (NRR)" in chart.reading
     points = {row["said"]: row for row in marks(chart) if "said" in row}
     assert points["customers, after 12 months: 67 %"]["x"] == 12
-    assert {row["series"] for row in points.values()} == {"customers", *retention.KINDS.values()}
+    assert {row["series"] for row in points.values()} == {"customers", "GRR", "NRR"}
     assert max(row["y"] for row in points.values()) > 1  # growth stands above what they began with
     assert chart.table.rows[-1] == ("12", "67 %", "", "", "3")
 

@@ -15,7 +15,7 @@ from jobs.show_table import table
 MONTHS = 18
 AGES = ("1", "3", "6", "9", "12", "18", "24", "36")  # months, of the heat map
 ON_PHONE = ("1", "3", "6", "12", "24", "36")
-KINDS = {"GRR": "value kept (GRR)", "NRR": "value kept and grown (NRR)"}
+KINDS = ("GRR", "NRR")
 _YOUNG = "not watched long enough"
 
 
@@ -69,7 +69,7 @@ def _shown(cell: Cell | None) -> str:
 def by_age(data: Data) -> Chart | None:
     """Of all customers watched so long: still there, and what of their yearly value is left, by months since they were won."""
     series = {"customers": by(rows(data, "retention", cohort="all", mode="classic"), "month")}
-    series |= {name: by(rows(data, "revenue_retention", cohort="all", kind=kind), "month") for kind, name in KINDS.items()}
+    series |= {kind: by(rows(data, "revenue_retention", cohort="all", kind=kind), "month") for kind in KINDS}
     series = {name: {age: row for age, row in part.items() if row["value"] is not None} for name, part in series.items()}
     series = {name: part for name, part in series.items() if len(part) > 1}
     if "customers" not in series:
@@ -103,10 +103,11 @@ def _watched(row: Row | None) -> str:
 
 def _worth(series: Mapping[str, Mapping[str, Row]], age: str) -> str:
     """What of the value they began with is left."""
-    kept, grown = (series.get(KINDS[kind], {}).get(age) for kind in ("GRR", "NRR"))
+    kept, grown = (series.get(kind, {}).get(age) for kind in KINDS)
     if kept is None or grown is None:
         return ""
-    return f"; of the yearly value they began with {percent(kept['value'])} was kept, {percent(grown['value'])} with what they bought more"
+    said = f"{percent(kept['value'])} was kept (GRR), {percent(grown['value'])} with what they bought more (NRR)"
+    return f"; of the yearly value they began with {said}"
 
 
 def _point(age: str, row: Row) -> Point:
