@@ -107,6 +107,10 @@ PIVOTS = (
     Pivot("winrate", "Win rate of deals created together: if no open one is won, and if all are", "created in", (
         Column("{}", "cohort_win_rate", "created", spread="bound"),
     )),
+    Pivot("winrate", "Win rate of the last year by {}", "part", (
+        Column("won", "win_rate_by", "part", bounds=True),
+    ), by="by"),
+    Pivot("winrate", "Why deals were lost", "reason", (Column("of the lost", "lost_reasons", "reason"),)),
     Pivot("winrate", "Win rate of deals that were ever in the stage", "milestone", (Column("won", "stage_win_rate", "stage"),)),
     Pivot("sources", "Sources", "source", (
         Column("persons", "source_persons", "source"),

@@ -78,6 +78,20 @@ def pipeline() -> list[dict[str, Any]]:
     return out
 
 
+def win_parts() -> list[dict[str, Any]]:
+    out = []
+    parts = {
+        "owner": {"o@x.example": (18, 20), "p@x.example": (8, 20), "q@x.example": (1, 2)},
+        "source": {"web": (10, 30), "fair": (9, 10)}, "segment": {"mills": (10, 20), "(unknown)": (2, 4)},
+        "size": {"50-249": (10, 20), "10-49": (5, 10)},
+    }  # fmt: skip
+    for by, counts in parts.items():
+        out += [share("winrate", "win_rate_by", {"by": by, "part": part}, won, closed) for part, (won, closed) in counts.items()]
+    for reason, n in {"price": 9, "(unknown)": 6, "timing": 5}.items():
+        out.append(share("winrate", "lost_reasons", {"reason": reason}, n, 20))
+    return out
+
+
 def sources() -> list[dict[str, Any]]:
     out = []
     for source, counts in SOURCES.items():
@@ -244,8 +258,8 @@ CARD = {
     "close_date": "2026-06-01", "late": True, "n": 5,
 }  # fmt: skip
 METRICS = [
-    *funnel(), *breakdown(), *pipeline(), *sources(), *attribution(), *campaigns(), *experiments(), *forecast(), *waterfall(), *retention(),
-    *leads(),
+    *funnel(), *breakdown(), *pipeline(), *win_parts(), *sources(), *attribution(), *campaigns(), *experiments(), *forecast(), *waterfall(),
+    *retention(), *leads(),
 ]  # fmt: skip
 AGREEMENT = [
     {"kind": kind, "field": field, "left": "hubspot", "right": right, "both": both, "equal": equal}

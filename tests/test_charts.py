@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from report_rows import DATA, EMPTY, metric, share
 
-from jobs.report.charts import attribution, cohorts, experiments, findings, flow, forecast, funnel, movement, pipeline, waterfall
+from jobs.report.charts import attribution, cohorts, experiments, findings, flow, forecast, funnel, losses, movement, pipeline, waterfall
 from jobs.report.charts.chart import FULL, HALF, PHONE, Chart
 from jobs.report.charts.draw import drawing
 from jobs.report.charts.palette import COLOURS, HEAT_STEPS, SERIES, contrast, heat, themed
@@ -204,6 +204,21 @@ def test_coverage_stands_beside_what_past_periods_needed() -> None:
     assert chart.table.rows == (("due in it", "3.1 ×"), ("was needed before", "2.5 ×"))
     assert "155 k EUR is due in 2026-Q2, 3.1 × of the 50 k EUR still to be won for the target." in chart.reading
     assert "needed 2.5 × at this time: it is enough." in chart.reading
+
+
+def test_owners_are_told_apart_only_where_their_intervals_do_not_meet() -> None:
+    chart = made(losses.by_owner)
+    assert [row[:3] for row in chart.table.rows] == [("o@x.example", "18", "20"), ("q@x.example", "1", "2"), ("p@x.example", "8", "20")]
+    assert "o@x.example wins 90 % of 20; some intervals do not meet, which is hardly chance" in chart.reading
+    points = {row["part"]: row["fill"] for row in marks(chart)}
+    assert points == {"o (20)": COLOURS["blue"].light, "p (20)": COLOURS["blue"].light, "q (2)": COLOURS["card"].light}
+    assert "as all intervals meet" in made(losses.by_segment).reading
+
+
+def test_reasons_of_losses_add_up_to_all_of_them() -> None:
+    chart = made(losses.reasons)
+    assert chart.table.rows == (("price", "9", "45 %", "45 %"), ("(unknown)", "6", "30 %", "75 %"), ("timing", "5", "25 %", "100 %"))
+    assert "Of 20 deals lost in the last year: 2 reasons stand for 75 %. Of 30 % nobody said why." in chart.reading
 
 
 # -- colours, sparklines, pictures ----------------------------------------------------------------------------------------

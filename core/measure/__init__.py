@@ -28,6 +28,7 @@ from core.measure import (
     sources,
     velocity,
     waterfall,
+    win_parts,
 )
 from core.measure.distrust import distrusted
 from core.measure.metric import METRICS, Metric, Scope, table
@@ -40,7 +41,7 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "breakdown": (funnel_by.measure,),
     "pipeline": (pipeline.measure,),
     "movement": (velocity.measure, slippage.measure, ageing.measure),
-    "winrate": (pipeline.win_rates, pipeline_wins.measure),
+    "winrate": (pipeline.win_rates, pipeline_wins.measure, win_parts.measure),
     "sources": (sources.measure,),
     "attribution": (attribution.measure,),
     "experiments": (experiments.measure,),

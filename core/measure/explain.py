@@ -25,6 +25,7 @@ from core.measure import (
     sources,
     velocity,
     waterfall,
+    win_parts,
 )
 from core.measure.metric import Scope
 
@@ -122,6 +123,8 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "deal_moves": ("deal", velocity.movers),
     "cohort_win_rate": ("deal", pipeline_wins.of_cohort),
     "stage_win_rate": ("deal", pipeline_wins.ever_in_stage),
+    "win_rate_by": ("deal", win_parts.of_part),
+    "lost_reasons": ("deal", win_parts.lost_for),
     "forecast_large": ("deal", _one_deal),
     "reach_by": ("person", funnel_by.behind),
     "source_persons": ("person", _source),
