@@ -104,6 +104,7 @@ PIVOTS = (
         Column("amount, {}", "age_value", "days", spread="basis"),
     )),
     Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (Column("by {}", "win_rate", "period", spread="by"),)),
+    Pivot("winrate", "Won by quarter, when it was put down as won", "period", (Column("{}", "won_value", "period", spread="currency"),)),
     Pivot("winrate", "Win rate of deals created together: if no open one is won, and if all are", "created in", (
         Column("{}", "cohort_win_rate", "created", spread="bound"),
     )),

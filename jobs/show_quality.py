@@ -32,6 +32,16 @@ def left_out_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{row['n']:,} of {row['of']:,} {row['what']}" for row in rows) or "nobody"
 
 
+def fresh_text(freshness: Mapping[str, str]) -> str:
+    """ "hubspot, vwo 2026-06-30 02:00; files 2026-06-29 02:00": accounts by when they were last read whole, to the minute."""
+    at: dict[str, list[str]] = {}
+    for account, when in sorted(freshness.items(), key=lambda pair: pair[1], reverse=True):
+        at.setdefault(when[:16].replace("T", " "), []).append(account)
+    if len(at) == 1 and len(freshness) > 3:
+        return f"all {len(freshness)} accounts {next(iter(at))}"
+    return "; ".join(f"{', '.join(accounts)} {when}" for when, accounts in at.items()) or "no account"
+
+
 def missing_table(metrics: Sequence[Mapping[str, Any]]) -> Table | None:
     """What the funnel and the pipeline are without, each as a share of what they are about; None where nothing is missing."""
     opened = [(str(row["name"]), dimensions(row), row) for row in metrics]

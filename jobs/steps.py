@@ -174,7 +174,8 @@ _LIKELY = (  # how the names of a family's metrics begin
     ("follow_up", "next"), ("score", "score"), ("lead_score", "score"), ("customers", "retention"), ("revenue", "retention"),
     ("bought", "retention"), ("retention", "retention"), ("experiment", "experiments"), ("attributed", "attribution"),
     ("influenced", "attribution"), ("sourced", "attribution"), ("campaign", "attribution"), ("source_", "sources"),
-    ("forecast", "forecast"), ("backtest", "backtest"), ("waterfall", "waterfall"), ("win_rate", "winrate"), ("lost_reasons", "winrate"),
+    ("forecast", "forecast"), ("backtest", "backtest"), ("waterfall", "waterfall"), ("win_rate", "winrate"),
+    ("lost_reasons", "winrate"), ("won_value", "winrate"),
 )  # fmt: skip
 
 

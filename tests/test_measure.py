@@ -243,6 +243,22 @@ def test_parts_beyond_the_largest_are_one():
     assert (reason["dimensions"], reason["value"], reason["n"]) == ({"reason": "price"}, 1.0, 3)
 
 
+def test_what_was_won_stands_in_the_quarter_it_was_put_down_as_won(pipeline):
+    assert {r["dimensions"]["period"]: (r["value"], r["n"]) for r in pipeline.all("won_value")} == {
+        "2026-Q2": (300, 1),
+        "2026-Q1": (200, 2),  # one of them has a close date before its creation
+    }
+    assert pipeline.behind("won_value", period="2026-Q2", currency="EUR") == {"w1"}
+
+
+def test_a_quarter_without_a_win_is_nothing_once_there_was_one():
+    old = {**WON, "created_at": "2025-06-01T00:00"}
+    found = Measured(NOW, None, ("winrate",), deal=[deal("a", amount=7, close_date="2025-08-10", **old), deal("b", amount=1)])
+    assert [(r["dimensions"]["period"], r["value"]) for r in found.all("won_value")] == [
+        ("2026-Q2", 0), ("2026-Q1", 0), ("2025-Q4", 0), ("2025-Q3", 7),
+    ]  # fmt: skip
+
+
 def test_coverage_is_what_is_due_over_what_is_still_to_be_won(pipeline):
     found = pipeline.one("coverage")
     assert (found["numerator"], found["denominator"], found["value"]) == (150, 200, 0.75)

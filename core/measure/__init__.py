@@ -29,6 +29,7 @@ from core.measure import (
     velocity,
     waterfall,
     win_parts,
+    won_value,
 )
 from core.measure.distrust import distrusted
 from core.measure.metric import METRICS, Metric, Scope, table
@@ -41,7 +42,7 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "breakdown": (funnel_by.measure,),
     "pipeline": (pipeline.measure,),
     "movement": (velocity.measure, slippage.measure, ageing.measure),
-    "winrate": (pipeline.win_rates, pipeline_wins.measure, win_parts.measure),
+    "winrate": (pipeline.win_rates, pipeline_wins.measure, win_parts.measure, won_value.measure),
     "sources": (sources.measure,),
     "attribution": (attribution.measure,),
     "experiments": (experiments.measure,),

@@ -26,6 +26,7 @@ from core.measure import (
     velocity,
     waterfall,
     win_parts,
+    won_value,
 )
 from core.measure.metric import Scope
 
@@ -124,6 +125,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "cohort_win_rate": ("deal", pipeline_wins.of_cohort),
     "stage_win_rate": ("deal", pipeline_wins.ever_in_stage),
     "win_rate_by": ("deal", win_parts.of_part),
+    "won_value": ("deal", won_value.behind),
     "lost_reasons": ("deal", win_parts.lost_for),
     "forecast_large": ("deal", _one_deal),
     "reach_by": ("person", funnel_by.behind),

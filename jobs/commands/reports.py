@@ -157,8 +157,8 @@ def _table(data: dict[str, Any], name: str) -> str:
     from jobs.report.content import selected
     from jobs.report.overview import overview_table
 
-    fresh = ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items()) or "no account"
-    parts = [f"as of {data['as_of']}; complete data from {fresh}; in no number: {show_quality.left_out_text(data['left_out'])}"]
+    fresh, without = show_quality.fresh_text(data["freshness"]), show_quality.left_out_text(data["left_out"])
+    parts = [f"as of {data['as_of'][:16].replace('T', ' ')} UTC; complete data from {fresh}; in no number: {without}"]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
         parts += [show_table.text(show_sync.exchange_table(data["sync"]))] if data["sync"] else []

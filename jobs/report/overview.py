@@ -74,11 +74,11 @@ def _open(data: Data) -> Tile | None:
 
 
 def _won(data: Data) -> Tile | None:
-    found = by(rows(data, "win_rate", by="value"), "period")
+    found = by(rows(data, "won_value"), "period")
     names = months(found, QUARTERS)
     if not names:
         return None
-    series = tuple(float(found[q]["numerator"] or 0) for q in names)
+    series = tuple(float(found[q]["value"] or 0) for q in names)
     currency = str(found[names[-1]]["dimensions"].get("currency") or "")
     change = f"{compact(series[-2])} in {names[-2]}" if len(series) > 1 else ""
     return Tile(f"won in {names[-1]} so far", f"{compact(series[-1])} {currency}".strip(), change, series, marks(found[names[-1]]))
