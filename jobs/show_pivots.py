@@ -220,10 +220,6 @@ PIVOTS = (
         Column("{}: lift", "score_lift", "tenth", spread="method"),
     )),
     Pivot("score", "Of all who came, those among the best", "best", (Column("{}", "score_captured", "best", spread="method"),)),
-    Pivot("next", "Next steps", "action", (
-        Column("number", "follow_ups", "action"),
-        Column("of {}", "follow_ups", "action", spread="state"),
-    )),
     Pivot("experiments", "{}: what became of the visitors", "variant", (
         Column("visitors", "experiment_visitors", "variant"),
         Column("{}", "experiment_rate", "variant", spread="goal"),

@@ -16,7 +16,7 @@ def quality_table(marks: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         [m["account"], m["report"], m["mark"], _meaning(m), m["values"], m["of"], m["days"], m["first_day"], m["last_day"]] for m in marks
     ]
-    return table(COLUMNS, rows, numbers=("values", "of", "days"))
+    return table(COLUMNS, rows, numbers=("values", "of", "days"), title="What vendors say of their own counts")
 
 
 def _meaning(mark: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ def _owners(owners: Mapping[str, Sequence[Opened]]) -> Table:
         n = f"{len(mine)} or more" if len(mine) >= LISTED else str(len(mine))
         lines.append([owner, n, late, due, number(round(sum(known))) if known else ""])
     unit = next((str(row["unit"]) for mine in owners.values() for row, _ in mine), "")
-    numbers = ("steps", "overdue", f"depends on them, {unit}")
+    numbers = ("steps", "overdue", f"at stake, {unit}")
     return table(["owner", "steps", "overdue", "first due", numbers[-1]], lines, numbers=numbers, title=_BY_OWNER)
 
 
@@ -43,15 +43,25 @@ def _late(row: Mapping[str, Any], dims: Mapping[str, str]) -> bool:
 def _steps(owner: str, mine: Sequence[Opened]) -> Table:
     unit = str(mine[0][0]["unit"])
     lines = [
-        [dims["action"], dims["entity"], dims["state"], dims["why"], _due(row, dims), "" if row["value"] is None else number(row["value"])]
+        [dims["action"], dims["entity"], dims["why"], _due(row, dims), "" if row["value"] is None else number(row["value"])]
         for row, dims in mine
     ]
-    worth = f"depends on it, {unit}"
-    return table(["to do", "entity", "state", "why", "due", worth], lines, numbers=[worth], title=f"Next steps of {owner}")
+    worth = f"at stake, {unit}"
+    return table(["to do", "entity", "why", "due", worth], lines, numbers=[worth], title=f"Next steps of {owner}")
 
 
 def _due(row: Mapping[str, Any], dims: Mapping[str, str]) -> str:
     return f"{dims['due']}, overdue" if _late(row, dims) else dims["due"]
+
+
+def kind_tables(rows: Sequence[Opened]) -> list[Table]:
+    """Every step with how often it is to be taken, the most frequent first. rows: of the metric `follow_ups`."""
+    lines = [
+        [*(dims[name] for name in ("action", "why", "state")), int(row["value"] or 0), int(row.get("numerator") or 0)]
+        for row, dims in sorted(rows, key=lambda pair: -float(pair[0]["value"] or 0))
+    ]
+    numbers = ("number", "overdue")
+    return [table(("to do", "why", "state", *numbers), lines, numbers=numbers, title="Next steps")]
 
 
 def lead_tables(rows: Sequence[Opened]) -> list[Table]:
@@ -66,7 +76,7 @@ def _chance(row: Mapping[str, Any]) -> str:
     return "" if row.get("numerator") is None else f"{100 * float(row['numerator']):.0f} %"
 
 
-LISTS = {"follow_up": step_tables, "lead_score": lead_tables}
+LISTS = {"follow_ups": kind_tables, "follow_up": step_tables, "lead_score": lead_tables}
 
 
 def listed(rows: Sequence[tuple[Mapping[str, Any], dict[str, str]]]) -> list[Table]:

@@ -282,4 +282,5 @@ DATA: dict[str, Any] = {
     "findings": [finding("D-01", "S2", 1), finding("D-01", "S2", 2), finding("C-01", "S1", 3)],
     "trend": [day("2026-06-01", 5, 9, 4, 1), day("2026-06-15", 3, 8, 6, 1), day("2026-06-30", 1, 7, 8, 0)],
 }  # fmt: skip
-EMPTY: dict[str, Any] = {"as_of": AS_OF, "organisation": "Nobody", "metrics": [], "findings": [], "trend": [], "quality": []}
+EMPTY: dict[str, Any] = {"as_of": AS_OF, "organisation": "Nobody", "metrics": [], "findings": [], "agreement": [], "trend": [],
+                         "quality": []}  # fmt: skip

@@ -109,7 +109,7 @@ def test_each_owner_has_a_list_and_all_stand_side_by_side() -> None:
         ("o@x.example", "2", "1", "2026-06-01", "7,500"), ("p@x.example", "1", "0", "", "5,000"),
     )  # fmt: skip
     assert found["Next steps of o@x.example"].rows[0] == (
-        "re-date or close", "dea_1", "open", "past its close date", "2026-06-01, overdue", "5,000"
+        "re-date or close", "dea_1", "past its close date", "2026-06-01, overdue", "5,000"
     )  # fmt: skip
     assert "Next steps of p@x.example" in found
 

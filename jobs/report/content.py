@@ -156,7 +156,10 @@ def _findings(data: Mapping[str, Any]) -> list[Section]:
 
 def _agreement(data: Mapping[str, Any]) -> list[Section]:
     rows = data.get("agreement")
-    return [Section("agreement", "How far the systems agree", (show_sync.agreement_table(rows),))] if rows else []
+    if rows is None:
+        return []
+    shown, said = ((show_sync.agreement_table(rows),), "") if rows else ((), "No two accounts know the same person, company or deal.")
+    return [Section("agreement", "How far the systems agree", shown, said)]
 
 
 def through_time(data: Mapping[str, Any]) -> list[Section]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobs.report.charts.chart import Bar, Chart, bars
 from jobs.report.charts.rows import Data, Row, by, percent, rows
 from jobs.show_metrics import number
+from jobs.show_steps import kind_tables
 from jobs.show_table import table
 
 
@@ -45,9 +46,7 @@ def steps(data: Data) -> Chart | None:
     lines = [_step(row) for row in found]
     whole, behind = sum(line.size for line in lines), sum(line.part for line in lines)
     reading = f"{number(whole)} leads and deals have a next step; for {number(behind)} of them (orange) its day is over."
-    lists = [[*(row["dimensions"][name] for name in ("action", "why", "state")), int(row["value"]), int(row["numerator"] or 0)]
-             for row in found]  # fmt: skip
-    made = table(("to do", "why", "state", "number", "overdue"), lists, numbers=("number", "overdue"))
+    [made] = kind_tables([(row, row["dimensions"]) for row in found])
     return Chart("What to do next", reading, made, lambda width: bars(width, lines, step=26))
 
 
