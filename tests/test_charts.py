@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 from report_rows import DATA, EMPTY, metric, share
 
-from jobs.report.charts import attribution, cohorts, experiments, findings, flow, forecast, funnel, losses, movement, pipeline, waterfall
+from jobs.report.charts import (
+    attribution,
+    cohorts,
+    durations,
+    experiments,
+    findings,
+    flow,
+    forecast,
+    funnel,
+    losses,
+    movement,
+    pipeline,
+    waterfall,
+)
 from jobs.report.charts.chart import FULL, HALF, PHONE, Chart
 from jobs.report.charts.draw import drawing
 from jobs.report.charts.palette import COLOURS, HEAT_STEPS, SERIES, contrast, heat, themed
@@ -191,6 +204,15 @@ def test_pipeline_by_stage_adds_up_in_one_currency() -> None:
     chart = made(pipeline.by_stage)
     assert "15 open deals worth 155 k EUR; 58 % of it is in Proposing" in chart.reading
     assert [row["label"] for row in marks(chart)] == ["Prospecting", "Proposing", "Closing"]
+
+
+def test_the_slowest_step_is_named_and_what_is_not_reached_has_no_mark() -> None:
+    chart = made(durations.steps)
+    assert "The slowest: MQL → SQL, 12 days until half have taken it." in chart.reading
+    assert chart.table.rows[1] == ("MQL → SQL", "12", "not reached", "not reached")
+    assert [(row["step"], row["days"]) for row in marks(chart) if "what" in row] == [
+        ("Lead → MQL", 4), ("Lead → MQL", 9), ("Lead → MQL", 21), ("MQL → SQL", 12),
+    ]  # fmt: skip
 
 
 def test_open_deals_by_how_often_they_were_put_off_add_up_to_all() -> None:
