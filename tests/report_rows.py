@@ -31,7 +31,7 @@ def funnel() -> list[dict[str, Any]]:
             out.append(share("funnel", "reach", {"cohort": cohort, "from": "M20", "mode": "implied", "to": to}, n, counts[0]))
     for month, n in {"2026-03": 20, "2026-04": 34, "2026-05": 28, "2026-06": 3}.items():
         out += [metric("funnel", "entered", {"month": month, "stage": code}, n // (i + 1)) for i, code in enumerate(("M20", "M30", "M50"))]
-    for a, b, days in (("M20", "M30", (4.0, 9.0, 21.0)), ("M30", "M40", (12.0, None, None))):
+    for a, b, days in (("M20", "M30", (4.0, 9.0, 21.0)), ("M30", "M40", (12.0, None, None)), ("M20", "M40", (19.0, None, None))):
         for quantile, value in zip(("median", "p75", "p90"), days, strict=True):
             out.append(metric("funnel", "time_to_next", {"from": a, "to": b, "quantile": quantile}, value, "days"))
     left = json.dumps({"no stage": 4})

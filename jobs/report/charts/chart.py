@@ -109,7 +109,7 @@ def said(field: str = "said") -> Spec:
 
 def label_limit(room: float) -> int:
     """How wide a label may be where it is measured, so that it fits where a wider font stands in."""
-    return round((room - 10) * 0.87)
+    return round((room - 8) * 0.92)
 
 
 def bars(width: int, rows: Sequence[Bar], *, whole: float | None = None, step: int = 30) -> Spec:

@@ -16,6 +16,7 @@ MONTHS = 18
 AGES = ("1", "3", "6", "9", "12", "18", "24", "36")  # months, of the heat map
 ON_PHONE = ("1", "3", "6", "12", "24", "36")
 KINDS = ("GRR", "NRR")
+TALL = 9  # rows beyond which two other charts fit beside it
 _YOUNG = "not watched long enough"
 
 
@@ -46,7 +47,7 @@ def cohorts(data: Data) -> Chart | None:
         kept = [(age, f"{age} mo") for age in ages if width >= HALF or age in ON_PHONE]
         return heat_map(width, titles, kept, {key: cell for key, cell in cells.items() if key[1] in dict(kept)})
 
-    return Chart("Still customers, by the month they were won", reading, made, drawn, tall=True)
+    return Chart("Still customers, by the month they were won", reading, made, drawn, tall=len(names) > TALL)
 
 
 def _size(row: Row) -> int:
@@ -87,11 +88,9 @@ def by_age(data: Data) -> Chart | None:
     heads = (*series, "customers watched")
     made = table(("months since won", *heads), lists, numbers=heads)
     drawn = [(name, [_point(age, row) for age, row in sorted(part.items(), key=lambda i: int(i[0]))]) for name, part in series.items()]
-    x = {
-        "type": "quantitative",
-        "scale": {"domain": [0, max(map(int, ages))], "nice": False},
-        "axis": {"title": "months since won", "grid": False},
-    }
+    last = int(ages[-1])
+    axis = {"title": "months since won", "grid": False, "values": [*range(0, last + 1, 1 if last <= 12 else 6)], "labelOverlap": True}
+    x = {"type": "quantitative", "scale": {"domain": [0, last], "nice": False}, "axis": axis}
     return Chart(
         "What is left of customers and their value, by age", reading, made, lambda width: lines(width, drawn, x, _shares(drawn), whole=1.0)
     )
