@@ -31,6 +31,7 @@ from core.thresholds import listening
 VARIABLE = "tundish_as_of"
 _CODE = Path(__file__).parent
 _OWN = '"{}"'  # in a text: the table or view that it makes
+_NUMBERED = re.compile(r"_\d+$")  # how the lake's and a run's own tables end
 _numbers = count()
 _ground: WeakKeyDictionary[Any, Sequence[ibis.Table]] = WeakKeyDictionary()  # view → the tables it reads
 _gone: WeakKeyDictionary[Any, list[tuple[str, str]]] = WeakKeyDictionary()  # connection → (kind, name) that nobody holds any more
@@ -187,11 +188,21 @@ def over(tables: Mapping[str, ibis.Table], funnel: Any, facts: Mapping[str, ibis
     compiled = Compiled(engine, {}, "")
     for kind in KINDS:
         if kind in tables and _bound(tables[kind]):
-            compiled.tables[f"record.{kind}"] = tables[kind]
+            compiled.tables[f"record.{kind}"] = _by_a_name_of_its_own(engine, tables[kind], kind)
         else:
             compiled.give(f"record.{kind}", tables[kind].to_pyarrow() if kind in tables else record_schema(kind).empty_table())
     named = compiled.tables | {f"fact.{name}": table for name, table in (facts or {}).items()}
     return Compiled(engine, named, fingerprint(named), funnel)
+
+
+def _by_a_name_of_its_own(engine: Any, table: ibis.Table, kind: str) -> ibis.Table:
+    """The table, or a view of it: texts name tables by what they are, and `person` or `deal` are columns too."""
+    name = table.op().name
+    if _NUMBERED.search(name):
+        return table
+    own = _unique(kind)
+    engine.con.execute(f'CREATE TEMP VIEW "{own}" AS SELECT * FROM "{name}"')
+    return ibis.expr.operations.DatabaseTable(own, schema=table.schema(), source=engine).to_expr()
 
 
 def _made_by(build: Any, names: Mapping[str, str]) -> object:

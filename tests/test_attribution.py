@@ -21,27 +21,32 @@ DAY = 86_400
 def way(unit: str, channels: str, of: str = "won", **places):
     """One unit's touches, one a day: channels as letters; lead and deal are places counted from 1."""
     until = places.get("until", len(channels) * DAY)
-    touches = [
-        {"person": unit, "at": i * DAY, "key": f"{i:03d}", "channel": c, "campaign": None, "called": None} for i, c in enumerate(channels)
-    ]
+    touches = [{"at": i * DAY, "channel": c} for i, c in enumerate(channels)]
     lead, deal = (None if places.get(p) is None else (places[p] - 1) * DAY for p in ("lead", "deal"))
-    unit_row = {
-        "of": of, "unit": unit, "since": 0, "until": until, "made": deal, "known": lead, "known_person": unit if lead is not None else None,
-        "value": places.get("value", 1.0),
-    }  # fmt: skip
-    return unit_row, {"of": of, "unit": unit, "person": unit}, touches
+    return {"of": of, "unit": unit, "until": until, "made": deal, "known": lead, "value": places.get("value", 1.0)}, touches
 
 
 def paths_of(*ways) -> ibis.Table:
-    numbers = dict.fromkeys(("since", "until", "made", "known"), "int64")
-    columns = {"of": "string", "unit": "string", **numbers, "known_person": "string", "value": "float64"}
-    units = ibis.memtable([w[0] for w in ways], schema=ibis.schema(columns))
-    people = ibis.memtable([w[1] for w in ways], schema=ibis.schema(dict.fromkeys(("of", "unit", "person"), "string")))
-    touches = ibis.memtable(
-        [t for w in ways for t in w[2]],
-        schema=ibis.schema({"person": "string", "at": "int64", **dict.fromkeys(("key", "channel", "campaign", "called"), "string")}),
+    """The paths of ways, each of one person, with the unit and the channel as it is called."""
+    units = [{**unit, "no": i, "since": 0, "known_person": i if unit["known"] is not None else None} for i, (unit, _) in enumerate(ways)]
+    numbers = dict.fromkeys(("no", "since", "until", "made", "known", "known_person"), "int64")
+    units = ibis.memtable(units, schema=ibis.schema({"of": "string", "unit": "string", **numbers, "value": "float64"}))
+    people = ibis.memtable(
+        {"no": range(len(ways)), "person_no": range(len(ways))}, schema=ibis.schema({"no": "int64", "person_no": "int64"})
     )
-    return paths(units, people, touches)
+    names = sorted({t["channel"] for _, touches in ways for t in touches})
+    named = ibis.memtable(
+        {"channel": names, "channel_no": range(len(names))}, schema=ibis.schema({"channel": "string", "channel_no": "int32"})
+    )
+    none = {"called_no": None, "campaign_no": None, "direct": False}
+    touches = [
+        {"person_no": i, "at": t["at"], "turn": turn, "channel_no": names.index(t["channel"]), **none}
+        for i, (_, mine) in enumerate(ways)
+        for turn, t in enumerate(mine)
+    ]
+    columns = {"person_no": "int64", "at": "int64", **dict.fromkeys(("turn", "channel_no", "called_no", "campaign_no"), "int32")}
+    t = paths(units, people, ibis.memtable(touches, schema=ibis.schema({**columns, "direct": "boolean"})))
+    return t.inner_join(named, "channel_no").inner_join(units.select("no", "of", "unit", "until", "value"), "no")
 
 
 def shares(t: ibis.Table, half_life: float = 30) -> dict[str, list[float]]:
@@ -73,10 +78,10 @@ def test_r8_weights_of_seven_touches(seven, model, expected):
 
 
 def test_r8_time_decay_of_five_touches_in_14_days():
-    unit, person, touches = way("d", "abcde", until=14 * DAY)
+    unit, touches = way("d", "abcde", until=14 * DAY)
     for i, touch in enumerate(touches):
         touch["at"] = round(3.5 * i * DAY)
-    found = shares(paths_of((unit, person, touches)), half_life=7)["time decay"]
+    found = shares(paths_of((unit, touches)), half_life=7)["time decay"]
     assert found == pytest.approx([0.0889, 0.1258, 0.1779, 0.2516, 0.3558], abs=5e-5)
 
 

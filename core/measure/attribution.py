@@ -5,7 +5,7 @@ Credits and what no touch is known for add up to the whole, money to the cent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs
 from core.measure.pipeline import reporting_currency
 from core.measure.removal import CONVERTED, LOST, START, Removal, Steps, removal
-from core.measure.touch_paths import marketing, paths
+from core.measure.touch_paths import Names, marketing, named, paths
 from core.measure.touch_units import people_of, steps, units
 from core.tables import keep
 
@@ -41,10 +41,14 @@ class Ways:
     paths: ibis.Table
 
 
-def ways(scope: Scope, currency: str | None, hold: Any = keep) -> Ways:
-    people = hold(people_of(scope))
-    of, touches = hold(units(scope, people, currency)), hold(marketing(scope))
-    return Ways(currency, people, of, touches, hold(paths(of, people, touches)))
+def ways(scope: Scope, currency: str | None, hold: Callable[[ibis.Table], ibis.Table] = keep) -> Ways:
+    names = Names.of(scope, hold)
+    people = hold(people_of(scope).inner_join(names.persons.select("person", "person_no"), "person").drop("person"))
+    of, touches = hold(units(scope, people, names.persons, currency)), hold(marketing(scope, names))
+    who = people.inner_join(of, ["of", "unit"]).select("no", "person_no")
+    t = named(hold(paths(of, who, touches)), names)
+    t = t.inner_join(of.select("no", "of", "unit", "made", "until", "value"), "no")
+    return Ways(currency, people, of, named(touches, names), t)
 
 
 def measure(scope: Scope) -> Iterator[Metric]:
@@ -74,7 +78,9 @@ class Credits:
         half_life = float(scope.choice("half_life_days"))
         t = t.mutate(**{f"c{MODELS.index(m)}": w for m, w in weights(t, half_life).items()})
         mine = [f"c{i}" for i, m in enumerate(MODELS) if m != MARKOV]
-        sums = {name: total(t[name]) for name in mine} | {f"v{name[1:]}": total(t[name] * t.value) for name in mine}
+        deal = t.of.isin(_DEALS)  # of persons nobody asks for a value
+        values = {f"v{name[1:]}": total(ibis.ifelse(deal, t[name] * t.value, ibis.null("float64"))) for name in mine}
+        sums = {name: total(t[name]) for name in mine} | values
         counts = {"ways": t.fresh.sum(), "campaign_ways": t.fresh_campaign.sum(), "called": t.called.min()}
         rows = pairs(t.group_by("of", "channel", "campaign").agg(**counts, **sums).order_by("of", "channel", "campaign"))
         u = known.units
@@ -124,7 +130,7 @@ class Credits:
             if row["campaign"]:
                 at = found.setdefault(row["campaign"], {}).setdefault(row["of"], {"count": 0.0, "value": 0.0, "ways": 0.0})
                 at["count"] += row[f"c{i}"]
-                at["value"] += row[f"v{i}"]
+                at["value"] += row[f"v{i}"] or 0.0
                 at["ways"] += row["campaign_ways"]
         return found
 
@@ -178,7 +184,7 @@ def _removed(known: Ways, credits: Credits, of: str, without: tuple[str, ...]) -
     mine = [row for row in credits.rows if row["of"] == of]
     ways = _summed(mine, "channel", "ways")
     total = credits.totals[of]
-    credited = {i: sum(float(row[i]) for row in mine) for i in ("c0", "v0")}  # whatever the model: of the units with touches
+    credited = {i: sum(float(row[i] or 0) for row in mine) for i in ("c0", "v0")}  # whatever the model: of the units with touches
     counts, values = ({name: share * credited[i] for name, share in found.credit.items()} for i in ("c0", "v0"))
     bounds = {name: (found.low[name], found.high[name]) for name in found.low}
     yield from credits.shared(of, MARKOV, counts, values, ways, {}, bounds)

@@ -18,24 +18,24 @@ from core.thresholds import ATTRIBUTION_MODELS
 
 @dataclass(frozen=True)
 class Places:
-    """Shares of the keyed places (first, lead, deal, last), the rest in equal parts to all other touches.
+    """Thousandths for the keyed places (first, lead, deal, last), the rest of the thousand in equal parts to all other touches.
 
-    Places that fall together add up. What a missing place would get, and the rest where there is no other touch, goes to the keyed
-    places there are, in proportion.
+    Whole numbers, because one engine takes 0.3 for a decimal and another for a binary fraction. Places that fall together add up.
+    What a missing place would get, and the rest where there is no other touch, goes to the keyed places there are, in proportion.
     """
 
-    keyed: Mapping[str, float] = field(default_factory=dict)
-    others: float = 0.0
+    keyed: Mapping[str, int] = field(default_factory=dict)
+    others: int = 0
 
 
 PLACES = {
-    "first": Places({"first": 1}),
-    "last": Places({"last": 1}),
-    "u": Places({"first": 0.4, "lead": 0.4}, 0.2),
-    "w": Places({"first": 0.3, "lead": 0.3, "deal": 0.3}, 0.1),
-    "full path": Places({"first": 0.225, "lead": 0.225, "deal": 0.225, "last": 0.225}, 0.1),
-    "j": Places({"first": 0.2, "last": 0.6}, 0.2),
-    "inverse j": Places({"first": 0.6, "last": 0.2}, 0.2),
+    "first": Places({"first": 1000}),
+    "last": Places({"last": 1000}),
+    "u": Places({"first": 400, "lead": 400}, 200),
+    "w": Places({"first": 300, "lead": 300, "deal": 300}, 100),
+    "full path": Places({"first": 225, "lead": 225, "deal": 225, "last": 225}, 100),
+    "j": Places({"first": 200, "last": 600}, 200),
+    "inverse j": Places({"first": 600, "last": 200}, 200),
 }
 MARKOV = "markov"
 MODELS = (*ATTRIBUTION_MODELS, MARKOV)
@@ -60,14 +60,17 @@ def weights(t: ibis.Table, half_life_days: float) -> dict[str, ibis.Value]:
 def _placed(t: ibis.Table, places: Places) -> ibis.Value:
     at = {"first": ibis.literal(0, type="int64"), "lead": t.lead_seq, "deal": t.made_seq, "last": t.n - 1}
     mine = {name: (t.seq == at[name]).fill_null(False) for name in places.keyed}
-    got = sum((ibis.ifelse(mine[name], share, 0.0) for name, share in places.keyed.items()), ibis.literal(0.0))
-    there = sum((ibis.ifelse(at[name].notnull(), share, 0.0) for name, share in places.keyed.items()), ibis.literal(0.0))
+    got = sum((ibis.ifelse(mine[name], share, 0) for name, share in places.keyed.items()), ibis.literal(0, type="int64"))
+    there = sum((ibis.ifelse(at[name].notnull(), share, 0) for name, share in places.keyed.items()), ibis.literal(0, type="int64"))
     rest = t.n - _different([at[name] for name in places.keyed])
-    others = ibis.ifelse(rest > 0, places.others, 0.0)
+    others = ibis.ifelse(rest > 0, places.others, 0)
     keyed = mine.popitem()[1]
     for one in mine.values():
         keyed = keyed | one
-    return ibis.ifelse(keyed, got * (1 - others) / there, others / ibis.greatest(rest, 1))
+    part, whole = got * (1000 - others), 1000 * there
+    return ibis.ifelse(
+        keyed, part.cast("float64") / whole.cast("float64"), others.cast("float64") / (1000 * ibis.greatest(rest, 1)).cast("float64")
+    )
 
 
 def _different(places: list[ibis.Value]) -> ibis.Value:

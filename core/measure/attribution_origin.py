@@ -104,5 +104,6 @@ def seen(scope: Scope, people: ibis.Table, touches: ibis.Table, currency: str | 
     ours = d.currency.identical_to(ibis.literal(currency, type="string"))
     value = ibis.ifelse(ours, d.amount.cast("float64"), 0.0).fill_null(0.0)
     d = d.select("of", "ended", unit="entity_id", began=began, value=value)
-    t = touches.filter(touches.channel != DIRECT).inner_join(people, "person").inner_join(d, ["of", "unit"])
+    who = people.inner_join(d, ["of", "unit"])
+    t = touches.filter(touches.channel != DIRECT).inner_join(who, "person_no")
     return t.filter(t["at"] >= t.began, t["at"] <= t.ended)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from core.measure.attribution import to_the_unit
 from core.measure.attribution_models import weights
+from core.measure.exact import total
 from core.measure.metric import Scope, pairs
 from core.measure.pushed_campaigns import campaign_keys, shared_ways
 
@@ -23,7 +24,7 @@ def influence(scope: Scope, account: str, ends: tuple[str, str]) -> tuple[dict[s
     t = t.mutate(weight=weights(t, float(scope.choice("half_life_days")))[str(scope.choice("attribution_model"))])
     t = t.mutate(key=t.campaign.fill_null(""))
     credit: dict[str, dict[str, float]] = {}
-    for row in pairs(t.group_by("unit", "key").agg(weight=t.weight.sum()).order_by("unit", "key")):
+    for row in pairs(t.group_by("unit", "key").agg(weight=total(t.weight)).order_by("unit", "key")):
         credit.setdefault(row["unit"], {})[row["key"]] = float(row["weight"])
     c = campaign_keys(scope)
     c = c.filter(c.account == account, c.resource == ends[1], c.key.notnull())

@@ -21,6 +21,7 @@ from core.measure import forecast, lead_score
 from core.measure import hazards as hz
 from core.measure.attribution_models import weights
 from core.measure.attribution_origin import flags as origins
+from core.measure.exact import total
 from core.measure.follow_rules import RULES
 from core.measure.follow_up import follow_ups, lead_worth
 from core.measure.metric import Scope, pairs
@@ -115,7 +116,7 @@ def _origin(scope: Scope) -> list[Row]:
     model = str(scope.choice("attribution_model"))
     t = known.paths.filter(known.paths.of.isin(["won", "open", "lost"]))
     t = t.mutate(weight=weights(t, float(scope.choice("half_life_days")))[model])
-    by = t.group_by("unit", "channel").agg(weight=t.weight.sum())
+    by = t.group_by("unit", "channel").agg(weight=total(t.weight))
     best = by.group_by("unit").agg(credited=by.channel.argmax(by.weight.round(9).cast("string").concat(by.channel)))
     ends = t.group_by("unit").agg(first=t.channel.argmin(t.seq), last=t.channel.argmax(t.seq))
     told = {r["unit"]: r for r in pairs(ends.inner_join(best, "unit"))}

@@ -15,31 +15,55 @@ _VAGUE = ("web", "campaign", "")  # channels that say how something was counted,
 _BETWEEN = r"[\s_.,:;|/+()\[\]-]+"  # what stands between the words of a name, in whatever spelling
 
 
-def with_channel(scope: Scope, t: ibis.Table) -> ibis.Table:
-    """t (said, source) with `channel` by the funnel's `source_groups`; where `said` says nothing, its source's group.
+def channels(scope: Scope) -> ibis.Table:
+    """(channel, channel_no): every name a channel can have here, numbered in their order."""
+    w = _words(scope)
+    names = ibis.union(w.select(channel="as_channel"), w.select(channel="as_source"), distinct=True)
+    names = names.filter(names.channel.notnull() & (names.channel != UNKNOWN))
+    names = ibis.union(names, ibis.memtable({"channel": [UNKNOWN]}))
+    return names.mutate(channel_no=ibis.row_number().over(order_by=names.channel).cast("int32"))
 
-    Each word is looked at once: comparing every touch's with all words of all groups takes most of attribution's time.
+
+def words(scope: Scope, names: ibis.Table) -> ibis.Table:
+    """(word, by_channel, by_source): the number of the channel a touch's own word, and its source's, stand for; null for none."""
+    w = _words(scope)
+    own, source = (names.select(**{name: "channel", f"{name}_no": "channel_no"}) for name in ("own", "source"))
+    w = w.left_join(own, w.as_channel == own.own)
+    w = w.left_join(source, w.as_source == source.source)
+    return w.select("word", by_channel="own_no", by_source="source_no")
+
+
+def with_channel(t: ibis.Table, w: ibis.Table, names: ibis.Table) -> ibis.Table:
+    """t (said, source) with `channel_no` of names by the funnel's `source_groups`; where `said` says nothing, its source's group.
+
+    Each word was looked at once: comparing every touch's with all words of all groups takes most of attribution's time.
     """
+    said, source = w.select("by_channel", c_word="word"), w.select("by_source", s_word="word")
+    t = t.left_join(said, t.said == said.c_word)
+    t = t.left_join(source, t.source == source.s_word)
+    unknown = names.filter(names.channel == UNKNOWN).channel_no.as_scalar()
+    return t.mutate(channel_no=ibis.coalesce(t.by_channel, t.by_source, unknown)).drop("c_word", "s_word", "by_channel", "by_source")
+
+
+def _words(scope: Scope) -> ibis.Table:
+    """(word, as_channel, as_source): what channels and sources are called, and the group of each."""
     every, c = scope.facts["all_touches"], scope.facts["campaigns"]
     words = ibis.union(every.select(word="channel"), every.select(word="source"), c.select(word="channel"), distinct=True)
     words = words.filter(words.word.notnull())
     plain = words.word.strip().lower()
     own = ibis.ifelse(plain.isin(_VAGUE), ibis.null("string"), plain)
-    said = words.select(c_word="word", as_channel=_group(scope, own, own))
-    source = words.select(s_word="word", as_source=_group(scope, plain, ibis.null("string")))
-    t = t.left_join(said, t.said == said.c_word)
-    t = t.left_join(source, t.source == source.s_word)
-    return t.mutate(channel=ibis.coalesce(t.as_channel, t.as_source, UNKNOWN)).drop("c_word", "s_word", "as_channel", "as_source")
+    return words.select("word", as_channel=_group(scope, own, own), as_source=_group(scope, plain, ibis.null("string")))
 
 
-def with_campaign(scope: Scope, t: ibis.Table) -> ibis.Table:
-    """t (called) with `campaign`, the key of what it is called; each name is looked at once."""
+def campaign_names(scope: Scope) -> ibis.Table:
+    """(called, called_no, campaign, campaign_no): every name of a campaign that touches can have, its key, and their numbers."""
     names = ibis.union(
         scope.facts["all_touches"].select(called="campaign_id"), scope.facts["campaigns"].select(called="name"), distinct=True
     )
     names = names.filter(names.called.notnull())
-    keys = names.select(c_name="called", campaign=campaign_key(scope, names.called))
-    return t.left_join(keys, t.called == keys.c_name).drop("c_name")
+    names = names.mutate(campaign=campaign_key(scope, names.called))
+    called, campaign = (ibis.dense_rank().over(order_by=names[name]).cast("int32") for name in ("called", "campaign"))
+    return names.mutate(called_no=called, campaign_no=ibis.ifelse(names.campaign.isnull(), ibis.null("int32"), campaign))
 
 
 def group(scope: Scope, word: ibis.Value) -> ibis.Value:

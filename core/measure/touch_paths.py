@@ -2,24 +2,63 @@
 
 A touch counts once: a session (one person, one channel, no pause of `session_minutes`) is one touch, and a form that was sent
 in a visit is part of it. Direct visits count where nothing else is known.
+Ways are millions of rows, so persons, units, channels and campaigns are numbers while they are made.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import ibis
 
 from core.measure.metric import Scope
 from core.measure.seconds import seconds
-from core.measure.touch_names import DIRECT, campaigns, with_campaign, with_channel
+from core.measure.touch_names import DIRECT, campaign_names, campaigns, channels, with_channel, words
 from core.tables import instant, keep
 
 _FORM = "conversion"
 _MEMBERSHIP = "campaign"  # the channel of touches that are memberships of a CRM's campaign
+_PLACES = (
+    "no",
+    "at",
+    "channel_no",
+    "called_no",
+    "campaign_no",
+    "seq",
+    "n",
+    "lead_seq",
+    "made_seq",
+    "channels",
+    "shared",
+    "fresh",
+    "fresh_campaign",
+)
 _CLOCKS_S = 300  # a contact is created a little before or after the touch that created it
 
 
-def marketing(scope: Scope) -> ibis.Table:
-    """(person, at, key, channel, campaign, called) of everybody's marketing touches, a session as one. `at` in seconds since 1970."""
+@dataclass(frozen=True)
+class Names:
+    """The numbers of what ways are made of."""
+
+    persons: ibis.Table  # person, person_no, created_at: everybody who counts
+    channels: ibis.Table  # channel, channel_no
+    words: ibis.Table  # word, by_channel, by_source: the numbers of the channels that touches' words stand for
+    campaigns: ibis.Table  # called, called_no, campaign, campaign_no
+
+    @classmethod
+    def of(cls, scope: Scope, hold: Callable[[ibis.Table], ibis.Table]) -> Names:
+        p = scope.persons
+        numbered = p.select("created_at", person="entity_id", person_no=ibis.row_number().over(order_by=p.entity_id))
+        named = hold(channels(scope))
+        return cls(hold(numbered), named, hold(words(scope, named)), hold(campaign_names(scope)))
+
+
+def marketing(scope: Scope, names: Names) -> ibis.Table:
+    """(person_no, at, turn, channel_no, called_no, campaign_no, direct) of everybody's marketing touches, a session as one.
+
+    `at` in seconds since 1970; `turn` orders a person's touches by a channel.
+    """
     t = scope.facts["touches"]
     form = (t.kind == _FORM) & t.event.isin(list(scope.choice("lead_events")))
     t = t.filter(t.kind.isin(list(scope.choice("attribution_touches"))) | form, t.occurred_at <= instant(scope.as_of))
@@ -30,51 +69,60 @@ def marketing(scope: Scope) -> ibis.Table:
     name = ibis.coalesce(t["name"], t.campaign_id)
     t = t.select(
         "source", person="entity_id", at=seconds(t.occurred_at), key=t.account.concat(":", t.resource, ":", t.vendor_id),
-        said=said, called=name, sent=(t.kind == _FORM).cast("int8"),
+        said=said, name=name, sent=(t.kind == _FORM).cast("int8"),
     )  # fmt: skip
     t = t.view()  # Ibis would make one chain of this join and the next, and lose what was computed between
-    t = with_campaign(scope, with_channel(scope, t)).drop("said", "source")
-    return _sessions(t, round(60 * float(scope.choice("session_minutes"))))
+    t = with_channel(t, names.words, names.channels).inner_join(names.persons, "person")
+    called = names.campaigns.select("called_no", "campaign_no", own="called")
+    t = t.left_join(called, t["name"] == called.own)
+    t = t.select("person_no", "at", "sent", "key", "channel_no", "called_no", "campaign_no")
+    direct = names.channels.select("channel_no", direct=names.channels.channel == DIRECT)
+    return _sessions(t, round(60 * float(scope.choice("session_minutes")))).inner_join(direct, "channel_no")
 
 
 def _sessions(t: ibis.Table, pause: int) -> ibis.Table:
-    until_now = ibis.window(group_by="person", order_by=["at", "sent", "key"], preceding=None, following=0)
-    visited = ibis.ifelse(t.sent == 0, t["at"], ibis.null("int64")).max().over(until_now)
-    t = t.mutate(inside=((t.sent == 1) & (t["at"] - visited <= pause)).fill_null(False))
-    t = t.filter(~t.inside)
-    before = t["at"].lag().over(group_by=["person", "channel"], order_by=["at", "sent", "key"])
-    t = t.mutate(pause=t["at"] - before)
-    return t.filter(t.pause.isnull() | (t.pause > pause)).drop("pause", "inside", "sent")
+    visits, forms = t.filter(t.sent == 0), t.filter(t.sent == 1)
+    came = visits.select("person_no", came="at")
+    inside = forms.inner_join(came, ["person_no", forms["at"] >= came.came, forms["at"] - came.came <= pause]).select("key").distinct()
+    t = ibis.union(visits, forms.anti_join(inside, "key"))
+    by = {"group_by": ["person_no", "channel_no"], "order_by": ["at", "sent", "key"]}
+    t = t.mutate(pause=t["at"] - t["at"].lag().over(**by), turn=ibis.row_number().over(**by).cast("int32"))
+    return t.filter(t.pause.isnull() | (t.pause > pause)).drop("pause", "sent", "key")
 
 
 def paths(units: ibis.Table, people: ibis.Table, touches: ibis.Table) -> ibis.Table:
     """One row per touch that counts for a unit, with its place there.
 
-    units: of, unit, since, until, made, known, known_person, value (core.measure.touch_units); people: of, unit, person.
-    Columns: of, unit, no (a number for the two), person, at, channel, campaign, called, made, until, value; seq of n touches; lead_seq
-    and made_seq, the places of the touch that created the oldest contact and of the last before the deal (null without one); channels,
-    how many different ones; shared, touches of this one's channel; fresh and fresh_campaign, the first of its channel, its campaign.
+    units: no, since, until, made, known, known_person (core.measure.touch_units); people: no, person_no; touches: as `marketing` gives.
+    Columns: no, at, channel_no, called_no, campaign_no; seq of n touches; lead_seq and made_seq, the places of the touch that created
+    the oldest contact and of the last before the deal (null without one); channels, how many different ones; shared, touches of this
+    one's channel; fresh and fresh_campaign, the first of its channel, its campaign.
     """
-    u = units.mutate(no=ibis.row_number().over(order_by=[units.of, units.unit]))
-    who = people.inner_join(u, ["of", "unit"])
-    who = who.mutate(known=ibis.ifelse(who.person == who.known_person, who.known, ibis.null("int64"))).drop("known_person")
-    t = touches.inner_join(who, "person")
+    who = people.inner_join(units.select("no", "since", "until", "made", "known", "known_person"), "no")
+    t = touches.inner_join(who, "person_no")
     t = t.filter(t["at"] >= t.since, t["at"] <= t.until)
-    better = t.filter(t.channel != DIRECT).select("no").distinct()
-    t = ibis.union(t.filter(t.channel != DIRECT), t.filter(t.channel == DIRECT).anti_join(better, "no"))
-    t = t.mutate(seq=ibis.row_number().over(group_by="no", order_by=["at", "key", "person"]))
-    return _placed(keep(t.drop("key", "since")))
+    made = (t["at"] <= t.made).fill_null(False)
+    known = ((t.person_no == t.known_person) & (t["at"] <= t.known + _CLOCKS_S)).fill_null(False)
+    seq = ibis.row_number().over(group_by=["no", "direct"], order_by=["at", "turn", "channel_no", "person_no"]).cast("int32")
+    return _placed(keep(t.select("no", "at", "channel_no", "called_no", "campaign_no", "direct", made=made, known=known, seq=seq)))
 
 
 def _placed(t: ibis.Table) -> ibis.Table:
     """With what is true of the whole way. By grouping and joining: windows would sort all touches once for each column."""
-    made, known = (t["at"] <= t.made).fill_null(False), (t["at"] <= t.known + _CLOCKS_S).fill_null(False)
-    whole = t.group_by("no").agg(n=t.count(), made_seq=t.seq.max(where=made), lead_seq=t.seq.max(where=known))
-    by_channel = t.group_by("no", "channel").agg(shared=t.count(), first=t.seq.min())
-    channels = by_channel.group_by("no").agg(channels=by_channel.count())
-    by_campaign = t.group_by("no", key=t.campaign.fill_null("")).agg(first_of_campaign=t.seq.min())
-    t = t.mutate(key=t.campaign.fill_null(""))
-    for part, on in ((whole, ["no"]), (channels, ["no"]), (by_channel, ["no", "channel"]), (by_campaign, ["no", "key"])):
-        t = t.inner_join(part, on)
-    t = t.mutate(fresh=t.seq == t["first"], fresh_campaign=t.seq == t.first_of_campaign)
-    return t.drop("key", "first", "first_of_campaign", "known")
+    whole = t.group_by("no", "direct").agg(n=t.count().cast("int32"), made_seq=t.seq.max(where=t.made), lead_seq=t.seq.max(where=t.known))
+    better = whole.filter(~whole.direct)
+    whole = ibis.union(better, whole.filter(whole.direct).anti_join(better, "no"))
+    by_channel = t.group_by("no", "direct", "channel_no").agg(shared=t.count().cast("int32"), first=t.seq.min())
+    channels = by_channel.group_by("no", "direct").agg(channels=by_channel.count().cast("int32"))
+    by_campaign = t.filter(t.campaign_no.notnull()).group_by("no", "campaign_no", "direct").agg(first_of_campaign=t.seq.min())
+    t = t.inner_join(whole, ["no", "direct"]).inner_join(channels, ["no", "direct"]).inner_join(by_channel, ["no", "direct", "channel_no"])
+    t = t.left_join(by_campaign, ["no", "campaign_no", "direct"])
+    t = t.mutate(fresh=t.seq == t["first"], fresh_campaign=(t.seq == t.first_of_campaign).fill_null(False))
+    return t.select(*_PLACES)
+
+
+def named(t: ibis.Table, names: Names) -> ibis.Table:
+    """The same touches with channel, campaign and what it was called instead of numbers."""
+    t = t.inner_join(names.channels, "channel_no")
+    called = names.campaigns.select("called_no", "called", "campaign")
+    return t.left_join(called, "called_no").drop("channel_no", "called_no", "campaign_no", "called_no_right")

@@ -22,13 +22,14 @@ def steps(scope: Scope) -> list[str]:
     return [code for code in scope.choice("funnel_steps") if code < "M80"]
 
 
-def units(scope: Scope, people: ibis.Table, currency: str | None) -> ibis.Table:
-    """(of, unit, since, until, made, known, known_person, value): seconds since 1970; made: the deal; known: its oldest contact.
+def units(scope: Scope, people: ibis.Table, persons: ibis.Table, currency: str | None) -> ibis.Table:
+    """(no, of, unit, since, until, made, known, known_person, value): seconds since 1970; made: the deal; known: its oldest contact.
 
-    value: the amount in the reporting currency, or 1 for a person.
+    no: a number for of and unit. value: the amount in the reporting currency, or 1 for a person. persons: with their numbers
+    (core.measure.touch_paths.Names).
     """
-    deals = _deals(scope, people, currency)
-    return reduce(ibis.union, [deals, *_persons(scope)])
+    t = reduce(ibis.union, [_deals(scope, people, persons, currency), *_persons(scope, persons)])
+    return t.mutate(no=ibis.row_number().over(order_by=["of", "unit"]))
 
 
 def people_of(scope: Scope) -> ibis.Table:
@@ -44,7 +45,7 @@ def people_of(scope: Scope) -> ibis.Table:
     around = bare.inner_join(company, "unit").inner_join(scope.facts["person_company"], "company").select("of", "unit", "person")
     counted = scope.persons.select(person="entity_id")
     of_deals = ibis.union(on, around).distinct().semi_join(counted, "person")
-    alone = [t.select("of", "unit", person="unit") for t in _persons(scope)]
+    alone = [t.select("of", "unit", person="unit") for t in _alone(scope)]
     return reduce(ibis.union, [of_deals, *alone])
 
 
@@ -65,13 +66,13 @@ def _ended(scope: Scope) -> ibis.Table:
     return ibis.union(closed, opened)
 
 
-def _deals(scope: Scope, people: ibis.Table, currency: str | None) -> ibis.Table:
+def _deals(scope: Scope, people: ibis.Table, persons: ibis.Table, currency: str | None) -> ibis.Table:
     d = _ended(scope)
     d = d.filter(d.ended.notnull())
-    p = people.inner_join(scope.facts["person"].select("created_at", person="entity_id"), "person")
-    p = p.filter(p.created_at.notnull(), p.of.isin(["won", "open", "lost"]))
+    p = people.filter(people.of.isin(["won", "open", "lost"])).inner_join(persons, "person_no")
+    p = p.filter(p.created_at.notnull())
     first = sortable(p.created_at).concat(p.person)
-    oldest = p.group_by("of", "unit").agg(known=seconds(p.created_at.min()), known_person=p.person.argmin(first))
+    oldest = p.group_by("of", "unit").agg(known=seconds(p.created_at.min()), known_person=p.person_no.argmin(first))
     d = d.left_join(oldest, ["of", "unit"], rname="o_{name}")
     ours = d.currency.identical_to(ibis.literal(currency, type="string"))
     made = seconds(d.created_at)
@@ -79,8 +80,8 @@ def _deals(scope: Scope, people: ibis.Table, currency: str | None) -> ibis.Table
     return _unit(scope, d.mutate(made=made, until=d.ended, value=value), ibis.coalesce(made, d.ended))
 
 
-def _persons(scope: Scope) -> list[ibis.Table]:
-    """Those who reached a step in the window; and those who have come to nothing yet."""
+def _alone(scope: Scope) -> list[ibis.Table]:
+    """(of, unit, until, created_at): persons who reached a step in the window; and those who have come to nothing yet."""
     p = scope.persons.select("created_at", "open_deals", "won_deals", "lost_deals", unit="entity_id")
     m = scope.facts["milestone"]
     first = seconds(instant(scope.as_of)) - int(scope.choice("window_days")) * DAY_S
@@ -90,13 +91,18 @@ def _persons(scope: Scope) -> list[ibis.Table]:
     none = p.filter(p.open_deals + p.won_deals + p.lost_deals == 0, p.created_at.notnull(), p.created_at <= instant(scope.as_of))
     none = none.anti_join(m.filter(m.code >= "M50").select(unit="entity_id"), "unit")
     none = none.mutate(of=ibis.literal("never"), until=seconds(instant(scope.as_of)))
-    return [_person(scope, reached, 1.0), _person(scope, none, 0.0)]
+    return [t.select("of", "unit", "until", "created_at") for t in (reached, none)]
+
+
+def _persons(scope: Scope, persons: ibis.Table) -> list[ibis.Table]:
+    numbers = persons.select("person_no", unit="person")
+    return [_person(scope, t.inner_join(numbers, "unit"), value) for t, value in zip(_alone(scope), (1.0, 0.0), strict=True)]
 
 
 def _person(scope: Scope, t: ibis.Table, value: float) -> ibis.Table:
     known = seconds(t.created_at)
     since = ibis.least(ibis.coalesce(known, t.until), t.until)
-    return _unit(scope, t.mutate(made=ibis.null("int64"), known=known, known_person=t.unit, value=ibis.literal(value)), since)
+    return _unit(scope, t.mutate(made=ibis.null("int64"), known=known, known_person=t.person_no, value=ibis.literal(value)), since)
 
 
 def _unit(scope: Scope, t: ibis.Table, since: ibis.Value) -> ibis.Table:
