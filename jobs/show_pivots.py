@@ -211,6 +211,7 @@ PIVOTS = (
         Column("leads now", "score_band", "band"),
         Column("expected to become opportunities", "score_expected", "band"),
     )),
+    Pivot("score", "Leads by owner and band", "owner", (Column("{}", "score_owner", "owner", spread="band"),)),
     Pivot("score", "How good: fitted on earlier leads, tried on later ones", "measure", (
         Column("{}", "score_quality", "measure", spread="method"),
     )),

@@ -10,7 +10,7 @@ from jobs.show_table import Table, table
 
 Opened = tuple[Mapping[str, Any], Mapping[str, str]]  # a metric row and its dimensions
 _BY_OWNER, _FIRST = "Next steps by owner", "Leads that come first"
-AHEAD = (_BY_OWNER, _FIRST)  # titles of what is read before all else
+AHEAD = (_BY_OWNER, _FIRST, "Leads by owner and band")  # titles of what is read before all else
 LISTED = 20  # steps of one owner that were measured: where so many are shown, there may be more
 
 

@@ -163,6 +163,8 @@ def leads() -> list[dict[str, Any]]:
     for band, n in {"A": 4, "B": 9, "C": 30}.items():
         out.append(metric("score", "score_band", {"band": band, "method": "model"}, n))
         out.append(metric("score", "score_expected", {"band": band, "method": "model"}, 0.5 if band == "A" else 0.1, "share", n=n))
+    for owner, band, n in (("o@x.example", "A", 3), ("o@x.example", "C", 20), ("p@x.example", "A", 1)):
+        out.append(metric("score", "score_owner", {"owner": owner, "band": band}, n))
     dims = {"person": "per_1", "band": "A", "why": "three visits"}
     out.append(metric("score", "lead_score", dims, 97.0, "points", n=1, numerator=0.61))
     for step, action, n, late in (("respond", "call or write", 5, 2), ("re_date", "re-date or close", 3, 0)):

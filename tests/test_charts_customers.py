@@ -131,7 +131,8 @@ def test_a_list_that_may_be_longer_says_so() -> None:
 def test_what_is_read_first_stands_before_the_other_tables() -> None:
     found = {s.key: s for s in sections(ALL, "all")}
     assert [t.title for t in found["next"].first] == ["Next steps by owner"]
-    assert [t.title for t in found["score"].first] == ["Leads that come first"]
+    assert [t.title for t in found["score"].first] == ["Leads by owner and band", "Leads that come first"]
+    assert found["score"].first[0].rows == (("o@x.example", "3", "20"), ("p@x.example", "1", ""))
     assert "Next steps by owner" not in [t.title for t in found["next"].tables]
 
 

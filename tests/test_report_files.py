@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import python_calamine
-from report_rows import DATA, EMPTY, MARK, metric
+from report_rows import AS_OF, DATA, EMPTY, MARK, metric
 from sandbox_hub import tundish
 
 from core.errors import UserError
@@ -32,7 +32,12 @@ def sheets(name: str, data: dict[str, Any] = DATA) -> dict[str, list[list[Any]]]
 # -- workbook -------------------------------------------------------------------------------------------------------------
 def test_a_workbook_has_a_sheet_a_table_and_numbers_as_numbers() -> None:
     found = sheets("all")
-    assert list(found)[:3] == ["in short", "Funnel", "Funnel, broken down"]
+    assert list(found)[:4] == ["about", "in short", "Funnel", "Funnel, broken down"]
+    assert found["about"][1:] == [
+        ["as of", AS_OF],
+        ["hubspot read whole", AS_OF],
+        ["in no number: persons (colleagues and tests) (of 122)", 2],
+    ]
     assert {"data quality", "Waterfall", "findings by rule"} <= set(found)
     head, *rows = found["Waterfall"]
     start = dict(zip(head, rows[0], strict=True))

@@ -149,6 +149,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "bought_again": ("deal", retention.again_rows),
     "score_band": ("person", lead_score.of_band),
     "score_expected": ("person", lead_score.of_band),
+    "score_owner": ("person", lead_score.of_owner),
     "lead_score": ("person", lead_score.one_lead),
     "follow_ups": ("", follow_up.behind),
     "follow_up": ("", follow_up.one),
