@@ -166,12 +166,18 @@ PIVOTS = (
     )),
     Pivot("attribution", "Campaigns: what they cost, and what is credited to them", "campaign", (
         Column("cost, {}", "campaign_cost", "campaign", spread="currency"),
-        Column("persons at {}", "attributed_persons", "campaign", spread="of"),
-        Column("{} deals", "attributed_deals", "campaign", spread="of"),
-        Column("{} value", "attributed_value", "campaign", spread="of"),
-        Column("cost per {}", "cost_per", "campaign", spread="of"),
+        Column("leads", "attributed_persons", "campaign", {"of": "M20"}),
+        Column("opps", "attributed_persons", "campaign", {"of": "M50"}),
+        Column("an opp, {}", "cost_per", "campaign", {"of": "M50"}, spread="currency"),
+        Column("open, {}", "attributed_value", "campaign", {"of": "open"}, spread="currency"),
+        Column("won, {}", "attributed_value", "campaign", {"of": "won"}, spread="currency"),
         Column("won ÷ cost", "campaign_return", "campaign"),
     )),
+    Pivot("attribution", "Campaigns: persons and deals credited to them, and what each cost", "campaign", (
+        Column("persons at {}", "attributed_persons", "campaign", spread="of"),
+        Column("{} deals", "attributed_deals", "campaign", spread="of"),
+        Column("cost per {}", "cost_per", "campaign", spread="of"),
+    ), detail=True),
     Pivot("attribution", "Won deals by channel and model", "channel", (
         Column("{}", "attributed_deals", "channel", {"of": "won"}, spread="model"),
     ), detail=True),

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,23 +104,25 @@ def rich_table(shown: Table, width: int) -> Any:
     drawn = RichTable(box=box.SIMPLE_HEAD)
     whole = _whole(shown, width)
     for i, name in enumerate(shown.columns):
-        drawn.add_column(Text(name), justify="right" if i in shown.numbers else "left", overflow="fold", no_wrap=i in whole)
+        head = Text("\n".join(textwrap.wrap(name, whole[i])) if i in whole else name)
+        drawn.add_column(head, justify="right" if i in shown.numbers else "left", overflow="fold", no_wrap=i in whole)
     for row in shown.rows:
         drawn.add_row(*(Text(value, style=_STYLES.get(value, "")) for value in row))
     return drawn
 
 
-def _whole(shown: Table, width: int) -> set[int]:
-    """Columns of words (ids, dates, addresses, numbers) that are not broken, as far as the others still have room to give way."""
+def _whole(shown: Table, width: int) -> dict[int, int]:
+    """Columns of words (ids, dates, addresses, numbers) that are not broken, and how wide they are: as many as leave the others room."""
+    words = [max(_width(word) for word in (*name.split(), *(row[i] for row in shown.rows), "")) for i, name in enumerate(shown.columns)]
+    plain = [i for i in range(len(words)) if all(" " not in row[i] for row in shown.rows)]
     longest = [max(map(_width, (name, *(row[i] for row in shown.rows)))) for i, name in enumerate(shown.columns)]
-    words = [i for i in range(len(longest)) if all(" " not in row[i] for row in shown.rows)]
-    room = width - 3 * len(longest) - 1 - sum(min(ROOM, longest[i]) for i in range(len(longest)))
-    kept: set[int] = set()
-    for i in sorted(words, key=lambda i: longest[i]):
-        room -= max(0, longest[i] - ROOM)
-        if room < 0:
+    room = width - 3 * len(words) - 1 - sum(min(ROOM, longest[i]) for i in range(len(words)) if i not in plain)
+    kept: dict[int, int] = {}
+    for i in sorted(plain, key=lambda i: words[i]):
+        room -= words[i]
+        if room < sum(min(ROOM, words[k]) for k in plain if k not in kept and k != i):
             break
-        kept.add(i)
+        kept[i] = words[i]
     return kept
 
 
