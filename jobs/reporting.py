@@ -16,6 +16,7 @@ from core.ledger_sync import exchanges
 from core.pipeline import Understanding
 from core.quality import quality
 from core.restated import restated
+from core.stages_seen import stages_seen
 from jobs.board import board
 from jobs.left_out import left_out
 from jobs.notes import noted
@@ -50,6 +51,7 @@ def report_data(
         "sync": lambda: exchange(hub, as_of),
         "entities": found.entities,
         "findings": lambda: noted(hub, map(opened, found.open_findings())),
+        "stages": lambda: [asdict(one) for one in stages_seen(found.facts, found.tables, compiled)],
         "agreement": lambda: [asdict(one) for one in agreement(found.facts, compiled)],
         "set_aside": lambda: set_aside(hub, found),
         "board": lambda: board(found, hub.setup.funnel),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jobs.show_metrics import dimensions, excluded
+from jobs.show_metrics import dimensions, excluded, place
 from jobs.show_table import Table, table, text
 
+NAMED = 5  # stages in no mapping that are named before the table
+STAGES, UNMAPPED = "What stages mean, and how many stand there", "UNMAPPED"
 CLEAN = "no vendor marks its counts as sampled, withheld, folded or old, and none was restated"
 COLUMNS = ("account", "report", "mark", "what it means", "values", "of", "days", "first day", "last day")
 
@@ -25,6 +27,32 @@ def _meaning(mark: Mapping[str, Any]) -> str:
 
 def quality_text(marks: Sequence[Mapping[str, Any]]) -> str:
     return text(quality_table(marks)) if marks else CLEAN
+
+
+def stages_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The stage map as the records show it (core.stages_seen.Seen)."""
+    lines = [[r["kind"], r["account"], r["resource"], r["pipeline"], r["stage"], _means(r), r["n"]] for r in rows]
+    note = "Every live stage, also those nobody stands in: tundish discover ACCOUNT --stages." + (
+        " UNMAPPED: add a line to the mapping's `stages:`." if any(r["unmapped"] for r in rows) else ""
+    )
+    return table(["of", "account", "object", "pipeline", "stage", "means", "here"], lines, numbers=("here",), note=note, title=STAGES)
+
+
+def stages_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """ "1 of 37 stages is in no mapping; 3 records stand there." """
+    bare = [r for r in rows if r["unmapped"]]
+    if not bare:
+        return f"All {len(rows)} stages that anybody stands in are mapped."
+    names = [" / ".join(filter(None, (r["account"], r["pipeline"], r["stage"]))) for r in bare[:NAMED]]
+    said = ", ".join([*names, *(["…"] if len(bare) > NAMED else [])])
+    return f"{len(bare)} of {len(rows)} stages in no mapping ({said}); {sum(r['n'] for r in bare):,} records stand there."
+
+
+def _means(row: Mapping[str, Any]) -> str:
+    if row["unmapped"]:
+        return UNMAPPED
+    milestone, stage = place(row["milestone"] or ""), row["pipeline_stage"] or ""
+    return f"{milestone}, {stage}" if stage and not milestone.endswith(stage) else milestone
 
 
 def left_out_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -61,7 +61,7 @@ def kind_tables(rows: Sequence[Opened]) -> list[Table]:
         for row, dims in sorted(rows, key=lambda pair: -float(pair[0]["value"] or 0))
     ]
     numbers = ("number", "overdue")
-    return [table(("to do", "why", "state", *numbers), lines, numbers=numbers, title="Next steps")]
+    return [table(("to do", "why", "stage", *numbers), lines, numbers=numbers, title="Next steps")]
 
 
 def lead_tables(rows: Sequence[Opened]) -> list[Table]:

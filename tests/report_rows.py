@@ -274,6 +274,12 @@ AGREEMENT = [
         ("deal", "owner", "salesforce", 4, 0),
     )
 ]  # fmt: skip
+STAGES = [
+    {"kind": "deal", "account": "hubspot", "resource": "deals", "pipeline": "Partners", "stage": "Referred", "milestone": None,
+     "pipeline_stage": None, "unmapped": True, "n": 3},
+    {"kind": "deal", "account": "hubspot", "resource": "deals", "pipeline": None, "stage": "Closed Won", "milestone": "M80",
+     "pipeline_stage": "Won", "unmapped": False, "n": 9},
+]  # fmt: skip
 SYNC = [
     {"account": "hubspot", "resources": 5, "lag_hours": 0.4, "behind": "deals", "rejected": 2, "trouble": "", "written": 12,
      "refused": 1, "frozen": 1},
@@ -283,7 +289,7 @@ SYNC = [
 DATA: dict[str, Any] = {
     "as_of": AS_OF, "organisation": "Lumen & Loom", "freshness": {"hubspot": AS_OF}, "entities": {"person": 120, "deal": 30},
     "metrics": METRICS, "quality": [MARK], "board": [CARD, {**CARD, "stage": "Closing", "late": False, "amount": None, "close_date": ""}],
-    "agreement": AGREEMENT, "sync": SYNC, "left_out": [{"what": "persons (colleagues and tests)", "n": 2, "of": 122}],
+    "agreement": AGREEMENT, "stages": STAGES, "sync": SYNC, "left_out": [{"what": "persons (colleagues and tests)", "n": 2, "of": 122}],
     "findings": [finding("D-01", "S2", 1), finding("D-01", "S2", 2), finding("C-01", "S1", 3)],
     "trend": [day("2026-06-01", 5, 9, 4, 1), day("2026-06-15", 3, 8, 6, 1), day("2026-06-30", 1, 7, 8, 0)],
 }  # fmt: skip

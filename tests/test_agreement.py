@@ -1,4 +1,4 @@
-"""How far two systems agree, and who is in no number: from literal records."""
+"""How far two systems agree, what their stages mean, and who is in no number: from literal records."""
 
 from __future__ import annotations
 
@@ -13,25 +13,31 @@ from core.compiled import Compiled, over
 from core.facts import facts
 from core.pipeline import Understanding
 from core.resolve import resolve
+from core.stages_seen import stages_seen
 from jobs.left_out import left_out
 
 MAIL = {"email": "ada@example.org"}
 GIVEN: dict[str, list[dict[str, Any]]] = {
     "person": [
-        row("person", "hubspot", "1", **MAIL, first_name="Ada ", last_name="Lovelace", stage="M30", company_name="Loom", marketable=True),
+        row("person", "hubspot", "1", **MAIL, first_name="Ada ", last_name="Lovelace", stage="M30", raw_stage="mql", company_name="Loom",
+            marketable=True),
         row("person", "salesforce", "s1", **MAIL, first_name="ada", last_name="LOVELACE", stage="M40", marketable=True),
-        row("person", "mailchimp", "m1", **MAIL, stage="M10", marketable=False),
+        row("person", "mailchimp", "m1", **MAIL, raw_stage="pending", consent="pending", marketable=False),
         row("person", "hubspot", "2", email="bob@example.org", last_name="Bob"),
         row("person", "salesforce", "s2", email="bob@example.org", last_name="Rob"),
         row("person", "hubspot", "3", email="me@ours.example", raw_stage="strange"),
     ],
     "deal": [
-        row("deal", "hubspot", "d1", amount="100", currency="eur", close_date="2026-05-01", stage="M50",
+        row("deal", "hubspot", "d1", amount="100", currency="eur", close_date="2026-05-01", stage="M50", raw_stage="appt", pipeline_id="p1",
             links=["salesforce:Opportunity:o1"]),
         row("deal", "salesforce", "o1", amount="100.00", currency="EUR", close_date="2026-05-02", stage="M50"),
         row("deal", "hubspot", "d2", raw_stage="nobody mapped it"),
     ],
 }  # fmt: skip
+GIVEN["stage_definition"] = [
+    row("stage_definition", "hubspot", "p1:appt", record_kind="deal", pipeline_id="p1", pipeline_label="Sales", label="Appointment"),
+    row("stage_definition", "hubspot", "x:mql", record_kind="person", pipeline_id="x", label="Marketing qualified"),
+]
 FUNNEL = {"exclude": {"domains": ["ours.example"]}}
 
 
@@ -62,6 +68,14 @@ def test_amounts_are_compared_with_their_currency_and_deals_that_stand_alone_not
         Agreement("deal", field, "hubspot", "salesforce", 1, equal)
         for field, equal in (("stage", 1), ("outcome", 1), ("amount", 1), ("close date", 0))
     ]
+
+
+def test_the_stage_map_has_labels_what_they_mean_how_many_stand_there_and_what_nobody_mapped(known: tuple[Understanding, Compiled]) -> None:
+    found = stages_seen(known[0].facts, known[0].tables, known[1])
+    assert [(s.kind, s.pipeline, s.stage, s.milestone, s.unmapped, s.n) for s in found] == [
+        ("deal", None, "nobody mapped it", None, True, 1), ("deal", "Sales", "Appointment", "M50", False, 1),
+        ("person", None, "strange", None, True, 1), ("person", None, "Marketing qualified", "M30", False, 1),
+    ]  # fmt: skip
 
 
 def test_who_is_in_no_number_is_counted_with_the_whole(known: tuple[Understanding, Compiled]) -> None:

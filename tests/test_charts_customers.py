@@ -6,6 +6,7 @@ from typing import Any
 
 from report_rows import AGREEMENT, DATA, metric, share
 
+from jobs.report import render
 from jobs.report.charts import agreement, campaigns, leads, retention
 from jobs.report.charts.chart import FULL, HALF, PHONE, Chart
 from jobs.report.charts.palette import COLOURS
@@ -134,6 +135,13 @@ def test_what_is_read_first_stands_before_the_other_tables() -> None:
     assert [t.title for t in found["score"].first] == ["Leads by owner and band", "Leads that come first"]
     assert found["score"].first[0].rows == (("o@x.example", "3", "20"), ("p@x.example", "1", ""))
     assert "Next steps by owner" not in [t.title for t in found["next"].tables]
+
+
+def test_the_stage_map_says_first_what_is_in_no_mapping() -> None:
+    found = next(s for s in sections(ALL, "all") if s.key == "stages")
+    assert found.text == "1 of 2 stages in no mapping (hubspot / Partners / Referred); 3 records stand there."
+    assert [row[-2:] for row in found.tables[0].rows] == [("UNMAPPED", "3"), ("M80 Won", "9")]
+    assert '<span class="sev UNMAPPED">UNMAPPED</span>' in render(DATA, "html")
 
 
 # -- agreement --------------------------------------------------------------------------------------------------------------

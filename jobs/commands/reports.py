@@ -171,6 +171,7 @@ def _table(data: dict[str, Any], name: str) -> str:
         missing = show_quality.missing_table(data["metrics"])
         parts += [show_table.text(missing)] if missing is not None else []
         parts.append(show_quality.quality_text(data["quality"]))
+        parts += [show_table.text(show_quality.stages_table(data["stages"]))] if data["stages"] else []
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))
         parts += show_findings.said_texts(data["findings"], data["set_aside"])

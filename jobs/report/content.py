@@ -20,13 +20,14 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "pipeline": ("metrics", "board"),
     "findings": ("findings", "agreement", "set_aside", "truth", "ageing", "trend", "resolved"),
     "records": ("records", "sync", "rejects", "entities"),
-    "quality": ("quality",),
+    "quality": ("quality", "stages"),
     "plan": ("plan", "apply", "undo"),
     "all": (
         "entities",
         "metrics",
         "board",
         "quality",
+        "stages",
         "findings",
         "agreement",
         "set_aside",
@@ -136,7 +137,12 @@ def _quality(data: Mapping[str, Any]) -> list[Section]:
     shown = (show_quality.quality_table(marks),) if marks else ()
     missing = show_quality.missing_table(data.get("metrics") or ())
     said = "" if marks else f"{show_quality.CLEAN.capitalize()}."
-    return [Section("quality", "Data quality", shown, said, first=(missing,) if missing else ())]
+    made = [Section("quality", "Data quality", shown, said, first=(missing,) if missing else ())]
+    return [*made, _stages(data["stages"])] if data.get("stages") else made
+
+
+def _stages(rows: Sequence[Mapping[str, Any]]) -> Section:
+    return Section("stages", "Stage map", (show_quality.stages_table(rows),), show_quality.stages_text(rows))
 
 
 def _findings(data: Mapping[str, Any]) -> list[Section]:

@@ -120,7 +120,7 @@ def blocks(data: Mapping[str, Any], name: str) -> list[Block]:
     if data.get("plan"):
         made.append(_plan_block(data))
     made += [(key, ("outcome", "number"), [list(i) for i in data[key].items()]) for key in ("apply", "undo") if data.get(key)]
-    for key in ("records", "sync", "rejects", "agreement"):
+    for key in ("records", "sync", "rejects", "agreement", "stages"):
         if data.get(key):
             columns = list(dict.fromkeys(column for row in data[key] for column in row))
             made.append((key, columns, [[row.get(c) for c in columns] for row in data[key]]))
