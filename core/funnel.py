@@ -159,9 +159,10 @@ def _check(document: Document, funnel: Funnel) -> None:
     missing = [code for code in codes if code not in seen]
     if missing:
         document.wrong(("ladder",), f"the ladder lacks {', '.join(missing)}", key=True)
-    for i, step in enumerate(threshold(funnel, "funnel_steps")):
-        if step not in codes:
-            document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+    for which in ("funnel_steps", "funnel_levels"):
+        for i, step in enumerate(threshold(funnel, which)):
+            if step not in codes:
+                document.wrong(("thresholds", which, i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
     for which, what, known in (("score_points", "signal", SIGNALS), ("follow_up", "number", tuple(DEFAULTS["follow_up"]))):
         for name in threshold(funnel, which):
             if name not in known:

@@ -20,6 +20,11 @@ COUNTED_BY = "counted by"  # in `excluded`: "account report" of the vendors' cou
 _SPOILS = (
     "in ",
     "deals in ",
+    "cross-system",
+    "sum of",
+    "no visitors",
+    "proxy of",
+    "won less than",
     "no stage",
     "no amount",
     "without a currency",
@@ -28,6 +33,14 @@ _SPOILS = (
     "stays whose dates",
     "no history of",
 )
+
+
+ABOUT = (
+    "cross-system",
+    "sum of",
+    "proxy of",
+    "won less than",
+)  # beginnings of what is said of the number, and not of who is left out of it
 
 
 def marks(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.footnotes import Footnotes
 from jobs.report.sparkline import blocks
-from jobs.show_marks import COUNTED_BY, TRUST, said
+from jobs.show_marks import ABOUT, COUNTED_BY, TRUST, said
 from jobs.show_metrics import dimensions, excluded, families, interval, label, number, place, rank, shown
 from jobs.show_table import Table, table
 
@@ -44,6 +44,22 @@ class Pivot:
 
 _ALL = {"cohort": "all", "mode": "implied"}
 PIVOTS = (
+    Pivot("funnel", "Full funnel of those who became leads in {}", "level", (
+        Column("volume", "level_volume", "level"),
+        Column("of the level before", "level_step", "level"),
+        Column("of all leads", "level_overall", "level"),
+        Column("median days", "level_days", "level"),
+        Column("amount, {}", "level_value", "level", spread="currency"),
+        Column("won for each, {}", "level_worth", "level", spread="currency"),
+    ), by="cohort"),
+    Pivot("funnel", "Visitors and leads by month", "month", (
+        Column("visitors, {}", "visitors", "month", spread="account"),
+        Column("leads ÷ visitors", "visitor_to_lead", "month"),
+    )),
+    Pivot("funnel", "Visitors and leads by channel", "channel", (
+        Column("visitors", "visitors_by_channel", "channel"),
+        Column("leads ÷ visitors", "visitor_to_lead", "channel"),
+    )),
     Pivot("funnel", "Funnel: persons by milestone", "milestone", (
         Column("now here", "stage_count", "stage", {"basis": "current"}),
         Column("furthest here", "stage_count", "stage", {"basis": "furthest"}),
@@ -339,7 +355,9 @@ def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
         mine = [(dims, excluded(row)) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
         trust |= {f"{dims.get('horizon', '')}: {without['backtest']}.": None for dims, without in mine if "backtest" in without}
         if mine and all(without == mine[0][1] for _, without in mine):
-            left |= {said(why, value): None for why, value in mine[0][1].items() if why not in (*TRUST, COUNTED_BY)}
+            left |= {
+                said(why, value): None for why, value in mine[0][1].items() if why not in (*TRUST, COUNTED_BY) and not why.startswith(ABOUT)
+            }
             trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in TRUST[1:]}
     return " ".join([*([f"Not counted: {', '.join(left)}."] if left else []), *trust])
 

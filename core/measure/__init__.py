@@ -18,6 +18,7 @@ from core.measure import (
     follow_up,
     forecast,
     forecast_coverage,
+    full_funnel,
     funnel,
     funnel_by,
     lead_score,
@@ -36,7 +37,7 @@ __all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "distrusted", "measure", "r
 
 _Measure = Callable[[Scope], Iterator[Metric]]
 FAMILIES: dict[str, tuple[_Measure, ...]] = {
-    "funnel": (funnel.measure,),
+    "funnel": (full_funnel.measure, funnel.measure),
     "breakdown": (funnel_by.measure,),
     "pipeline": (pipeline.measure,),
     "movement": (velocity.measure, slippage.measure, ageing.measure),

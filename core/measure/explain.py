@@ -15,6 +15,7 @@ from core.measure import (
     attribution_rows,
     experiment_rows,
     follow_up,
+    full_funnel,
     funnel,
     funnel_by,
     lead_score,
@@ -24,10 +25,12 @@ from core.measure import (
     slippage,
     sources,
     velocity,
+    visitors,
     waterfall,
 )
 from core.measure.metric import Scope
 
+_KEYS = ("entity_id", "kind", "account", "resource", "vendor_id")
 _Select = Callable[[Scope, Mapping[str, Any]], ibis.Table]
 
 
@@ -106,6 +109,15 @@ def _pushed(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 
 
 _ROWS: dict[str, tuple[str, _Select]] = {
+    "visitors": ("", visitors.behind),
+    "visitors_by_channel": ("", visitors.behind),
+    "visitor_to_lead": ("", visitors.behind),
+    "level_volume": ("", full_funnel.behind),
+    "level_step": ("", full_funnel.behind),
+    "level_overall": ("person", full_funnel.behind),
+    "level_days": ("person", full_funnel.behind),
+    "level_value": ("deal", full_funnel.deals_behind),
+    "level_worth": ("deal", full_funnel.deals_behind),
     "stage_count": ("person", _stage_count),
     "entered": ("person", _entered),
     "reach": ("person", _reach),
@@ -161,7 +173,11 @@ def rows(scope: Scope, name: str, dims: Mapping[str, Any]) -> ibis.Table:
     if name not in _ROWS:
         raise UserError(f"{name} cannot list its rows", next_step=f"ask for one of: {', '.join(sorted(_ROWS))}")
     kind, select = _ROWS[name]
-    entities = select(scope, dims).select("entity_id").distinct()
+    found = select(scope, dims)
+    if "measure" in found.columns:  # counts are of nobody
+        keys = found.select("account", "resource", "vendor_id")
+        return keys.mutate(entity_id=ibis.literal(""), kind=ibis.literal("tally")).select(*_KEYS)
+    entities = found.select("entity_id").distinct()
     m = scope.facts["members"]
     m = m.filter(m.kind == kind) if kind else m  # "": persons and deals
-    return m.filter(m.live).semi_join(entities, "entity_id").select("entity_id", "kind", "account", "resource", "vendor_id")
+    return m.filter(m.live).semi_join(entities, "entity_id").select(*_KEYS)

@@ -27,7 +27,7 @@ MODES = {
 def measure(scope: Scope) -> Iterator[Metric]:
     yield from stage_counts(scope)
     steps = tuple(scope.choice("funnel_steps"))
-    progress = scope.once("progress", lambda: keep(_progress(scope, steps)))
+    progress = progress_of(scope)
     yield from period_ratios(scope, steps)
     yield from cohort_reach(progress, steps)
     links = [*pairwise(steps), (steps[0], steps[-1])]
@@ -46,6 +46,12 @@ def stage_counts(scope: Scope) -> Iterator[Metric]:
                 words = f"persons whose {basis} milestone this is"
                 dims = {"basis": basis, "stage": row["stage"]}
                 yield Metric("stage_count", words, dims, row["n"], "persons", row["n"], excluded=excluded)
+
+
+def progress_of(scope: Scope) -> ibis.Table:
+    """`_progress` for the steps of all funnels, computed once."""
+    steps = tuple(dict.fromkeys([*scope.choice("funnel_steps"), *scope.choice("funnel_levels"), "M80"]))
+    return scope.once("progress", lambda: keep(_progress(scope, steps)))
 
 
 def _progress(scope: Scope, steps: tuple[str, ...]) -> ibis.Table:

@@ -11,9 +11,9 @@ import ibis
 
 from core.errors import UserError
 from core.measure.durations import incidence
-from core.measure.funnel import _progress, _reached, _sound
+from core.measure.funnel import _progress, _reached, _sound, progress_of
 from core.measure.metric import Metric, Scope, pairs, share
-from core.tables import days_between, further, instant, keep, sortable
+from core.tables import days_between, further, instant, sortable
 
 MOST = 20  # values of a breakdown that are listed; the rest are one
 UNKNOWN, REST = "(unknown)", "(all others)"
@@ -22,7 +22,7 @@ BREAKDOWNS = ("source", "owner", "campaign", "segment", "variant")
 
 def measure(scope: Scope) -> Iterator[Metric]:
     steps = tuple(scope.choice("funnel_steps"))
-    progress = scope.once("progress", lambda: keep(_progress(scope, steps)))
+    progress = progress_of(scope)
     for by in scope.choice("funnel_by"):
         yield from broken_down(scope, progress, steps, str(by))
     yield from competing(scope, progress, steps)
