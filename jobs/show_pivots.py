@@ -52,6 +52,10 @@ PIVOTS = (
         Column("amount, {}", "level_value", "level", spread="currency"),
         Column("won for each, {}", "level_worth", "level", spread="currency"),
     ), by="cohort"),
+    Pivot("funnel", "Lead response: from lead to sales' first touch", "by", (
+        Column("{}", "lead_response", "by", spread="quantile"),
+        Column("within {}", "lead_response_within", "by", spread="within"),
+    )),
     Pivot("funnel", "Visitors and leads by month", "month", (
         Column("visitors, {}", "visitors", "month", spread="account"),
         Column("leads ÷ visitors", "visitor_to_lead", "month"),

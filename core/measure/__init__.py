@@ -21,6 +21,7 @@ from core.measure import (
     full_funnel,
     funnel,
     funnel_by,
+    lead_response,
     lead_score,
     pipeline,
     pipeline_wins,
@@ -37,7 +38,7 @@ __all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "distrusted", "measure", "r
 
 _Measure = Callable[[Scope], Iterator[Metric]]
 FAMILIES: dict[str, tuple[_Measure, ...]] = {
-    "funnel": (full_funnel.measure, funnel.measure),
+    "funnel": (full_funnel.measure, lead_response.measure, funnel.measure),
     "breakdown": (funnel_by.measure,),
     "pipeline": (pipeline.measure,),
     "movement": (velocity.measure, slippage.measure, ageing.measure),
