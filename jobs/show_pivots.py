@@ -123,7 +123,11 @@ PIVOTS = (
         Column("amount, {}", "age_value", "days", spread="basis"),
     )),
     Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (Column("by {}", "win_rate", "period", spread="by"),)),
-    Pivot("winrate", "Win rate of deals created together: if no open one is won, and if all are", "created in", (
+    Pivot("winrate", "Days from the close date until deals are put down as closed", "outcome", (
+        Column("{}", "close_lag", "outcome", spread="quantile"),
+        Column("more than 7 days", "closed_late", "outcome"),
+    )),
+    Pivot("winrate", "Win rate of deals created together: if no open one is won, expected, and if all are", "created in", (
         Column("{}", "cohort_win_rate", "created", spread="bound"),
     )),
     Pivot("winrate", "Win rate of deals that were ever in the stage", "milestone", (Column("won", "stage_win_rate", "stage"),)),

@@ -30,6 +30,7 @@ from core.measure import (
     sources,
     velocity,
     waterfall,
+    win_rate,
 )
 from core.measure.distrust import distrusted
 from core.measure.metric import METRICS, Metric, Scope, table
@@ -42,7 +43,7 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "breakdown": (funnel_by.measure,),
     "pipeline": (pipeline.measure,),
     "movement": (velocity.measure, slippage.measure, ageing.measure),
-    "winrate": (pipeline.win_rates, pipeline_wins.measure),
+    "winrate": (win_rate.measure, pipeline_wins.measure),
     "sources": (sources.measure,),
     "attribution": (attribution.measure,),
     "experiments": (experiments.measure,),

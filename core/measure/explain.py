@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis
@@ -28,6 +28,7 @@ from core.measure import (
     velocity,
     visitors,
     waterfall,
+    win_rate,
 )
 from core.measure.metric import Scope
 
@@ -45,15 +46,6 @@ def _open(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     if dims.get("stage", "all") != "all":
         d = d.filter(d.pipeline_stage.fill_null("(unmapped)") == dims["stage"])
     return d.filter(d.currency.identical_to(ibis.literal(dims["currency"], type="string")), d.amount.notnull()) if "currency" in dims else d
-
-
-def _closed(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
-    period = str(dims.get("period", ""))
-    if "-Q" in period:
-        year, q = period.split("-Q")
-        _, first, last = pipeline.quarter(date(int(year), 3 * int(q), 1))
-        return pipeline.closed_in(scope, first, min(last, scope.as_of.date()))
-    return pipeline.closed_in(scope, *pipeline.window(scope))
 
 
 def _due(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
@@ -128,7 +120,8 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "open_deals": ("deal", _open),
     "pipeline_value": ("deal", _open),
     "weighted_pipeline": ("deal", _open),
-    "win_rate": ("deal", _closed),
+    "win_rate": ("deal", win_rate.behind),
+    "closed_late": ("deal", win_rate.late),
     "coverage": ("deal", _due),
     "waterfall": ("deal", _waterfall),
     "pushed": ("deal", _pushed),

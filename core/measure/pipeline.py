@@ -11,7 +11,7 @@ import ibis
 
 from core.measure.distrust import flagged, left_out
 from core.measure.exact import mean, total
-from core.measure.metric import Metric, Scope, pairs, share, survival
+from core.measure.metric import Metric, Scope, pairs, survival
 from core.tables import instant
 
 _STAGES = ("M50", "M60", "M70")
@@ -89,9 +89,19 @@ def _total(name: str, words: str, rows: list[dict[str, Any]], column: str, blank
 def closed_in(scope: Scope, first: date, last: date) -> ibis.Table:
     """Deals won or lost with a close date in the days; duplicates, tests and data errors are no losses."""
     d = scope.facts["deal"]
-    ignored = [str(reason).lower() for reason in scope.choice("ignored_lost_reasons")]
     d = d.filter(d.outcome.isin(["won", "lost"]), d.close_date >= ibis.literal(first), d.close_date <= ibis.literal(last))
-    return d.filter((d.outcome == "won") | ~d.lost_reason.lower().isin(ignored).fill_null(False))
+    return d.filter(~_no_loss(scope, d))
+
+
+def no_losses(scope: Scope) -> ibis.Table:
+    """Deals that are put down as lost but were never deals: `ignored_lost_reasons`."""
+    d = scope.facts["deal"]
+    return d.filter(_no_loss(scope, d))
+
+
+def _no_loss(scope: Scope, d: ibis.Table) -> ibis.Value:
+    ignored = [str(reason).strip().lower() for reason in scope.choice("ignored_lost_reasons")]
+    return (d.outcome == "lost") & d.lost_reason.strip().lower().isin(ignored or ["(none)"]).fill_null(False)
 
 
 def window(scope: Scope) -> tuple[date, date]:
@@ -105,38 +115,6 @@ def quarter(day: date, back: int = 0) -> tuple[str, date, date]:
     year, q = divmod(index, 4)
     after = date(year + (q == 3), 1 if q == 3 else 3 * q + 4, 1)
     return f"{year}-Q{q + 1}", date(year, 3 * q + 1, 1), after - timedelta(days=1)
-
-
-def win_rates(scope: Scope) -> Iterator[Metric]:
-    currency, _ = reporting_currency(scope)
-    last = scope.as_of.date()
-    periods = {f"last {scope.choice('window_days')} days": window(scope)}
-    periods |= {name: (first, end) for name, first, end in (quarter(last, back) for back in range(4))}
-    for name, (first, end) in periods.items():
-        yield from _win_rate(closed_in(scope, first, min(end, last)), name, currency)
-
-
-def _win_rate(closed: ibis.Table, period: str, currency: str | None) -> Iterator[Metric]:
-    won, money = closed.outcome == "won", closed.amount
-    ours = closed.currency.identical_to(ibis.literal(currency, type="string"))
-    row = pairs(
-        closed.agg(
-            n=closed.count(), won=won.sum(), won_value=total(money, won & ours), lost_value=total(money, ~won & ours),
-            other=(money.notnull() & ~ours).sum(), unpriced=(~won & ours & (money > 0)).sum(),
-        )
-    )[0]  # fmt: skip
-    words = "won ÷ (won + lost) by close date"
-    yield share("win_rate", words, {"by": "count", "period": period}, row["won"] or 0, row["n"])
-    won_value, lost_value = row["won_value"] or 0.0, row["lost_value"] or 0.0
-    lost = row["n"] - (row["won"] or 0)
-    whole = won_value + lost_value
-    computable = whole > 0 and (not lost or row["unpriced"])
-    excluded = {"in other currencies": row["other"]} if row["other"] else {}
-    excluded |= {} if computable or not lost else {"not computable": "no lost deal has an amount"}
-    yield Metric(
-        "win_rate", f"{words}, amounts instead of deals", {"by": "value", "period": period, "currency": currency},
-        won_value / whole if computable else None, "share", row["n"], won_value, whole, excluded=excluded,
-    )  # fmt: skip
 
 
 def coverage(scope: Scope, currency: str | None, others: Mapping[str, int]) -> Metric:
