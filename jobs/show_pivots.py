@@ -74,8 +74,10 @@ PIVOTS = (
     Pivot("funnel", "From step to step: within so many days, of those watched that long", "to", (
         Column("{} days", "reach_within", "to", spread="days"),
         Column("{} days, estimated from all", "reach_within_km", "to", spread="days"),
+        Column("{} days, disqualified and lost ones competing", "reach_within_cif", "to", spread="days"),
     ), detail=True),
     Pivot("funnel", "Cohorts: of those who entered in the month, how many reached it until now", "month", (
+        Column("watched, days", "cohort_age", "cohort"),
         Column("{}", "reach", "cohort", {"mode": "implied"}, spread="to"),
     ), detail=True),
     Pivot("funnel", "Entered in the month", "month", (Column("{}", "entered", "month", spread="stage"),), detail=True),
@@ -88,9 +90,6 @@ PIVOTS = (
         ))
         for by in ("source", "owner", "campaign", "segment", "variant")
     ),
-    Pivot("breakdown", "Reached within days; disqualified and lost ones compete", "to", (
-        Column("{} days", "reach_within_cif", "to", spread="days"),
-    ), detail=True),
     Pivot("breakdown", "As HubSpot's funnel reports count, by month of creation", "created", (
         Column("all stages: {}", "hubspot_funnel", "created", {"stages": "all"}, spread="to"),
         Column("any: {}", "hubspot_funnel", "created", {"stages": "any"}, spread="to"),
@@ -103,12 +102,21 @@ PIVOTS = (
     Pivot("pipeline", "Days in the stage until the next", "milestone", (
         Column("{}", "time_in_stage", "stage", spread="quantile"),
     )),
+    Pivot("pipeline", "Velocity: what a tenth better would add", "lever", (
+        Column("{} a day", "velocity_lever", "lever", spread="currency"),
+    )),
     Pivot("movement", "Where deals go from a stage, within days; the ends compete", "stage", (
         Column("{}", "stage_end", "stage", spread="what"),
         Column("median days", "days_in_stage", "stage"),
     )),
     Pivot("movement", "Moves: of the deals that were seen to move", "move", (Column("deals", "deal_moves", "move"),)),
-    Pivot("movement", "Days from creation to won, of the won", "quantile", (Column("days", "sales_cycle", "quantile"),)),
+    Pivot("movement", "Days until won, of the won", "quantile", (
+        Column("from the deal's creation", "sales_cycle", "quantile"),
+        Column("from the first lead", "lead_to_won", "quantile"),
+    )),
+    Pivot("movement", "Median days in the stage of open deals, against those of winners", "stage", (
+        Column("÷ {} of winners", "stage_age_ratio", "stage", spread="against"),
+    )),
     Pivot("movement", "Closed within days of creation, of all; won and lost compete", "days", (
         Column("{}", "closed_within", "days", spread="end"),
     ), detail=True),

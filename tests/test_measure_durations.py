@@ -146,3 +146,11 @@ def test_reliability_puts_the_certain_into_the_last_bin() -> None:
     found = scores.reliability(np.array([0.05, 0.06, 1.0]), np.array([0, 1, 1.0]))
     assert [(round(low, 1), n, rate) for low, _, _, rate, n in found] == [(0.0, 2, 0.5), (0.9, 1, 1.0)]
     assert scores.log_loss(np.array([0.5]), np.array([1.0])) == pytest.approx(np.log(2))
+
+
+def test_chances_that_are_twice_as_extreme_as_what_came_have_half_the_slope() -> None:
+    """A quarter of those at 0.1 and three quarters of those at 0.9: ln 3 against ln 9."""
+    chance, won = np.repeat([0.1, 0.9], 4), np.array([0, 0, 0, 1, 0, 1, 1, 1], float)
+    assert scores.slope(chance, won) == pytest.approx(0.5)
+    assert scores.slope(np.repeat(0.5, 8), won) is None
+    assert scores.slope(chance, np.ones(8)) is None

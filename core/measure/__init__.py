@@ -13,6 +13,7 @@ from core.measure import (
     ageing,
     attribution,
     backtest,
+    cycles,
     experiments,
     explain,
     follow_up,
@@ -24,6 +25,7 @@ from core.measure import (
     lead_response,
     lead_score,
     pipeline,
+    pipeline_velocity,
     pipeline_wins,
     retention,
     slippage,
@@ -39,10 +41,10 @@ __all__ = ["FAMILIES", "METRICS", "Metric", "Scope", "distrusted", "measure", "r
 
 _Measure = Callable[[Scope], Iterator[Metric]]
 FAMILIES: dict[str, tuple[_Measure, ...]] = {
-    "funnel": (full_funnel.measure, lead_response.measure, funnel.measure),
+    "funnel": (full_funnel.measure, lead_response.measure, funnel.measure, funnel_by.competing),
     "breakdown": (funnel_by.measure,),
-    "pipeline": (pipeline.measure,),
-    "movement": (velocity.measure, slippage.measure, ageing.measure),
+    "pipeline": (pipeline.measure, pipeline_velocity.measure),
+    "movement": (velocity.measure, cycles.measure, slippage.measure, ageing.measure),
     "winrate": (win_rate.measure, pipeline_wins.measure),
     "sources": (sources.measure,),
     "attribution": (attribution.measure,),

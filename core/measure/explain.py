@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.measure import (
     ageing,
     attribution_rows,
+    cycles,
     experiment_rows,
     follow_up,
     full_funnel,
@@ -56,6 +57,11 @@ def _due(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 
 def _reach(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     return funnel.reached_rows(scope, str(dims["cohort"]), str(dims["mode"]), str(dims["to"]))
+
+
+def _cohort(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    first = next(iter(scope.choice("funnel_steps")))
+    return funnel.reached_rows(scope, str(dims["cohort"]), "implied", first)
 
 
 def _entered(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
@@ -117,6 +123,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "stage_count": ("person", _stage_count),
     "entered": ("person", _entered),
     "reach": ("person", _reach),
+    "cohort_age": ("person", _cohort),
     "open_deals": ("deal", _open),
     "pipeline_value": ("deal", _open),
     "weighted_pipeline": ("deal", _open),
@@ -130,6 +137,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "zombie_deals": ("deal", ageing.zombies),
     "deal_moves": ("deal", velocity.movers),
     "cohort_win_rate": ("deal", pipeline_wins.of_cohort),
+    "lead_to_won": ("deal", cycles.behind),
     "stage_win_rate": ("deal", pipeline_wins.ever_in_stage),
     "forecast_large": ("deal", _one_deal),
     "reach_by": ("person", funnel_by.behind),

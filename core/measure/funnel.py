@@ -7,6 +7,7 @@ matured within H days, and the same adjusted for those not watched long enough.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -29,7 +30,7 @@ def measure(scope: Scope) -> Iterator[Metric]:
     steps = tuple(scope.choice("funnel_steps"))
     progress = progress_of(scope)
     yield from period_ratios(scope, steps)
-    yield from cohort_reach(progress, steps)
+    yield from cohort_reach(scope, progress, steps)
     links = [*pairwise(steps), (steps[0], steps[-1])]
     for start, end in dict.fromkeys(links):
         yield from timed(scope, progress, start, end)
@@ -101,8 +102,12 @@ def period_ratios(scope: Scope, steps: tuple[str, ...]) -> Iterator[Metric]:
                 yield Metric("period_ratio", words, dims, n / whole if whole else None, "ratio", whole, n, whole)
 
 
-def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
-    """Of those who entered the first step in a month, how many got to each step until now; and over all months."""
+def cohort_reach(scope: Scope, progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
+    """Of those who entered the first step in a month, how many got to each step until now; and over all months.
+
+    Who is first known beyond the first step (imported, or a step left out) has no day of entry, and is in no cohort.
+    """
+    later = progress[f"at_{steps[0]}"].isnull() & (progress.top > steps[0]).fill_null(False)
     t = progress.filter(progress[f"at_{steps[0]}"].notnull())
     sound = _sound(t, steps[0])
     counts = {f"{mode}_{code}": (_reached(t, mode, steps, i) & sound).sum() for mode in MODES for i, code in enumerate(steps)}
@@ -110,7 +115,10 @@ def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metri
     by_month = pairs(t.group_by(month=t[f"at_{steps[0]}"].strftime("%Y-%m")).agg(**counts).order_by("month"))
     if not by_month:
         return
-    total = {name: sum(row[name] for row in by_month) for name in counts}
+    total: dict[str, Any] = {name: sum(row[name] for row in by_month) for name in counts}
+    total["later"] = pairs(progress.agg(later=later.sum()))[0]["later"]
+    for row in by_month:
+        yield _age(scope, row["month"], row[f"implied_{steps[0]}"])
     for row in [*by_month, {"month": "all", **total}]:
         for mode, words in MODES.items():
             for i, code in enumerate(steps):
@@ -120,12 +128,21 @@ def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metri
 def _reach(row: Mapping[str, Any], mode: str, words: str, steps: tuple[str, ...], i: int, code: str) -> Iterator[Metric]:
     part, whole = row[f"{mode}_{code}"], row[f"{mode}_{steps[0]}"]
     excluded = left_out(disordered=row["disordered"], stamped=row["stamped"])
+    excluded |= {f"first known beyond {steps[0]}": row["later"]} if row.get("later") else {}
     dims = {"cohort": row["month"], "mode": mode, "from": steps[0], "to": code}
     yield share("reach", f"cohort reach: {words} ÷ the cohort; young cohorts are still growing", dims, part, whole, excluded=excluded)
     if i:
         before = row[f"{mode}_{steps[i - 1]}"]
         dims = {"cohort": row["month"], "mode": mode, "from": steps[i - 1], "to": code}
         yield share("step", f"step rate: {words} ÷ the same of the step before", dims, part, before, excluded=excluded)
+
+
+def _age(scope: Scope, month: str, n: int) -> Metric:
+    """How long the youngest of a cohort can have been watched: young cohorts are still growing."""
+    year, number = map(int, month.split("-"))
+    ended = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+    words = "days since the month was over: so long all of the cohort were watched"
+    return Metric("cohort_age", words, {"cohort": month}, max(0, (scope.as_of - ended).days), "days", n)
 
 
 def _sound(t: ibis.Table, *steps: str) -> ibis.Value:

@@ -25,7 +25,6 @@ def measure(scope: Scope) -> Iterator[Metric]:
     progress = progress_of(scope)
     for by in scope.choice("funnel_by"):
         yield from broken_down(scope, progress, steps, str(by))
-    yield from competing(scope, progress, steps)
     yield from young(scope, progress, steps)
     yield from hubspot(scope, progress, steps)
     yield units(scope)
@@ -80,8 +79,9 @@ def behind(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     return t.filter(_reached(t, "implied", steps, steps.index(str(dims["to"]))))
 
 
-def competing(scope: Scope, progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
+def competing(scope: Scope) -> Iterator[Metric]:
     """Reach within H days of all who entered a step, as if all were watched: those who were disqualified or lost cannot come any more."""
+    progress, steps = progress_of(scope), tuple(scope.choice("funnel_steps"))
     gone = _exits(scope)
     for start, end in dict.fromkeys([*pairwise(steps), (steps[0], steps[-1])]):
         t = progress.filter(progress[f"at_{start}"].notnull(), progress[f"at_{start}"] <= instant(scope.as_of))
