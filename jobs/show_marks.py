@@ -17,7 +17,7 @@ TRUST = (
 )  # fmt: skip
 COUNTED_BY = "counted by"  # in `excluded`: "account report" of the vendors' counts the number is made of
 # Beginnings of what is said of the number itself, and not of who is left out of it.
-ABOUT = ("cross-system", "sum of", "proxy of", "won less than", "losses come", "hours")
+ABOUT = ("cross-system", "sum of", "proxy of", "won less than", "losses come", "business hours")
 # Beginnings of what spoils a number, as against who is rightly not in it.
 _SPOILS = (
     *ABOUT, "in ", "deals in ", "no visitors", "no stage", "no amount", "without a currency", "dates ", "bulk-stamped", "stays whose dates",

@@ -111,6 +111,8 @@ def test_r20_lead_to_won_within_45_days_of_those_watched_so_long(r20):
     assert r20.one("reach", cohort="all", mode="implied", to="M80")["value"] == pytest.approx(3 / 9)
     km = [r20.one("reach_within_km", **{"from": "M20"}, to="M80", days=d)["value"] for d in (45, 49, 50)]
     assert km == pytest.approx([0.125, 0.30, 8 / 15])
+    sides = [(r["low"] < r["value"] < r["high"]) for r in r20.all("reach_within_km", **{"from": "M20"}, to="M80")]
+    assert all(sides)
 
 
 def test_r20_every_reach_lists_its_persons(r20):

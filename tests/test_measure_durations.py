@@ -43,6 +43,7 @@ def test_r1_six_mercaptopurine() -> None:
     assert curve.times.tolist() == [6, 7, 10, 13, 16, 22, 23]
     assert curve.shares.tolist() == pytest.approx([0.857143, 0.806723, 0.752941, 0.690196, 0.627451, 0.537815, 0.448179], abs=1e-6)
     assert (curve.lows[-1], curve.highs[-1], curve.errors[-1]) == pytest.approx((0.1881, 0.6801, 0.1346), abs=5e-5)
+    assert (curve.limits(23), curve.limits(5)) == (pytest.approx((0.1881, 0.6801), abs=5e-5), (1.0, 1.0))
     assert curve.quantile(0.5)[0] == 23
     assert curve.quantile(0.9) == (None, None, None)
     assert curve.restricted_mean(20) == pytest.approx(16.11653, abs=5e-6)

@@ -16,7 +16,7 @@ from core.measure import measure, rows
 from core.resolve import resolve
 from jobs.show import metrics_text
 
-PEOPLE = {"a": "Web", "b": "web ", "c": "Referral"}
+PEOPLE = {"a": "Web", "b": "web ", "c": "Partner Referral"}
 DEALS = [
     deal("w", amount=100, owner_id="ada", pipeline_id="new", close_date="2026-06-20", created_at="2026-06-10", **WON),
     deal("l", amount=100, owner_id="ada", pipeline_id="new", source="web", close_date="2026-06-20", **LOST),
@@ -56,13 +56,15 @@ def test_a_deal_without_a_source_is_of_the_source_of_its_person(known: Any) -> N
     assert (rate["numerator"], rate["denominator"]) == (1, 2)
     keys = rows(known, {}, NOW, "win_rate", {"period": "2026-Q2"}, {"source": "web"}).to_pyarrow()["vendor_id"].to_pylist()
     assert set(keys) == {"w", "l"}
+    [grouped] = found(known, "win_rate", "winrate", {"source": "referral"}, by="count", period="2026-Q2")
+    assert grouped["numerator"] == 1
 
 
 def test_parts_hold_all_at_once_and_persons_are_of_the_pipelines_of_their_deals(known: Any) -> None:
     [open_] = found(known, "pipeline_value", "pipeline", {"owner": "ada@x.example", "pipeline": "more"}, stage="all")
     assert open_["value"] == 40
     persons = found(known, "source_persons", "sources", {"pipeline": "new"})
-    assert {r["dimensions"]["source"]: r["value"] for r in persons} == {"web": 1, "referral": 1}
+    assert {r["dimensions"]["source"]: r["value"] for r in persons} == {"web": 1, "partner referral": 1}
 
 
 def test_every_table_says_of_what_part_it_is(known: Any) -> None:

@@ -31,9 +31,11 @@ class Hours:
 
     @property
     def said(self) -> str:
-        names = " ".join(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[day - 1] for day in self.days)
+        named = [("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[day - 1] for day in self.days]
+        row = self.days == tuple(range(self.days[0], self.days[-1] + 1)) and len(self.days) > 2
+        names = f"{named[0]}–{named[-1]}" if row else " ".join(named)
         first, last = (f"{at // 3600:02d}:{at % 3600 // 60:02d}" for at in (self.first, self.last))
-        return f"{names}, {first}–{last} {self.zone}"
+        return f"{names} {first}–{last} {self.zone}"
 
 
 def hours(scope: Scope) -> Hours:

@@ -14,7 +14,8 @@ from typing import Any
 import ibis
 
 from core.measure.distrust import DISORDERED, STAMPED, flagged, left_out
-from core.measure.metric import Metric, Scope, Survival, pairs, share, survival
+from core.measure.durations import Curve, kaplan_meier
+from core.measure.metric import Metric, Scope, pairs, share
 from core.tables import days_between, further, instant, keep
 
 _UNDATED = "reached, date unknown or before the start"
@@ -170,20 +171,22 @@ def timed(scope: Scope, progress: ibis.Table, start: str, end: str) -> Iterator[
     """Within H days, and how long it takes."""
     horizons = [int(days) for days in scope.choice("within_days")]
     rows, excluded = waits(scope, progress, start, end, horizons)
-    curve = survival((float(r["wait"]), bool(r["event"]), int(r["n"])) for r in rows)
+    curve = kaplan_meier((float(r["wait"]), int(r["event"]), int(r["n"])) for r in rows)
     dims = {"from": start, "to": end}
     for horizon in horizons:
         yield matured(rows, dims, horizon, excluded)
         words = "share that reaches the milestone within the days, estimated from all persons (Kaplan-Meier)"
-        value = curve.reached_by(horizon)
-        yield Metric("reach_within_km", words, {**dims, "days": horizon}, value, "share", curve.n, curve.events, excluded=excluded)
+        value = 1 - curve.at(horizon) if curve.n else None
+        low, high = (1 - side if curve.n else None for side in reversed(curve.limits(horizon)))
+        yield Metric("reach_within_km", words, {**dims, "days": horizon}, value, "share", curve.n, curve.events, low=low, high=high,
+                     excluded=excluded)  # fmt: skip
     yield from _durations("time_to_next", "days until the next step, open ones as far as watched (Kaplan-Meier)", dims, curve, excluded)
 
 
-def _durations(name: str, words: str, dims: Mapping[str, Any], curve: Survival, excluded: Mapping[str, Any]) -> Iterator[Metric]:
+def _durations(name: str, words: str, dims: Mapping[str, Any], curve: Curve, excluded: Mapping[str, Any]) -> Iterator[Metric]:
     for label, q in (("median", 0.5), ("p75", 0.75), ("p90", 0.9)):
-        value = curve.quantile(q) if curve.n else None
-        yield Metric(name, words, {**dims, "quantile": label}, value, "days", curve.n, curve.events, excluded=excluded)
+        value, low, high = curve.quantile(q)
+        yield Metric(name, words, {**dims, "quantile": label}, value, "days", curve.n, curve.events, low=low, high=high, excluded=excluded)
 
 
 def waits(scope: Scope, progress: ibis.Table, start: str, end: str, horizons: Sequence[int]) -> tuple[list[dict[str, Any]], dict[str, int]]:

@@ -31,7 +31,7 @@ def measure(scope: Scope) -> Iterator[Metric]:
     fresh = t.filter(~t.earlier)
     yield from _untouched(fresh, excluded)
     for by, column in (("business hours", "open_min"), ("the clock", "clock_min")):
-        yield from _waits(fresh, by, column, {**excluded, **({"hours": hours(scope).said} if column == "open_min" else {})})
+        yield from _waits(fresh, by, column, {**excluded, **({"business hours": hours(scope).said} if column == "open_min" else {})})
 
 
 _UNTOUCHED = "leads that sales has not touched until now ÷ new leads"

@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.measure.funnel_by import BREAKDOWNS, of_person
 from core.measure.metric import Scope, pairs
 from core.measure.sources import deals_with_source
+from core.measure.touch_names import group
 from core.tables import keep
 from core.yaml_positions import did_you_mean
 
@@ -37,7 +38,7 @@ def narrowed(facts: Mapping[str, ibis.Table], funnel: Any, as_of: datetime, only
 def _cut(scope: Scope, by: str, value: str) -> dict[str, ibis.Table]:
     people, deals = _parts(scope, by)
     wanted = value.strip().lower()
-    p, d = (keep(t.filter(t.part.lower() == wanted).select("entity_id").distinct()) for t in (people, deals))
+    p, d = (keep(t.filter(_is(scope, by, t.part, wanted)).select("entity_id").distinct()) for t in (people, deals))
     if not int(p.count().execute()) and not int(d.count().execute()):
         some = [r["part"] for r in pairs(people.union(deals).group_by("part").agg(n=lambda t: t.count()).order_by("part")) if r["part"]]
         raise UserError(
@@ -53,6 +54,12 @@ def _cut(scope: Scope, by: str, value: str) -> dict[str, ibis.Table]:
     f |= {"milestone": keep(m.semi_join(whose, ["kind", "entity_id"])), "deal_person": keep(f["deal_person"].semi_join(of_deals, "deal"))}
     tallies, campaigns = f["tallies"], f["campaigns"]
     return f | {"tallies": tallies.filter(False), "campaigns": campaigns.mutate(cost=ibis.null(campaigns["cost"].type()))}
+
+
+def _is(scope: Scope, by: str, part: ibis.Value, wanted: str) -> ibis.Value:
+    """Is it the part? A source may be named by any of its words, or by the group of sources it is of."""
+    same = part.lower() == wanted
+    return same | (group(scope, part) == wanted) if by == "source" else same
 
 
 def _parts(scope: Scope, by: str) -> tuple[ibis.Table, ibis.Table]:
