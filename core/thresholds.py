@@ -105,6 +105,7 @@ DEFAULTS: dict[str, Any] = {
     "funnel_by": ("source", "owner"),
     "within_days": (30, 90),
     "funnel_levels": ("M20", "M30", "M35", "M40", "M50", "M80", "M90"),  # the full funnel's, after the visitors
+    "episode_days": 90,  # who is disqualified and comes back so many days later or more is counted again, in a new cohort
     "funnel_months": 12,  # whole months whose visitors and leads the full funnel is about
     "retained_days": 90,  # a customer still here so long after he was won is retained
     "business_days": (1, 2, 3, 4, 5),  # of the week, Monday is 1; lead response counts business hours …

@@ -14,6 +14,7 @@ from core.measure import (
     ageing,
     attribution_rows,
     cycles,
+    episodes,
     experiment_rows,
     follow_up,
     full_funnel,
@@ -65,9 +66,8 @@ def _cohort(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 
 
 def _entered(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
-    m = scope.facts["milestone"]
-    m = m.filter(m.kind == "person", ~m.implied, m.code == dims["stage"], m.reached_at.strftime("%Y-%m") == dims["month"])
-    return m.semi_join(scope.persons, "entity_id")
+    m = episodes.entries(scope)
+    return m.filter(m.code == dims["stage"], m.reached_at.strftime("%Y-%m") == dims["month"])
 
 
 def _source(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:

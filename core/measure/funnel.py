@@ -15,6 +15,7 @@ import ibis
 
 from core.measure.distrust import DISORDERED, STAMPED, flagged, left_out
 from core.measure.durations import Curve, kaplan_meier
+from core.measure.episodes import entries
 from core.measure.metric import Metric, Scope, pairs, share
 from core.tables import days_between, further, instant, keep
 
@@ -56,19 +57,18 @@ def progress_of(scope: Scope) -> ibis.Table:
     return scope.once("progress", lambda: keep(_progress(scope, steps)))
 
 
-def _progress(scope: Scope, steps: tuple[str, ...]) -> ibis.Table:
-    """One row per person: at_<step> (earliest dated entry), has_<step> (any own evidence) and the furthest rung `top`.
+def _progress(scope: Scope, steps: tuple[str, ...], entered: ibis.Table | None = None) -> ibis.Table:
+    """One row per person and episode: at_<step> (earliest dated entry), has_<step> (any own evidence) and the furthest rung `top`.
 
     Beside them what is wrong with the dates: `disordered`, and stamped_<step>.
     """
-    m = scope.facts["milestone"]
-    m = m.filter(m.kind == "person", ~m.implied).semi_join(scope.persons, "entity_id")
+    m = entries(scope) if entered is None else entered
     stamps = _stamped(scope)
     m = flagged(m, "stamped", stamps, ("entity_id", "code", "reached_at"))
     at = {f"at_{code}": m.reached_at.min(where=m.code == code) for code in steps}
     has = {f"has_{code}": (m.code == code).any() for code in steps}
     stamped = {f"stamped_{code}": ((m.code == code) & m.stamped).any() for code in steps if stamps is not None}
-    t = m.group_by("entity_id").agg(**at, **has, **stamped, top=further(m.code).max())
+    t = m.group_by("entity_id", "episode").agg(**at, **has, **stamped, top=further(m.code).max())
     t = t.mutate(**{f"stamped_{code}": ibis.literal(False) for code in steps if stamps is None})
     return flagged(t, "disordered", scope.distrust.disordered_persons)
 
@@ -87,8 +87,7 @@ def _stamped(scope: Scope) -> ibis.Table | None:
 
 def period_ratios(scope: Scope, steps: tuple[str, ...]) -> Iterator[Metric]:
     """Entrants of a month at one step over entrants at the step before: a pulse, of different people, may pass 100 %."""
-    m = scope.facts["milestone"]
-    m = m.filter(m.kind == "person", ~m.implied, m.code.isin(steps), m.reached_at.notnull()).semi_join(scope.persons, "entity_id")
+    m = entries(scope).filter(lambda m: m.code.isin(steps) & m.reached_at.notnull())
     month = m.reached_at.strftime("%Y-%m")
     counted = {(r["month"], r["code"]): r["n"] for r in pairs(m.group_by("code", month=month).agg(n=m.count()))}
     for month_name in sorted({name for name, _ in counted}):

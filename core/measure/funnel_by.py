@@ -11,6 +11,7 @@ import ibis
 
 from core.errors import UserError
 from core.measure.durations import incidence
+from core.measure.episodes import came_back, ever
 from core.measure.funnel import _progress, _reached, _sound, progress_of
 from core.measure.metric import Metric, Scope, pairs, share
 from core.tables import days_between, further, instant, sortable
@@ -138,6 +139,8 @@ def hubspot(scope: Scope, progress: ibis.Table, steps: tuple[str, ...]) -> Itera
     Source: HubSpot knowledge base, create custom funnel reports; read 2026-11.
     """
     p = scope.persons.filter(lambda t: t.created_at.notnull()).select("entity_id", month=lambda t: t.created_at.strftime("%Y-%m"))
+    if came_back(scope) is not None:  # there a record is one, however often the person came
+        progress = _progress(scope, steps, ever(scope))
     t = p.left_join(progress, "entity_id").drop("entity_id_right")
     counts: dict[str, Any] = {"created": t.count()}
     for mode, words in (("strict", "all"), ("any", "any")):
