@@ -130,7 +130,10 @@ PIVOTS = (
         Column("deals, {}", "age_deals", "days", spread="basis"),
         Column("amount, {}", "age_value", "days", spread="basis"),
     )),
-    Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (Column("by {}", "win_rate", "period", spread="by"),)),
+    Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (
+        Column("by {}", "win_rate", "period", spread="by"),
+        Column("won, {}", "won_value", "period", spread="currency"),
+    )),
     Pivot("winrate", "Days from the close date until deals are put down as closed", "outcome", (
         Column("{}", "close_lag", "outcome", spread="quantile"),
         Column("more than 7 days", "closed_late", "outcome"),

@@ -72,6 +72,7 @@ def pipeline() -> list[dict[str, Any]]:
     for q, won, lost in zip(QUARTERS, (4, 9, 12, 15), (4, 8, 9, 12), strict=True):
         out.append(share("winrate", "win_rate", {"by": "count", "period": q}, won, won + lost))
         out.append(share("winrate", "win_rate", {"by": "value", "period": q, "currency": "EUR"}, won * 9000.0, (won + lost) * 9000.0))
+        out.append(metric("winrate", "won_value", {"period": q, "currency": "EUR"}, won * 9000.0, "EUR"))
         out.append(share("movement", "slippage", {"period": q, "currency": "EUR"}, 10_000.0, 100_000.0))
         out.append(share("movement", "due_won", {"period": q, "currency": "EUR"}, 60_000.0, 100_000.0))
     out.append(share("winrate", "win_rate", {"by": "count", "period": "last 365 days"}, 40, 73))

@@ -233,6 +233,15 @@ def test_coverage_is_what_is_due_over_what_is_still_to_be_won(pipeline):
     assert pipeline.behind("coverage", currency="EUR") == {"o1", "o2"}
 
 
+def test_coverage_is_of_the_month_where_forecasts_are():
+    deals = [deal("due", amount=50, close_date="2026-06-30"), deal("later", amount=70, close_date="2026-07-01"),
+             deal("won", amount=20, close_date="2026-06-02", **WON), deal("before", amount=90, close_date="2026-05-02", **WON)]  # fmt: skip
+    found = Measured(NOW, {"thresholds": {"target": 120.0, "forecast_period": "month"}}, ("pipeline",), deal=deals)
+    coverage = found.one("coverage", period="2026-06")
+    assert (coverage["numerator"], coverage["denominator"]) == (50, 100)
+    assert found.behind("coverage", currency="EUR") == {"due"}
+
+
 def test_source_to_won_in_one_spelling_and_through_the_persons_of_the_deal(pipeline):
     webinar = pipeline.one("source_to_won", source="webinar")
     assert (webinar["numerator"], webinar["denominator"]) == (1, 2)

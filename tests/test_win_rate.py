@@ -36,6 +36,8 @@ def test_amounts_are_those_at_the_entry_of_the_last_open_stage(found: Measured) 
     rate = found.one("win_rate", by="value", period="2026-Q2")
     assert (rate["numerator"], rate["denominator"], rate["n"]) == (1000, 1000 + 400 + 600 + 50, 4)
     assert rate["value"] == pytest.approx(1000 / 2050)
+    assert found.one("won_value", period="2026-Q2")["value"] == 900  # what was signed
+    assert found.behind("won_value", period="2026-Q2") == {"w"}
     assert rate["excluded"]["no amount when it was last open, and none today"] == 1
     assert rate["excluded"]["in other currencies"] == 1
     assert found.one("win_rate", by="count", period="2026-Q2")["denominator"] == 6  # a duplicate is no loss

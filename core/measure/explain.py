@@ -33,6 +33,7 @@ from core.measure import (
     win_rate,
 )
 from core.measure.metric import Scope
+from core.measure.windows import period
 
 _KEYS = ("entity_id", "kind", "account", "resource", "vendor_id")
 _Select = Callable[[Scope, Mapping[str, Any]], ibis.Table]
@@ -51,7 +52,7 @@ def _open(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 
 
 def _due(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
-    _, first, last = pipeline.quarter(scope.as_of.date())
+    _, first, last = period(scope.as_of.date(), str(scope.choice("forecast_period")))
     d = _open(scope, {k: v for k, v in dims.items() if k == "currency"})
     return d.filter(d.close_date.between(ibis.literal(first), ibis.literal(last)))
 
@@ -128,6 +129,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "pipeline_value": ("deal", _open),
     "weighted_pipeline": ("deal", _open),
     "win_rate": ("deal", win_rate.behind),
+    "won_value": ("deal", win_rate.won),
     "closed_late": ("deal", win_rate.late),
     "coverage": ("deal", _due),
     "waterfall": ("deal", _waterfall),

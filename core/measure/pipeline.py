@@ -12,6 +12,7 @@ from core.measure.distrust import flagged, left_out
 from core.measure.durations import kaplan_meier
 from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs
+from core.measure.windows import period
 from core.tables import instant
 
 _STAGES = ("M50", "M60", "M70")
@@ -117,8 +118,8 @@ def quarter(day: date, back: int = 0) -> tuple[str, date, date]:
 
 
 def coverage(scope: Scope, currency: str | None, others: Mapping[str, int]) -> Metric:
-    """Open amounts due in the current quarter ÷ what is still to be won in it."""
-    name, first, last = quarter(scope.as_of.date())
+    """Open amounts due in the current period ÷ what is still to be won in it."""
+    name, first, last = period(scope.as_of.date(), str(scope.choice("forecast_period")))
     d = scope.facts["deal"].filter(lambda t: t.close_date.between(ibis.literal(first), ibis.literal(last)))
     d = d.filter(d.currency.identical_to(ibis.literal(currency, type="string")))
     due, won = (total(d.amount, d.outcome == outcome) for outcome in ("open", "won"))
@@ -131,7 +132,7 @@ def coverage(scope: Scope, currency: str | None, others: Mapping[str, int]) -> M
     elif left <= 0:
         excluded["not computable"] = "the target is met"
     value = due / left if left is not None and left > 0 else None
-    words = "open amount due in the quarter ÷ (target − won in it)"
+    words = "open amount due in the period ÷ (target − won in it)"
     return Metric("coverage", words, {"period": name, "currency": currency}, value, "×", row["n"] or 0, due, left, excluded=excluded)
 
 

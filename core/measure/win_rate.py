@@ -54,14 +54,19 @@ def last_open(scope: Scope) -> ibis.Table:
 def _win_rate(closed: ibis.Table, quoted: ibis.Table, period: str, currency: str | None, alarm: Mapping[str, Any]) -> Iterator[Metric]:
     t = closed.left_join(quoted, "entity_id").drop("entity_id_right")
     amount = ibis.coalesce(t.quoted, t.amount.cast("float64"))
+    same = t.currency.identical_to(ibis.literal(currency, type="string"))
     won, ours = t.outcome == WON, ibis.coalesce(t.quoted_in, t.currency).identical_to(ibis.literal(currency, type="string"))
     t = t.mutate(money=amount, won=won, ours=ours & (amount > 0).fill_null(False))
     row = pairs(
         t.agg(
             n=t.count(), won=t.won.sum(), won_value=total(t.money, t.won & t.ours), lost_value=total(t.money, ~t.won & t.ours),
-            priced=t.ours.sum(), lost_priced=(~t.won & t.ours).sum(), other=((t.money > 0) & ~ours).sum(),
+            booked=total(t.amount, t.won & same), priced=t.ours.sum(), lost_priced=(~t.won & t.ours).sum(), 
+            other=((t.money > 0) & ~ours).sum(),
         )
     )[0]  # fmt: skip
+    booked = "amount of the deals won in the period, by close date"
+    dims = {"period": period, "currency": currency}
+    yield Metric("won_value", booked, dims, row["booked"] or 0.0, currency or "units", int(row["won"] or 0))
     words = "won ÷ (won + lost) by close date"
     n, n_won, other = int(row["n"]), int(row["won"] or 0), int(row["other"] or 0)
     yield share("win_rate", words, {"by": "count", "period": period}, n_won, n, excluded=alarm)
@@ -133,3 +138,8 @@ def behind(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 def late(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     t = lagging(scope)
     return t.filter(t.outcome == dims["outcome"], t.days > LATE)
+
+
+def won(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    t = behind(scope, dims)
+    return t.filter(t.outcome == WON)
