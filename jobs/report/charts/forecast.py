@@ -28,8 +28,8 @@ def history(data: Data) -> Chart | None:
     if now is None:
         return None
     dims, currency, band, sofar = now
-    won = by([row for row in rows(data, "win_rate", by="value") if row["dimensions"].get("currency") == currency], "period")
-    past = {q: float(won[q]["numerator"] or 0) for q in months(won, PERIODS + 1) if q != dims["horizon"]}
+    won = by([row for row in rows(data, "won_value") if row["dimensions"].get("currency") == currency], "period")
+    past = {q: float(won[q]["value"] or 0) for q in months(won, PERIODS + 1) if q != dims["horizon"]}
     tried = _tried(data)
     lines = [_period(name, amount, tried.get(name)) for name, amount in list(past.items())[-PERIODS:]]
     if not lines:
