@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import Field, StringConstraints, create_model
 
@@ -127,6 +128,12 @@ class Funnel(Written):
         """The rule's switch; a rule that is not named is on."""
         return self.rules.get(rule) or RuleSwitch()
 
+    def at(self, timezone: str) -> Funnel:
+        """The funnel with business hours by the organisation's clock, unless it names one."""
+        if threshold(self, "business_timezone") is not None:
+            return self
+        return self.model_copy(update={"thresholds": self.thresholds.model_copy(update={"business_timezone": timezone})})
+
 
 def load_funnel(path: Path | str, accounts: Collection[str] | None = None) -> Funnel:
     """The funnel in the file; `accounts` are those of the config, where it is known.
@@ -159,9 +166,10 @@ def _check(document: Document, funnel: Funnel) -> None:
     missing = [code for code in codes if code not in seen]
     if missing:
         document.wrong(("ladder",), f"the ladder lacks {', '.join(missing)}", key=True)
-    for i, step in enumerate(threshold(funnel, "funnel_steps")):
-        if step not in codes:
-            document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+    for which in ("funnel_steps", "funnel_levels"):
+        for i, step in enumerate(threshold(funnel, which)):
+            if step not in codes:
+                document.wrong(("thresholds", which, i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
     for which, what, known in (("score_points", "signal", SIGNALS), ("follow_up", "number", tuple(DEFAULTS["follow_up"]))):
         for name in threshold(funnel, which):
             if name not in known:
@@ -169,6 +177,9 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, name in enumerate(threshold(funnel, "follow_up_off")):
         if name not in FOLLOW_UPS:
             document.wrong(("thresholds", "follow_up_off", i), f"unknown step {name!r}{did_you_mean(name, FOLLOW_UPS)}")
+    zone = threshold(funnel, "business_timezone")
+    if zone is not None and zone not in available_timezones():
+        document.wrong(("thresholds", "business_timezone"), f"unknown time zone {zone!r}{did_you_mean(str(zone), available_timezones())}")
     model = threshold(funnel, "attribution_model")
     if model not in ATTRIBUTION_MODELS:
         document.wrong(("thresholds", "attribution_model"), f"unknown model {model!r}{did_you_mean(model, ATTRIBUTION_MODELS)}")

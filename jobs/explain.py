@@ -129,7 +129,13 @@ def _rows(found: Understanding, kind: str, entity_id: str) -> dict[str, Any]:
 
 
 def explain_metric(
-    found: Understanding, measured: Sequence[Mapping[str, Any]], name: str, dims: Mapping[str, str], limit: int, funnel: Any
+    found: Understanding,
+    measured: Sequence[Mapping[str, Any]],
+    name: str,
+    dims: Mapping[str, str],
+    limit: int,
+    funnel: Any,
+    only: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], str]:
     """(data, text): the definition, the numbers the dimensions leave, and the record keys behind the one of them, where it can list them.
 
@@ -143,7 +149,7 @@ def explain_metric(
     if not mine:
         raise UserError(f"no number of {name} has {_dims(dims)}", next_step=_choices(metrics))
     one = json.loads(mine[0]["dimensions"]) if len(mine) == 1 else None
-    rows = _behind(found, name, dims if one is None else one, funnel, whole=one is not None)
+    rows = _behind(found, name, dims if one is None else one, funnel, only, whole=one is not None)
     shown = (rows or [])[:limit]
     text = [f"{name}: {mine[0]['definition']}", show.metrics_text(mine)]
     if shown:
@@ -167,13 +173,15 @@ def _choices(metrics: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(said) or "leave the dimensions out"
 
 
-def _behind(found: Understanding, name: str, dims: Mapping[str, Any], funnel: Any, *, whole: bool) -> list[dict[str, Any]] | None:
+def _behind(
+    found: Understanding, name: str, dims: Mapping[str, Any], funnel: Any, only: Mapping[str, str] | None, *, whole: bool
+) -> list[dict[str, Any]] | None:
     """The record keys behind a number; empty where the family cannot list them, None where the dimensions do not say which number.
 
     whole: they are all of one number's.
     """
     try:
-        table = core.measure.rows(found.facts, funnel, found.as_of, name, dims)
+        table = core.measure.rows(found.facts, funnel, found.as_of, name, dims, only)
     except UserError:
         return []
     except KeyError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.footnotes import Footnotes
 from jobs.report.sparkline import blocks
-from jobs.show_marks import COUNTED_BY, TRUST, said
+from jobs.show_marks import ABOUT, COUNTED_BY, TRUST, said
 from jobs.show_metrics import dimensions, excluded, families, interval, label, number, place, rank, shown
 from jobs.show_steps import LISTS, listed
 from jobs.show_table import Table, table
@@ -45,6 +45,26 @@ class Pivot:
 
 _ALL = {"cohort": "all", "mode": "implied"}
 PIVOTS = (
+    Pivot("funnel", "Full funnel of those who became leads in {}", "level", (
+        Column("volume", "level_volume", "level"),
+        Column("of the level before", "level_step", "level"),
+        Column("of all leads", "level_overall", "level"),
+        Column("median days", "level_days", "level"),
+        Column("amount, {}", "level_value", "level", spread="currency"),
+        Column("won for each, {}", "level_worth", "level", spread="currency"),
+    ), by="cohort"),
+    Pivot("funnel", "Lead response: from lead to sales' first touch", "by", (
+        Column("{}", "lead_response", "by", spread="quantile"),
+        Column("within {}", "lead_response_within", "by", spread="within"),
+    )),
+    Pivot("funnel", "Visitors and leads by month", "month", (
+        Column("visitors, {}", "visitors", "month", spread="account"),
+        Column("leads ÷ visitors", "visitor_to_lead", "month"),
+    )),
+    Pivot("funnel", "Visitors and leads by channel", "channel", (
+        Column("visitors", "visitors_by_channel", "channel"),
+        Column("leads ÷ visitors", "visitor_to_lead", "channel"),
+    )),
     Pivot("funnel", "Funnel: persons by milestone", "milestone", (
         Column("now here", "stage_count", "stage", {"basis": "current"}),
         Column("furthest here", "stage_count", "stage", {"basis": "furthest"}),
@@ -55,8 +75,10 @@ PIVOTS = (
     Pivot("funnel", "From step to step: within so many days, of those watched that long", "to", (
         Column("{} days", "reach_within", "to", spread="days"),
         Column("{} days, estimated from all", "reach_within_km", "to", spread="days"),
+        Column("{} days, disqualified and lost ones competing", "reach_within_cif", "to", spread="days"),
     ), detail=True),
     Pivot("funnel", "Cohorts: of those who entered in the month, how many reached it until now", "month", (
+        Column("watched, days", "cohort_age", "cohort"),
         Column("{}", "reach", "cohort", {"mode": "implied"}, spread="to"),
     ), detail=True),
     Pivot("funnel", "Entered in the month", "month", (Column("{}", "entered", "month", spread="stage"),), detail=True),
@@ -69,9 +91,6 @@ PIVOTS = (
         ))
         for by in ("source", "owner", "campaign", "segment", "variant")
     ),
-    Pivot("breakdown", "Reached within days; disqualified and lost ones compete", "to", (
-        Column("{} days", "reach_within_cif", "to", spread="days"),
-    ), detail=True),
     Pivot("breakdown", "As HubSpot's funnel reports count, by month of creation", "created", (
         Column("all stages: {}", "hubspot_funnel", "created", {"stages": "all"}, spread="to"),
         Column("any: {}", "hubspot_funnel", "created", {"stages": "any"}, spread="to"),
@@ -84,12 +103,21 @@ PIVOTS = (
     Pivot("pipeline", "Days in the stage until the next", "milestone", (
         Column("{}", "time_in_stage", "stage", spread="quantile"),
     )),
+    Pivot("pipeline", "Velocity: what a tenth better would add", "lever", (
+        Column("{} a day", "velocity_lever", "lever", spread="currency"),
+    )),
     Pivot("movement", "Where deals go from a stage, within days; the ends compete", "stage", (
         Column("{}", "stage_end", "stage", spread="what"),
         Column("median days", "days_in_stage", "stage"),
     )),
     Pivot("movement", "Moves: of the deals that were seen to move", "move", (Column("deals", "deal_moves", "move"),)),
-    Pivot("movement", "Days from creation to won, of the won", "quantile", (Column("days", "sales_cycle", "quantile"),)),
+    Pivot("movement", "Days until won, of the won", "quantile", (
+        Column("from the deal's creation", "sales_cycle", "quantile"),
+        Column("from the first lead", "lead_to_won", "quantile"),
+    )),
+    Pivot("movement", "Median days in the stage of open deals, against those of winners", "stage", (
+        Column("÷ {} of winners", "stage_age_ratio", "stage", spread="against"),
+    )),
     Pivot("movement", "Closed within days of creation, of all; won and lost compete", "days", (
         Column("{}", "closed_within", "days", spread="end"),
     ), detail=True),
@@ -103,9 +131,15 @@ PIVOTS = (
         Column("deals, {}", "age_deals", "days", spread="basis"),
         Column("amount, {}", "age_value", "days", spread="basis"),
     )),
-    Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (Column("by {}", "win_rate", "period", spread="by"),)),
-    Pivot("winrate", "Won by quarter, when it was put down as won", "period", (Column("{}", "won_value", "period", spread="currency"),)),
-    Pivot("winrate", "Win rate of deals created together: if no open one is won, and if all are", "created in", (
+    Pivot("winrate", "Win rate: won ÷ (won + lost), by close date", "closed in", (
+        Column("by {}", "win_rate", "period", spread="by"),
+        Column("won, {}", "won_value", "period", spread="currency"),
+    )),
+    Pivot("winrate", "Days from the close date until deals are put down as closed", "outcome", (
+        Column("{}", "close_lag", "outcome", spread="quantile"),
+        Column("more than 7 days", "closed_late", "outcome"),
+    )),
+    Pivot("winrate", "Win rate of deals created together: if no open one is won, expected, and if all are", "created in", (
         Column("{}", "cohort_win_rate", "created", spread="bound"),
     )),
     Pivot("winrate", "Win rate of the last year by {}", "part", (
@@ -346,10 +380,13 @@ def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
     trust: dict[str, None] = {}
     for column in pivot.columns:
         mine = [(dims, excluded(row)) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
+        trust |= {f"Only {without['only']}.": None for _, without in mine if "only" in without}
         trust |= {f"{dims.get('horizon', '')}: {without['backtest']}.": None for dims, without in mine if "backtest" in without}
         if mine and all(without == mine[0][1] for _, without in mine):
-            left |= {said(why, value): None for why, value in mine[0][1].items() if why not in (*TRUST, COUNTED_BY)}
-            trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in TRUST[1:]}
+            left |= {
+                said(why, value): None for why, value in mine[0][1].items() if why not in (*TRUST, COUNTED_BY) and not why.startswith(ABOUT)
+            }
+            trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in TRUST[1:] and why != "only"}
     return " ".join([*([f"Not counted: {', '.join(left)}."] if left else []), *trust])
 
 

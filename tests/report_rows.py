@@ -26,6 +26,12 @@ def share(family: str, name: str, dims: dict[str, Any], part: float, whole: floa
 
 def funnel() -> list[dict[str, Any]]:
     out = []
+    levels = {"M00": 900, "M20": 120, "M30": 80, "M50": 40, "M50 deals": 30, "M80": 12, "M80 deals": 9, "M90": 5}
+    for before, (level, n) in zip((None, *levels), levels.items(), strict=False):
+        dims = {"cohort": "2025-06 to 2026-05", "level": level}
+        out.append(metric("funnel", "level_volume", dims, n, "users" if level == "M00" else "persons"))
+        if before is not None and " " not in level:
+            out.append(share("funnel", "level_step", {**dims, "from": before}, n, levels[before]))
     for cohort, counts in {"all": (120, 80, 60, 40, 12), "2026-01": (60, 45, 35, 25, 12), "2026-05": (60, 35, 25, 15, 0)}.items():
         for to, n in zip(STEPS, counts, strict=True):
             out.append(share("funnel", "reach", {"cohort": cohort, "from": "M20", "mode": "implied", "to": to}, n, counts[0]))
@@ -75,7 +81,7 @@ def pipeline() -> list[dict[str, Any]]:
     for q, won, lost in zip(QUARTERS, (4, 9, 12, 15), (4, 8, 9, 12), strict=True):
         out.append(share("winrate", "win_rate", {"by": "count", "period": q}, won, won + lost))
         out.append(share("winrate", "win_rate", {"by": "value", "period": q, "currency": "EUR"}, won * 9000.0, (won + lost) * 9000.0))
-        out.append(metric("winrate", "won_value", {"period": q, "currency": "EUR"}, won * 9000.0, "EUR", n=won))
+        out.append(metric("winrate", "won_value", {"period": q, "currency": "EUR"}, won * 9000.0, "EUR"))
         out.append(share("movement", "slippage", {"period": q, "currency": "EUR"}, 10_000.0, 100_000.0))
         out.append(share("movement", "due_won", {"period": q, "currency": "EUR"}, 60_000.0, 100_000.0))
     out.append(share("winrate", "win_rate", {"by": "count", "period": "last 365 days"}, 40, 73))

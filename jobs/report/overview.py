@@ -30,6 +30,7 @@ class Tile:
 def tiles(data: Data) -> list[Tile]:
     """Those whose metrics were measured; a number that cannot be computed says why."""
     made = [
+        _visitors(data),
         *(_entered(data, code, people) for code, people in ENTERED.items()),
         _open(data),
         _won(data),
@@ -44,6 +45,18 @@ def overview_table(data: Data) -> Table | None:
     """For a terminal: one line a number, with its sparkline."""
     lines = [[t.label, t.value, t.change, blocks(t.series), "; ".join(t.marks)] for t in tiles(data)]
     return table(("in short", "value", "change", "trend", "mark"), lines, numbers=("value",)) if lines else None
+
+
+def _visitors(data: Data) -> Tile | None:
+    """Of the last month web analytics has counted; of several properties each for itself, so of the first."""
+    found = rows(data, "visitors")
+    of = by([row for row in found if row["dimensions"].get("account") == found[0]["dimensions"].get("account")], "month")
+    names = months(of, MONTHS)
+    if not names:
+        return None
+    series = tuple(float(of[month]["value"] or 0) for month in names)
+    change = f"{number(series[-2])} in {names[-2]}" if len(series) > 1 else ""
+    return Tile(f"visitors in {names[-1]}", number(series[-1]), change, series, marks(of[names[-1]]))
 
 
 def _entered(data: Data, code: str, people: str) -> Tile | None:

@@ -43,6 +43,7 @@ class View:
 
 
 VIEWS: tuple[View, ...] = (
+    View("funnel", "From visitor to retained", funnel.from_visitors, "web analytics' counts of users, and leads in the same months"),
     View("funnel", "How far the cohorts got", funnel.reach, "persons with a dated first step of the funnel"),
     View("funnel", "Cohorts by month of entry", cohorts.cohorts, "persons who entered the funnel in two different months"),
     View("funnel", "Where people stand now", funnel.standing, "persons at two milestones or more"),

@@ -14,7 +14,7 @@ from jobs.show_table import table
 
 PERIODS = 8
 BAND = ("P10", "P50", "P90")
-_NOTE = "P10 to P90 were said at the period's start; of the one that runs they are said now. Deals count when they are put down as won."
+_NOTE = "P10 to P90 were said at the period's start; of the one that runs they are said now. Past periods count deals by their close date."
 METHODS = {
     "calibrated": "calibrated", "stage_historical": "rates of the stages", "crm_weighted": "CRM's probabilities",
     "last_year": "as a year ago", "last_period": "as the last period",
@@ -28,7 +28,7 @@ def history(data: Data) -> Chart | None:
     if now is None:
         return None
     dims, currency, band, sofar = now
-    won = by(rows(data, "won_value", currency=currency), "period")
+    won = by([row for row in rows(data, "won_value") if row["dimensions"].get("currency") == currency], "period")
     past = {q: float(won[q]["value"] or 0) for q in months(won, PERIODS + 1) if q != dims["horizon"]}
     tried = _tried(data)
     lines = [_period(name, amount, tried.get(name)) for name, amount in list(past.items())[-PERIODS:]]
