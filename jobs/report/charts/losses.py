@@ -37,7 +37,7 @@ def _by(data: Data, what: str) -> Chart | None:
     shown = sorted((part for part in found if found[part]["denominator"]), key=lambda part: -float(found[part]["denominator"]))[:PARTS]
     if len(shown) < 2:
         return None
-    shown.sort(key=lambda part: (-float(found[part]["value"]), part))
+    shown.sort(key=lambda part: (part[0] == "(", -float(found[part]["value"]), part))  # what is unknown comes last
     sure = [part for part in shown if float(found[part]["denominator"]) >= FEW]
     apart = [(a, b) for a in sure for b in sure if float(found[a]["low"]) > float(found[b]["high"])]
     first = f"{sure[0]} wins {_of(found[sure[0]])}" if sure else f"No {what} has {FEW} closed deals"
