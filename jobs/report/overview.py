@@ -55,7 +55,7 @@ def _visitors(data: Data) -> Tile | None:
     if not names:
         return None
     series = tuple(float(of[month]["value"] or 0) for month in names)
-    change = f"{number(series[-2])} in {names[-2]}" if len(series) > 1 else ""
+    change = f"{number(series[-2])} in {names[-2]}{_moved(series[-2], series[-1])}" if len(series) > 1 else ""
     return Tile(f"visitors in {names[-1]}", number(series[-1]), change, series, marks(of[names[-1]]))
 
 

@@ -119,7 +119,7 @@ def bars(width: int, rows: Sequence[Bar], *, whole: float | None = None, step: i
     names = min(width * 0.4, max((len(row.label) for row in rows), default=0) * LETTER + 14)
     plot = max(60.0, width - names - 8)
     most = max([whole or 0.0, *(row.size for row in rows)]) or 1.0
-    room = max((row.size / most * plot + len(text) * LETTER + 10 for row, text in zip(rows, texts, strict=True)), default=plot)
+    room = max((row.size / most * plot + len(text) * LETTER * 1.05 + 12 for row, text in zip(rows, texts, strict=True)), default=plot)
     data = [
         {"label": row.label, "size": row.size, "text": text, "colour": light(row.colour), "said": f"{row.label}: {row.text}"}
         for row, text in zip(rows, texts, strict=True)
