@@ -46,7 +46,7 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
     names = {rung.code: rung.name for rung in hub.setup.funnel.ladder}
     past = _past(found, entity_id)
     way = timeline(found, hub.ledger, kind, entity_id, names, threshold(hub.setup.funnel, "sales_touches"))
-    reached = milestones(found, entity_id, way)
+    reached = milestones(found, kind, entity_id, way)
     data = {
         "entity_id": entity_id, "asked": what, "kind": kind, "history": past,
         "records": mine, "evidence": links, "facts": facts, "findings": findings,

@@ -56,10 +56,14 @@ class Reached:
         return {"code": self.code, "at": at, "implied": self.implied, "evidence": [moment.to_json() for moment in self.evidence]}
 
 
-def milestones(found: Understanding, entity_id: str, way: Sequence[Moment]) -> list[Reached]:
-    """The milestones of a person or a deal, in the ladder's order; none of a company."""
-    rows = sorted(_rows(found.facts["milestone"], [entity_id]), key=lambda row: row["code"])
-    return [Reached(r["code"], r["reached_at"], bool(r["implied"]), _evidence(r, way)) for r in rows]
+def milestones(found: Understanding, kind: str, entity_id: str, way: Sequence[Moment]) -> list[Reached]:
+    """The milestones of a person or a deal, in the ladder's order; of a company the first of each that its people and deals reached."""
+    whose = [entity_id] if kind != "company" else [name for part in _of(found, kind, entity_id) for name in part]
+    first: dict[str, dict[str, Any]] = {}
+    for row in sorted(_rows(found.facts["milestone"], whose), key=lambda r: (r["reached_at"] is None, r["reached_at"] or found.as_of)):
+        if kind != "company" or row["reached_at"] is not None:
+            first.setdefault(row["code"], row)
+    return [Reached(code, r["reached_at"], bool(r["implied"]), _evidence(r, way)) for code, r in sorted(first.items())]
 
 
 def _evidence(row: Row, way: Sequence[Moment]) -> tuple[Moment, ...]:

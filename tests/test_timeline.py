@@ -119,6 +119,8 @@ def test_a_companys_way_is_that_of_its_people_and_deals_and_nobodys_is_empty(led
     assert ("record created, source ads", "hubspot:contacts:1") in way
     assert ("deal won 1200.5 EUR", "salesforce:deal:006") in way
     assert timeline(found, ledger, "company", "com_1", NAMES) == []
+    reached = milestones(found, "company", company, timeline(found, ledger, "company", company, NAMES))
+    assert [(one.code, f"{one.at:%m-%d}") for one in reached] == [("M30", "02-10"), ("M50", "03-02"), ("M80", "04-01")]
 
 
 def test_every_moment_has_a_lane(ledger: Ledger) -> None:
@@ -135,7 +137,7 @@ def test_every_moment_has_a_lane(ledger: Ledger) -> None:
 def test_a_milestone_has_what_dates_it_and_an_implied_one_says_so(ledger: Ledger) -> None:
     found = understanding()
     person = entity(found, "person")
-    reached = {one.code: one for one in milestones(found, person, timeline(found, ledger, "person", person, NAMES))}
+    reached = {one.code: one for one in milestones(found, "person", person, timeline(found, ledger, "person", person, NAMES))}
     assert [m.record for m in reached["M30"].evidence] == ["hubspot:contacts:1"]
     assert [m.record for m in reached["M50"].evidence] == ["hubspot:deals:d7"]  # the other record was never seen open
     assert dated(reached["M80"].to_json()) == ["2026-04-01 15:00", "deal stage: Closed Won (M80 Won)", "salesforce:deal:006"]

@@ -31,7 +31,7 @@ def journey(data: Mapping[str, Any]) -> Chart | None:
     systems = sorted({moment["account"] for moment in way})
     reading = (
         f"{len(way)} moments in {len(systems)} systems ({', '.join(systems)}), {first[:10]} to {last[:10]}. "
-        "Dashed lines are milestones; a dot is a day in its lane, the larger the more happened."
+        f"{'Dashed lines are milestones; a' if reached else 'A'} dot is a day in its lane, the larger the more happened."
     )
     lists = [[NAMES[lane], MEANING[lane], n] for lane, n in counts.items() if n]
     lanes = [lane for lane in NAMES if counts[lane]]
