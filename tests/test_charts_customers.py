@@ -141,7 +141,7 @@ def test_the_stage_map_says_first_what_is_in_no_mapping() -> None:
     found = next(s for s in sections(ALL, "all") if s.key == "stages")
     assert found.text == "1 of 2 stages in no mapping (hubspot / Partners / Referred); 3 records stand there."
     assert [row[-2:] for row in found.tables[0].rows] == [("UNMAPPED", "3"), ("M80 Won", "9")]
-    assert '<span class="sev UNMAPPED">UNMAPPED</span>' in render(DATA, "html")
+    assert '<span class="sev UNMAPPED">UNMAPPED</span>' in render(DATA, "html", "quality")
 
 
 # -- agreement --------------------------------------------------------------------------------------------------------------
