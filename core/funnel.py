@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -13,7 +14,8 @@ from core.checked import Written, check
 from core.mapping_document import Policy
 from core.merge import POLICIES_OF
 from core.model import LADDER, OFF_LADDER
-from core.thresholds import ATTRIBUTION_MODELS, DEFAULTS, FOLLOW_UPS, SIGNALS, threshold
+from core.threshold_bounds import mistakes
+from core.thresholds import DEFAULTS, threshold
 from core.yaml_positions import Document, did_you_mean, raise_mistakes, read_yaml
 
 Severity = Literal["S1", "S2", "S3", "S4"]
@@ -170,19 +172,11 @@ def _check(document: Document, funnel: Funnel) -> None:
         for i, step in enumerate(threshold(funnel, which)):
             if step not in codes:
                 document.wrong(("thresholds", which, i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
-    for which, what, known in (("score_points", "signal", SIGNALS), ("follow_up", "number", tuple(DEFAULTS["follow_up"]))):
-        for name in threshold(funnel, which):
-            if name not in known:
-                document.wrong(("thresholds", which, name), f"unknown {what} {name!r}{did_you_mean(name, known)}", key=True)
-    for i, name in enumerate(threshold(funnel, "follow_up_off")):
-        if name not in FOLLOW_UPS:
-            document.wrong(("thresholds", "follow_up_off", i), f"unknown step {name!r}{did_you_mean(name, FOLLOW_UPS)}")
     zone = threshold(funnel, "business_timezone")
     if zone is not None and zone not in available_timezones():
         document.wrong(("thresholds", "business_timezone"), f"unknown time zone {zone!r}{did_you_mean(str(zone), available_timezones())}")
-    model = threshold(funnel, "attribution_model")
-    if model not in ATTRIBUTION_MODELS:
-        document.wrong(("thresholds", "attribution_model"), f"unknown model {model!r}{did_you_mean(model, ATTRIBUTION_MODELS)}")
+    for where, what, is_key in mistakes(partial(threshold, funnel)):
+        document.wrong(("thresholds", *where), what, key=is_key)
 
 
 def _check_policies(document: Document, funnel: Funnel) -> None:
