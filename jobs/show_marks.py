@@ -26,13 +26,13 @@ _SPOILS = (
 
 
 def marks(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """ "mixed currencies", "in USD 20,700", "no stage 2", "ga4 costs: restated (3 of 40)"; () for a clean number."""
-    return (*_mixed(row), *(said(why, value) for why, value in _left_out(row)), *row.get("vendor_marks", ()))
+    """ "in USD 20,700", "no stage 2", "ga4 costs: restated (3 of 40)"; () for a clean number."""
+    return (*(said(why, value) for why, value in _left_out(row)), *row.get("vendor_marks", ()))
 
 
 def spoilt(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Those of the marks that make the number itself doubtful."""
-    return (*_mixed(row), *(said(why, v) for why, v in _left_out(row) if why.startswith(_SPOILS)), *row.get("vendor_marks", ()))
+    return (*(said(why, v) for why, v in _left_out(row) if why.startswith(_SPOILS)), *row.get("vendor_marks", ()))
 
 
 def marked(metrics: Iterable[Mapping[str, Any]], quality: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -55,10 +55,6 @@ def _reports(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [(account, report)]
     pairs = [str(one).partition(" ") for one in str(excluded(row).get(COUNTED_BY, "")).split(", ") if one]
     return [(account, report) for account, _, report in pairs]
-
-
-def _mixed(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return ("mixed currencies",) if row.get("unit") == "mixed" else ()
 
 
 def _left_out(row: Mapping[str, Any]) -> list[tuple[str, Any]]:

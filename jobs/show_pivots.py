@@ -69,9 +69,9 @@ def _pivot(pivot: Pivot, rows: Sequence[Opened], sparks: bool = False) -> Table 
             (row, dims) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items() and column.key in dims
         ]
         for spread in _spread(column, mine):
-            titles[column.title.format(place(spread))] = None
+            titles[_title(column, spread)] = None
         for row, dims in mine:
-            title = column.title.format(place(dims.get(column.spread, "")))
+            title = _title(column, dims.get(column.spread, ""))
             text = number(row["value"]) if column.spread == "currency" and row.get("value") is not None else shown(row)
             text += f" [{bounds}]" if column.bounds and (bounds := interval(row)) else ""
             text += notes.sign(row)
@@ -118,6 +118,10 @@ def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
             }
             trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in TRUST[1:] and why != "only"}
     return " ".join([*([f"Not counted: {', '.join(left)}."] if left else []), *trust])
+
+
+def _title(column: Column, spread: str) -> str:
+    return column.title.format("no currency" if column.spread == "currency" and not spread else place(spread))
 
 
 def _spread(column: Column, rows: Sequence[Opened]) -> list[str]:

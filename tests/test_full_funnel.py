@@ -127,6 +127,17 @@ def test_visitors_and_leads_are_of_two_systems_and_of_the_same_months(full: Meas
     assert by_month == {"2026-02": (2, 50), "2026-03": (2, 20)}
 
 
+def test_who_is_first_known_beyond_the_first_level_is_told_even_where_no_cohort_is() -> None:
+    people = [row("person", "hubspot", "1"), row("person", "hubspot", "2")]
+    changes = [
+        row("stage_change", "hubspot", f"{n}:x", record_kind="person", record_id=n, field="lifecycle", value="x", stage="M50", entered_at=NOW)
+        for n in ("1", "2")
+    ]
+    alone = Measured(NOW, {}, ("funnel",), person=people, stage_change=changes)
+    leads = alone.one("level_volume", level="M20")
+    assert (leads["value"], leads["excluded"]) == (0, {"first known beyond M20": 2})
+
+
 def test_channels_are_those_of_the_first_visit_in_the_funnels_words(full: Measured) -> None:
     by_channel = {
         r["dimensions"]["channel"]: (r["numerator"], r["denominator"]) for r in full.all("visitor_to_lead") if "channel" in r["dimensions"]

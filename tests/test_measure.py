@@ -307,6 +307,14 @@ def test_currencies_are_never_added_up():
     assert (named["value"], named["unit"], named["excluded"]) == (70, "USD", {"in EUR": 120.0})
 
 
+def test_without_any_amount_the_pipeline_is_unknown_and_claims_no_currencies():
+    blank = Measured(NOW, None, ("pipeline",), deal=[deal("1", currency=None), deal("2", currency=None)])
+    for name in ("pipeline_value", "weighted_pipeline"):
+        one = blank.one(name, stage="all")
+        assert (one["value"], one["unit"], one["excluded"]) == (None, "units", {"no amount or probability": 2})
+    assert Measured(NOW, None, ("pipeline",), deal=[deal("1", **WON)]).one("pipeline_value", stage="all")["value"] == 0
+
+
 def test_a_win_rate_by_value_is_not_computable_when_no_lost_deal_has_an_amount():
     found = Measured(NOW, None, ("winrate",), deal=[deal("1", amount=100, **WON), deal("2", amount=0, **LOST)])
     by_value = found.one("win_rate", by="value", period="2026-Q2")

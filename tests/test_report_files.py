@@ -89,13 +89,21 @@ def test_a_report_without_charts_has_no_picture() -> None:
         render_file(DATA, "xlsx", "sales")
 
 
+def test_a_month_in_which_nobody_came_is_shown_as_such_and_not_passed_over() -> None:
+    rows = [metric("funnel", "entered", {"month": month, "stage": "M20"}, n) for month, n in {"2025-12": 4, "2026-02": 6}.items()]
+    data = {"as_of": "2026-05-10T02:00:00+00:00", "metrics": [{**row, "dimensions": json.loads(row["dimensions"])} for row in rows]}
+    [leads] = tiles(data)
+    assert (leads.label, leads.value, leads.change) == ("new leads in 2026-04", "0", "0 in 2026-03")
+    assert leads.series == (4, 0, 6, 0, 0)
+
+
 # -- marks ----------------------------------------------------------------------------------------------------------------
 def test_a_number_carries_what_is_left_out_of_it_and_what_spoils_it() -> None:
     row = metric(
-        "pipeline", "pipeline_value", {}, 1.0, "mixed", excluded=json.dumps({"in USD": 20700.0, "still open": 3, "backtest": "none"})
+        "pipeline", "pipeline_value", {}, 1.0, "EUR", excluded=json.dumps({"in USD": 20700.0, "still open": 3, "backtest": "none"})
     )
-    assert marks(row) == ("mixed currencies", "in USD 20,700", "still open 3")
-    assert spoilt(row) == ("mixed currencies", "in USD 20,700")
+    assert marks(row) == ("in USD 20,700", "still open 3")
+    assert spoilt(row) == ("in USD 20,700",)
     assert marks(metric("pipeline", "open_deals", {}, 1.0)) == ()
 
 

@@ -84,7 +84,7 @@ def measure(scope: Scope) -> Iterator[Metric]:
 
 
 def _forecast(scope: Scope, found: Run, o: Outlook) -> Iterator[Metric]:
-    unit, dims = found.currency or "mixed", {"horizon": o.window.name, "until": str(o.window.last_day)}
+    unit, dims = found.currency or "units", {"horizon": o.window.name, "until": str(o.window.last_day)}
     excluded = left_out(found, o)
     n = len(o.chance)
     for method, words in WORDS.items():

@@ -86,10 +86,12 @@ def _cohort(scope: Scope) -> Cohort:
     levels, months = tuple(sorted(set(scope.choice("funnel_levels")))), visitors.spans(scope)
     t = progress_of(scope)
     began = t[f"at_{levels[0]}"].date()
+    later = pairs(t.agg(n=(began.isnull() & (t.top > levels[0]).fill_null(False)).sum()))[0]["n"]
     t = t.filter(began >= ibis.literal(months[0][1]), began <= ibis.literal(months[-1][2]))
     sound = _sound(t, levels[0])
     row = pairs(t.agg(disordered=t.disordered.sum(), stamped=(~t.disordered & ~sound).sum()))[0]
     excluded = left_out(disordered=row["disordered"] or 0, stamped=row["stamped"] or 0)
+    excluded |= {f"first known beyond {levels[0]}": int(later)} if later else {}
     source = scope.persons.select("entity_id", channel=lambda p: group(scope, p.source))
     on = scope.facts["deal_person"]
     kept = _kept(scope)

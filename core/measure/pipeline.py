@@ -86,8 +86,8 @@ def _total(name: str, words: str, rows: list[dict[str, Any]], column: str, blank
     left = {**excluded, **({"no amount or probability": empty} if empty else {})}
     n = sum(r["n"] - r[blank] for r in mine)
     dims = {"stage": "all", "currency": currency}
-    value = sum(float(r[column] or 0) for r in mine) if mine or not excluded else None
-    return Metric(name, words, dims, value, currency or "mixed", n, excluded=left)
+    value = sum(float(r[column] or 0) for r in mine) if n or not (excluded or empty) else None  # of deals that all lack it: not 0
+    return Metric(name, words, dims, value, currency or "units", n, excluded=left)
 
 
 def closed_in(scope: Scope, first: date, last: date) -> ibis.Table:

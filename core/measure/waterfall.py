@@ -39,7 +39,7 @@ def measure(scope: Scope) -> Iterator[Metric]:
         dims["span"] = f"{dims['from']} to {dims['to']}, {'all' if here is None else f'due in {due}'}"
         for bucket, words in WORDS.items():
             amount, n = found[bucket]
-            yield Metric("waterfall", words, {**dims, "bucket": bucket}, amount, currency or "mixed", n, excluded=excluded)
+            yield Metric("waterfall", words, {**dims, "bucket": bucket}, amount, currency or "units", n, excluded=excluded)
     yield from _stage_moves(deals, since, until, excluded)
     yield _in_between(scope, since, until, currency)
 
@@ -154,7 +154,7 @@ def _in_between(scope: Scope, since: datetime, until: datetime, currency: str | 
     row = pairs(w.agg(n=w.count(), amount=total(w.won_amount)))[0]
     words = "created and won between the two days: beside the waterfall, in no bucket of it"
     dims = {"from": f"{since:%Y-%m-%d}", "to": f"{until:%Y-%m-%d}", "currency": currency}
-    return Metric("waterfall_in_between", words, dims, row["amount"] or 0.0, currency or "mixed", row["n"])
+    return Metric("waterfall_in_between", words, dims, row["amount"] or 0.0, currency or "units", row["n"])
 
 
 def behind(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:

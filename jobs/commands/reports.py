@@ -176,7 +176,7 @@ def _table(data: dict[str, Any], name: str) -> str:
     fresh, without = show_quality.fresh_text(data["freshness"]), show_quality.left_out_text(data["left_out"])
     parts = [f"as of {data['as_of'][:16].replace('T', ' ')} UTC; complete data from {fresh}; in no number: {without}"]
     if name in ("all", "records"):
-        parts.append(show.records_text(data["records"]))
+        parts.append(show.records_text(data["records"]) if data["records"] else "nothing was read yet; begin with: tundish sync")
         parts += [show_table.text(show_sync.exchange_table(data["sync"]))] if data["sync"] else []
     if name in ("all", *MEASURED):
         chosen = selected(data, name)

@@ -60,15 +60,22 @@ def _visitors(data: Data) -> Tile | None:
 
 
 def _entered(data: Data, code: str, people: str) -> Tile | None:
-    """Of the last month that is over; the one that runs would always look like a fall."""
+    """Of the last month that is over; the one that runs would always look like a fall. Months without a row are those nobody entered in."""
     found = by(rows(data, "entered", stage=code), "month")
-    running = str(data.get("as_of", ""))[:7]
-    names = [month for month in months(found, MONTHS + 1) if month < running][-MONTHS:]
+    names = _whole_months(min(found, default=""), str(data.get("as_of", ""))[:7])[-MONTHS:]
     if not names:
         return None
-    series = tuple(float(found[month]["value"] or 0) for month in names)
+    series = tuple(float(found[month]["value"] or 0) if month in found else 0.0 for month in names)
     change = f"{number(series[-2])} in {names[-2]}{_moved(series[-2], series[-1])}" if len(series) > 1 else ""
-    return Tile(f"new {people} in {names[-1]}", number(series[-1]), change, series, marks(found[names[-1]]))
+    return Tile(f"new {people} in {names[-1]}", number(series[-1]), change, series, marks(found.get(names[-1], {})))
+
+
+def _whole_months(first: str, running: str) -> list[str]:
+    """From the first one to the one before the running one; [] where there is no first."""
+    if not first or not running:
+        return []
+    start, end = (12 * int(month[:4]) + int(month[5:7]) - 1 for month in (first, running))
+    return [f"{at // 12}-{at % 12 + 1:02d}" for at in range(start, end)]
 
 
 def _moved(before: float, now: float) -> str:
