@@ -1,4 +1,4 @@
-"""What the funnel's thresholds may be, beyond their types: spans of time are no less than nothing, shares no more than all, words known ones.
+"""What the funnel's thresholds may be, beyond their types: no span is less than nothing, no share more than all, and words are known.
 
 A report on a window of minus five days would not be refused by arithmetic; it would be wrong, or a bug's traceback. So the file is.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from core.model import LADDER, PIPELINE_STAGES
@@ -107,7 +108,7 @@ def _hours_of_day(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 
 def _bands(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if len(value) != 3 or not all(0 <= low < high <= 100 for high, low in zip(value, value[1:], strict=False)):
+    if len(value) != 3 or not all(0 <= low < high <= 100 for high, low in pairwise(value)):
         yield (), "expected three scores from 100 down to 0, for A, B and C, such as [75, 50, 25]"
 
 

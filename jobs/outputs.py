@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -41,6 +42,15 @@ class Output:
         self.write(json.dumps(data, indent=2, default=str, ensure_ascii=False))
 
 
+def place(file: str) -> None:
+    """Nothing for a file whose folder is there, so that nobody waits for what cannot be written. Raises: UserError."""
+    folder = Path(file).parent
+    if file and not folder.is_dir():
+        from core.errors import UserError
+
+        raise UserError(f"{folder}: no such folder for {Path(file).name}", next_step="make the folder, or name a file in another")
+
+
 def output_options(formats: Sequence[str]) -> Callable[[Any], Any]:
     """The options that become one parameter `output`; the first format is the default."""
 
@@ -50,6 +60,7 @@ def output_options(formats: Sequence[str]) -> Callable[[Any], Any]:
         @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
         @wraps(f)
         def command(*args: Any, format_: str, file: str, as_json: bool, **named: Any) -> Any:
+            place(file)
             return f(*args, output=Output("json" if as_json else format_, file), **named)
 
         return command

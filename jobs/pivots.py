@@ -149,8 +149,10 @@ PIVOTS = (
         Column("{}", "forecast_held", "quantile", spread="horizon"),
     )),
     Pivot("forecast", "Forecast by method: still to be won", "method", (Column("{}", "forecast", "method", spread="horizon"),)),
-    Pivot("forecast", "What the calibrated forecast is made of", "part", (Column("{}", "forecast_part", "part", spread="horizon"),)),
-    Pivot("forecast", "Forecast by category: won, and open amounts due, down to", "category", (
+    Pivot("forecast", "What the calibrated forecast is made of; won so far: put down as won, whatever the close date", "part", (
+        Column("{}", "forecast_part", "part", spread="horizon"),
+    )),
+    Pivot("forecast", "Forecast by category: put down as won, and open amounts due, down to", "category", (
         Column("{}", "forecast_category", "down_to", spread="horizon"),
     )),
     Pivot("forecast", "Single deals of more than 20 % of the forecast: they come whole or not at all", "deal", (

@@ -25,7 +25,7 @@ def tables(metrics: Iterable[Row], name: str | None = None, *, detail: bool | No
     Rows of a single metric are listed with their dimensions, as are metrics no table names.
     """
     rows = [(row, dimensions(row)) for row in metrics]
-    if len({row["name"] for row, _ in rows}) == 1:
+    if len(names := {str(row["name"]) for row, _ in rows}) == 1 and not names <= LISTS.keys():
         return [_listed("", rows)]
     known = {column.name for pivot in PIVOTS for column in pivot.columns} | set(LISTS)
     made = []

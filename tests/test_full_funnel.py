@@ -130,9 +130,10 @@ def test_visitors_and_leads_are_of_two_systems_and_of_the_same_months(full: Meas
 def test_who_is_first_known_beyond_the_first_level_is_told_even_where_no_cohort_is() -> None:
     people = [row("person", "hubspot", "1"), row("person", "hubspot", "2")]
     changes = [
-        row("stage_change", "hubspot", f"{n}:x", record_kind="person", record_id=n, field="lifecycle", value="x", stage="M50", entered_at=NOW)
+        row("stage_change", "hubspot", f"{n}:x", record_kind="person", record_id=n, field="lifecycle", value="x", stage="M50",
+            entered_at=NOW)
         for n in ("1", "2")
-    ]
+    ]  # fmt: skip
     alone = Measured(NOW, {}, ("funnel",), person=people, stage_change=changes)
     leads = alone.one("level_volume", level="M20")
     assert (leads["value"], leads["excluded"]) == (0, {"first known beyond M20": 2})

@@ -90,3 +90,14 @@ def test_stage_rates_leave_duplicates_out() -> None:
                *history("d", stage=[("2026-03-01", "M50"), ("2026-05-10", "M85")])]  # fmt: skip
     rate = Measured(NOW, {}, ("winrate",), deal=deals, stage_change=changes).one("stage_win_rate", stage="M50")
     assert (rate["numerator"], rate["denominator"]) == (1, 1)
+
+
+def test_deals_that_ended_nobody_says_when_are_in_no_period_and_told() -> None:
+    dated = [deal("w", amount=10, created_at="2026-01-10", close_date="2026-05-10", **WON)]
+    blank = [deal(id, amount=10, created_at="2026-01-10", close_date=None, **end) for id, end in (("x", WON), ("y", WON), ("z", LOST))]
+    twice = deal("t", close_date=None, lost_reason="duplicate", **LOST)
+    found = Measured(NOW, {}, ("winrate", "pipeline"), deal=[*dated, *blank, twice])
+    rate, won = found.one("win_rate", by="count", period="2026-Q2"), found.one("won_value", period="2026-Q2")
+    assert (rate["value"], rate["excluded"]) == (1, {"no close date": 3})
+    assert (won["value"], won["excluded"]) == (10, {"no close date": 2})
+    assert found.one("velocity")["excluded"] == {"no close date": 3}

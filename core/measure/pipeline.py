@@ -97,6 +97,14 @@ def closed_in(scope: Scope, first: date, last: date) -> ibis.Table:
     return d.filter(~_no_loss(scope, d))
 
 
+def no_close_date(scope: Scope) -> dict[str, int]:
+    """{"won": 2}: deals that ended nobody says when, which are in no number by close date. Without outcomes of none."""
+    d = scope.facts["deal"]
+    d = d.filter(d.outcome.isin(["won", "lost"]), d.close_date.isnull())
+    d = d.filter(~_no_loss(scope, d))
+    return {r["outcome"]: int(r["n"]) for r in pairs(d.group_by("outcome").agg(n=d.count()))}
+
+
 def no_losses(scope: Scope) -> ibis.Table:
     """Deals that are put down as lost but were never deals: `ignored_lost_reasons`."""
     d = scope.facts["deal"]

@@ -12,7 +12,7 @@ import numpy as np
 from core.measure.distrust import flagged, left_out
 from core.measure.exact import mean
 from core.measure.metric import Metric, Scope, pairs
-from core.measure.pipeline import closed_in, open_deals, reporting_currency, window
+from core.measure.pipeline import closed_in, no_close_date, open_deals, reporting_currency, window
 
 TENTH = 0.1
 WORDS = "open qualified deals × win rate × mean won amount ÷ {} days from creation to won"
@@ -73,6 +73,8 @@ def measure(scope: Scope) -> Iterator[Metric]:
     days = np.repeat([float(r["cycle"]) for r in spent], [int(r["n"]) for r in spent])
     excluded: dict[str, Any] = {"won before created": row["backwards"]} if row["backwards"] else {}
     excluded |= left_out(**{name: row[name] or 0 for name in ("outlier", "disordered", "stamped")})
+    undated = sum(no_close_date(scope).values())
+    excluded |= {"no close date": undated} if undated else {}
     whole = int(closed.count().execute())
     unit, rate = f"{currency or 'units'} per day", int(row["n"]) / whole if whole else None
     for name, cycle in (("mean", np.mean), ("median", np.median)):

@@ -15,7 +15,7 @@ import ibis
 from core.measure.durations import kaplan_meier
 from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs, share
-from core.measure.pipeline import closed_in, quarter, reporting_currency, window
+from core.measure.pipeline import closed_in, no_close_date, quarter, reporting_currency, window
 from core.measure.spells import LOST, WON, held, leaders, stays, values
 from core.tables import MOMENT, days_between, keep
 
@@ -31,11 +31,12 @@ def measure(scope: Scope) -> Iterator[Metric]:
     periods |= {name: (first, end) for name, first, end in (quarter(last, back) for back in range(4))}
     delays = lags(scope)
     slowest = _limit(delays)
+    undated = no_close_date(scope)
     quoted = scope.once("last open amount", lambda: keep(last_open(scope)))
     for name, (first, end) in periods.items():
         young = slowest is not None and slowest >= LATE and min(end, last) + timedelta(days=int(slowest)) >= last
         alarm = {"losses come late": f"(nine of ten within {int(slowest or 0)} days): rather too high"} if young else {}
-        yield from _win_rate(closed_in(scope, first, min(end, last)), quoted, name, currency, alarm)
+        yield from _win_rate(closed_in(scope, first, min(end, last)), quoted, name, currency, alarm, undated)
     yield from _lags(delays)
 
 
@@ -51,7 +52,9 @@ def last_open(scope: Scope) -> ibis.Table:
     return t.inner_join(told, "entity_id").select("entity_id", "quoted", "quoted_in")
 
 
-def _win_rate(closed: ibis.Table, quoted: ibis.Table, period: str, currency: str | None, alarm: Mapping[str, Any]) -> Iterator[Metric]:
+def _win_rate(
+    closed: ibis.Table, quoted: ibis.Table, period: str, currency: str | None, alarm: Mapping[str, Any], undated: Mapping[str, int]
+) -> Iterator[Metric]:
     t = closed.left_join(quoted, "entity_id").drop("entity_id_right")
     amount = ibis.coalesce(t.quoted, t.amount.cast("float64"))
     same = t.currency.identical_to(ibis.literal(currency, type="string"))
@@ -66,7 +69,9 @@ def _win_rate(closed: ibis.Table, quoted: ibis.Table, period: str, currency: str
     )[0]  # fmt: skip
     booked = "amount of the deals won in the period, by close date"
     dims = {"period": period, "currency": currency}
-    yield Metric("won_value", booked, dims, row["booked"] or 0.0, currency or "units", int(row["won"] or 0))
+    left = {"no close date": undated[WON]} if undated.get(WON) else {}
+    yield Metric("won_value", booked, dims, row["booked"] or 0.0, currency or "units", int(row["won"] or 0), excluded=left)
+    alarm = {**alarm, **({"no close date": sum(undated.values())} if undated else {})}
     words = "won ÷ (won + lost) by close date"
     n, n_won, other = int(row["n"]), int(row["won"] or 0), int(row["other"] or 0)
     yield share("win_rate", words, {"by": "count", "period": period}, n_won, n, excluded=alarm)

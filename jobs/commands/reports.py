@@ -11,7 +11,7 @@ import click
 
 from core.thresholds import ATTRIBUTION_MODELS
 from jobs.instants import Instant
-from jobs.outputs import Output, output_options
+from jobs.outputs import Output, output_options, place
 
 MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score", "next")
 FORMATS = ("table", "json", "csv", "md", "html", "xlsx", "png")
@@ -64,6 +64,8 @@ def report(
     from jobs.wiring import open_hub
 
     form = "json" if as_json else format_ or _ending(output)
+    _suited(name, backtest=backtest, model=model, owner=owner)
+    place(output or "")
     if form in BINARY and not output:
         raise UserError(f"{form} is no text", next_step=f"name a file: --output {name}.{form}")
     with open_hub(obj["config"]) as hub:
@@ -84,6 +86,16 @@ def report(
     else:
         click.echo(made)
     return 0
+
+
+def _suited(name: str, *, backtest: bool, model: str | None, owner: str | None) -> None:
+    """Raises: UserError for an option of another report, which would change nothing."""
+    from core.errors import UserError
+
+    for option, given, of in (("--backtest", backtest, "forecast"), ("--model", model, "attribution"), ("--owner", owner, "next")):
+        if given and name not in (of, "all"):
+            part = f"; numbers of one owner: --only owner={owner}" if option == "--owner" else ""
+            raise UserError(f"{option} is for the report {of}, not {name}", next_step=f"see tundish report {of}{part}")
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
@@ -138,11 +150,21 @@ def _of_model(metrics: Sequence[Mapping[str, Any]], model: str | None) -> Sequen
 
 
 def _of_owner(metrics: Sequence[Mapping[str, Any]], owner: str | None) -> Sequence[Mapping[str, Any]]:
-    """Of next steps only this owner's."""
+    """Of next steps only this owner's, without what counts everybody's. Raises: UserError where he has none."""
+    from core.errors import UserError
+    from core.yaml_positions import did_you_mean
     from jobs.show_metrics import dimensions
 
-    wanted = (owner or "").lower()
-    return [row for row in metrics if row["name"] != "follow_up" or not owner or dimensions(row).get("owner", "").lower() == wanted]
+    if owner is None:
+        return metrics
+    owners = {str(dimensions(row).get("owner", "")) for row in metrics if row["name"] == "follow_up"}
+    wanted = owner.strip().lower()
+    if wanted not in {name.lower() for name in owners}:
+        some = ", ".join(sorted(owners)[:5]) or "nobody"
+        raise UserError(f"no next step is {owner!r}'s{did_you_mean(owner, owners)}", next_step=f"who has some: {some}")
+    others = [row for row in metrics if row["name"] not in ("follow_up", "follow_ups")]
+    mine = [row for row in metrics if row["name"] == "follow_up" and dimensions(row).get("owner", "").lower() == wanted]
+    return [*others, *mine]
 
 
 def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
