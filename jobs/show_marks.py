@@ -20,8 +20,8 @@ COUNTED_BY = "counted by"  # in `excluded`: "account report" of the vendors' cou
 ABOUT = ("cross-system", "sum of", "proxy of", "won less than", "losses come", "business hours")
 # Beginnings of what spoils a number, as against who is rightly not in it.
 _SPOILS = (
-    *ABOUT, "in ", "deals in ", "no visitors", "no stage", "no amount", "no close date", "without a currency", "dates ",
-    "bulk-stamped", "stays whose dates",    "no history of",
+    *ABOUT, "in ", "deals in ", "no visitors", "no stage", "no amount", "no close date", "won without", "without a currency", "dates ",
+    "bulk-stamped", "stays whose dates", "no history of",
 )  # fmt: skip
 
 

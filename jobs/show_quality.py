@@ -67,7 +67,7 @@ def fresh_text(freshness: Mapping[str, str]) -> str:
         at.setdefault(when[:16].replace("T", " "), []).append(account)
     if len(at) == 1 and len(freshness) > 3:
         return f"all {len(freshness)} accounts {next(iter(at))}"
-    return "; ".join(f"{', '.join(accounts)} {when}" for when, accounts in at.items()) or "no account"
+    return "; ".join(f"{', '.join(accounts)} {when}" for when, accounts in at.items()) or "no account, as none had been read whole"
 
 
 def missing_table(metrics: Sequence[Mapping[str, Any]]) -> Table | None:

@@ -101,7 +101,7 @@ def test_texts_of_vendors_are_escaped_in_a_drawing() -> None:
 # -- one by one -----------------------------------------------------------------------------------------------------------
 def test_the_funnel_names_its_narrowest_step() -> None:
     chart = made(funnel.reach)
-    assert "Of 120 that became Lead, 12 (10 %) reached M80 Won" in chart.reading
+    assert "Of all 120 that ever became Lead, 12 (10 %) reached M80 Won" in chart.reading
     assert "narrowest step is into M80 Won: 30 %" in chart.reading
     assert [row["size"] for row in marks(chart)] == [120, 80, 60, 40, 12]
     assert chart.table.rows[2] == ("M40 SQL", "60", "50 %", "75 %")

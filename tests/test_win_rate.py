@@ -99,5 +99,5 @@ def test_deals_that_ended_nobody_says_when_are_in_no_period_and_told() -> None:
     found = Measured(NOW, {}, ("winrate", "pipeline"), deal=[*dated, *blank, twice])
     rate, won = found.one("win_rate", by="count", period="2026-Q2"), found.one("won_value", period="2026-Q2")
     assert (rate["value"], rate["excluded"]) == (1, {"no close date": 3})
-    assert (won["value"], won["excluded"]) == (10, {"no close date": 2})
+    assert (won["value"], won["excluded"]) == (10, {"won without a close date": 2})
     assert found.one("velocity")["excluded"] == {"no close date": 3}

@@ -69,7 +69,7 @@ def _win_rate(
     )[0]  # fmt: skip
     booked = "amount of the deals won in the period, by close date"
     dims = {"period": period, "currency": currency}
-    left = {"no close date": undated[WON]} if undated.get(WON) else {}
+    left = {"won without a close date": undated[WON]} if undated.get(WON) else {}
     yield Metric("won_value", booked, dims, row["booked"] or 0.0, currency or "units", int(row["won"] or 0), excluded=left)
     alarm = {**alarm, **({"no close date": sum(undated.values())} if undated else {})}
     words = "won ÷ (won + lost) by close date"

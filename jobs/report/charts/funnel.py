@@ -26,7 +26,8 @@ def from_visitors(data: Data) -> Chart | None:
     ]
     first, *_, last = (code for code in counts if code != "M00")
     reading = (
-        f"{number(counts['M00'])} users of web analytics, {number(counts[first])} of them or others in the CRM as {place(first)}, "
+        f"In {volumes['M00']['dimensions']['cohort']}: {number(counts['M00'])} users of web analytics, "
+        f"{number(counts[first])} of them or others in the CRM as {place(first)}, "
         f"{number(counts[last])} at {place(last)}. The first step compares two systems; the others follow the same persons."
     )
     shown = [[place(code), number(n), percent(steps.get(code))] for code, n in counts.items()]
@@ -57,7 +58,7 @@ def reach(data: Data) -> Chart | None:
     ]
     weakest = min((s, code) for s, code in zip(steps[1:], codes[1:], strict=True) if s is not None)
     reading = (
-        f"Of {number(whole)} that became {MILESTONES.get(codes[0], codes[0])}, {number(counts[codes[-1]])} "
+        f"Of all {number(whole)} that ever became {MILESTONES.get(codes[0], codes[0])}, {number(counts[codes[-1]])} "
         f"({percent(counts[codes[-1]] / whole)}) reached {place(codes[-1])}. The narrowest step is into {place(weakest[1])}: "
         f"{percent(weakest[0])} of the step before."
     )
