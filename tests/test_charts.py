@@ -275,3 +275,21 @@ def test_a_picture_of_a_report_is_a_png_with_all_its_charts() -> None:
     drawn = to_png(selected(DATA, "waterfall"), "waterfall")
     assert drawn.startswith(b"\x89PNG\r\n\x1a\n")
     assert int.from_bytes(drawn[16:20]) == 2 * (FULL + 48)
+
+
+def test_only_addresses_of_colleagues_lose_their_domain() -> None:
+    assert funnel.without_domain(["ada@example.com", "bob@example.com", "(unknown)"]) == ["ada", "bob", "(unknown)"]
+    assert funnel.without_domain(["@sum(a1)", "web"]) == ["@sum(a1)", "web"]
+
+
+def test_deals_whose_close_dates_have_no_history_are_told_and_not_called_punctual() -> None:
+    rows = [
+        {
+            **share("movement", "pushed", {}, 0, 18, excluded={"no history of close dates: never seen to move": 30}),
+            "dimensions": {"times": n},
+        }
+        for n in ("1", "2")
+    ]
+    chart = movement.pushes({"metrics": rows})
+    assert chart is not None
+    assert chart.reading.endswith("No history tells of 30 deals; the open ones of them count as never.")

@@ -123,5 +123,5 @@ def _parts(data: Data, what: str) -> Chart | None:
 
 def without_domain(names: Sequence[str]) -> list[str]:
     """Addresses of one domain without it: colleagues know each other."""
-    domains = {name.rpartition("@")[2] for name in names if "@" in name}
-    return [name.rpartition("@")[0] if len(domains) == 1 and "@" in name else name for name in names]
+    domains = {name.rpartition("@")[2] for name in names if "@" in name[1:]}
+    return [name.rpartition("@")[0] if len(domains) == 1 and "@" in name[1:] else name for name in names]

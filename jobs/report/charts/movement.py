@@ -8,7 +8,7 @@ from typing import Any
 from jobs.report.charts.chart import LETTER, Bar, Chart, Spec, bars, layered, own_colour, said, values
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, by, months, percent, rows
-from jobs.show_metrics import number, place
+from jobs.show_metrics import excluded, number, place
 from jobs.show_table import table
 
 STILL = "still there"
@@ -70,7 +70,9 @@ def pushes(data: Data) -> Chart | None:
     lines = [Bar(often, n, f"{number(n)} · {percent(n / whole)}", colour=colours[often]) for often, n in counts.items()]
     days = next((row for row in rows(data, "close_date_moves", what="days") if row["value"]), None)
     off = f", by {number(days['value'])} days in all" if days else ""
-    reading = f"Of {number(whole)} open deals {number(once)} were moved to a later period at least once{off}."
+    blank = next((n for why, n in excluded(found["1"]).items() if why.startswith("no history of close dates")), 0)
+    unseen = f" No history tells of {number(blank)} deals; the open ones of them count as never." if blank else ""
+    reading = f"Of {number(whole)} open deals {number(once)} were moved to a later period at least once{off}.{unseen}"
     numbers = ("deals", "share")
     made = table(("put off", *numbers), [[often, int(n), percent(n / whole)] for often, n in counts.items()], numbers=numbers)
     return Chart("How often close dates were put off", reading, made, lambda width: bars(width, lines))

@@ -29,8 +29,9 @@ def _value(data: Data, what: str) -> Chart | None:
     currency = str(found[shown[0]]["dimensions"].get("currency", ""))
     total = sum(amounts.values())
     briefs = {source: f"{compact(amounts[source])} · {percent(amounts[source] / total)}" for source in shown}
-    lines = [Bar(s, amounts[s], f"{briefs[s]} · {number(found[s]['n'])} deals", briefs[s]) for s in shown]
-    reading = f"{shown[0]} is the source of {percent(amounts[shown[0]] / total)} of the {compact(total)} {currency} {what}."
+    lines = [Bar(s, amounts[s], f"{briefs[s]} · {number(found[s]['n'])} deal{'' if found[s]['n'] == 1 else 's'}", briefs[s]) for s in shown]
+    when = "ever won" if what == "won" else what
+    reading = f"{shown[0]} is the source of {percent(amounts[shown[0]] / total)} of the {compact(total)} {currency} {when}."
     heads = (f"{what}, {currency}", "share", "deals")
     lists = [[s, number(amounts[s]), percent(amounts[s] / total), int(found[s]["n"])] for s in shown]
     made = table(("source", *heads), lists, numbers=heads)
