@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -177,12 +178,30 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, name in enumerate(threshold(funnel, "follow_up_off")):
         if name not in FOLLOW_UPS:
             document.wrong(("thresholds", "follow_up_off", i), f"unknown step {name!r}{did_you_mean(name, FOLLOW_UPS)}")
+    _check_rates(document, funnel)
     zone = threshold(funnel, "business_timezone")
     if zone is not None and zone not in available_timezones():
         document.wrong(("thresholds", "business_timezone"), f"unknown time zone {zone!r}{did_you_mean(str(zone), available_timezones())}")
     model = threshold(funnel, "attribution_model")
     if model not in ATTRIBUTION_MODELS:
         document.wrong(("thresholds", "attribution_model"), f"unknown model {model!r}{did_you_mean(model, ATTRIBUTION_MODELS)}")
+
+
+def _check_rates(document: Document, funnel: Funnel) -> None:
+    given = threshold(funnel, "exchange_rates")
+    if given and not threshold(funnel, "currency"):
+        document.wrong(("thresholds", "exchange_rates"), "rates need `currency`, to which they convert", key=True)
+    for currency, lines in given.items():
+        for i, line in enumerate(lines):
+            try:
+                day, rate = str(line).split()
+                date.fromisoformat(day)
+                good = float(rate) > 0
+            except ValueError:
+                good = False
+            if not good:
+                where = ("thresholds", "exchange_rates", currency, i)
+                document.wrong(where, f'{line!r} is no day and rate such as "2026-01-01 0.92"')
 
 
 def _check_policies(document: Document, funnel: Funnel) -> None:
