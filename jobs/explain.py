@@ -10,13 +10,14 @@ import core.measure
 from core.entity_history import MERGED, SPLIT
 from core.errors import UserError
 from core.pipeline import Understanding
+from core.thresholds import threshold
 from core.yaml_positions import did_you_mean
 from jobs import show
 from jobs.explain_path import because
 from jobs.pages import pages
 from jobs.reporting import opened
 from jobs.show_metrics import dimensions
-from jobs.timeline import Moment, timeline
+from jobs.timeline import Moment, Reached, dated, milestones, timeline
 from jobs.wiring import Hub
 
 
@@ -44,10 +45,12 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
     findings = [opened(r) for r in found.open_findings() if r["entity_id"] == entity_id]
     names = {rung.code: rung.name for rung in hub.setup.funnel.ladder}
     past = _past(found, entity_id)
-    way = timeline(found, hub.ledger, kind, entity_id, names)
+    way = timeline(found, hub.ledger, kind, entity_id, names, threshold(hub.setup.funnel, "sales_touches"))
+    reached = milestones(found, kind, entity_id, way)
     data = {
         "entity_id": entity_id, "asked": what, "kind": kind, "history": past,
         "records": mine, "evidence": links, "facts": facts, "findings": findings,
+        "milestones": [{**one.to_json(), "name": names.get(one.code, one.code)} for one in reached],
         "timeline": [moment.to_json() for moment in way],
     }  # fmt: skip
     parts = [
@@ -67,6 +70,8 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
             "facts",
             show.table_text(["fact", "value"], [[k, str(v)] for k, v in facts.items() if v is not None and k not in _PRIVATE]),
         ]
+    if reached:
+        parts += ["milestones", _milestones_text(reached, names)]
     if way:
         parts += ["the way so far", _way_text(way, limit)]
     if findings:
@@ -94,6 +99,12 @@ def _became(row: Mapping[str, Any]) -> str:
     if row["change"] == MERGED:
         return f"{it} was until then; merged into {other} ({records})"
     return f"{it} came out of {other} ({records})" if row["change"] == SPLIT else f"{it} got {records} of {other}"
+
+
+def _milestones_text(reached: Sequence[Reached], names: Mapping[str, str]) -> str:
+    """Each with what dates it; `evidence` says why there is no date."""
+    columns = ["milestone", "reached (UTC)", "evidence", "record"]
+    return show.table_text(columns, [[f"{one.code} {names.get(one.code, '')}".strip(), *dated(one.to_json())] for one in reached])
 
 
 def _way_text(way: Sequence[Moment], limit: int) -> str:

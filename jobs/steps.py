@@ -180,6 +180,7 @@ _LIKELY = (  # how the names of a family's metrics begin
     ("bought", "retention"), ("retention", "retention"), ("experiment", "experiments"), ("attributed", "attribution"),
     ("influenced", "attribution"), ("sourced", "attribution"), ("campaign", "attribution"), ("source_", "sources"),
     ("forecast", "forecast"), ("backtest", "backtest"), ("waterfall", "waterfall"), ("win_rate", "winrate"),
+    ("lost_reasons", "winrate"), ("won_value", "winrate"),
 )  # fmt: skip
 
 

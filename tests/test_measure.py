@@ -227,6 +227,28 @@ def test_win_rate_by_count_and_value_leaves_duplicates_out(pipeline):
     assert pipeline.behind("win_rate", by="count", period="2026-Q2") == {"w1", "l1"}
 
 
+def test_win_rate_by_part_and_the_reasons_of_losses_leave_duplicates_out(pipeline):
+    by_source = {r["dimensions"]["part"]: (r["numerator"], r["denominator"]) for r in pipeline.all("win_rate_by", by="source")}
+    assert by_source == {"web": (1, 1), "webinar": (1, 1), "(unknown)": (0, 1)}
+    assert pipeline.behind("win_rate_by", by="source", part="(unknown)") == {"l1"}
+    assert [r["dimensions"] for r in pipeline.all("lost_reasons")] == [{"reason": "(unknown)"}]
+    assert pipeline.behind("lost_reasons", reason="(unknown)") == {"l1"}
+
+
+def test_parts_beyond_the_largest_are_one():
+    companies = [row("company", "salesforce", str(i), industry=f"Industry {i:02}", employees=10 * i) for i in range(25)]
+    deals = [deal(str(i), company_id=str(i), owner_id="u", **WON) for i in range(25)]
+    deals += [deal(f"l{i}", company_id=str(i), lost_reason=" Price", **LOST) for i in range(3)]
+    found = Measured(NOW, None, ("winrate",), deal=deals, company=companies)
+    rates = {r["dimensions"]["part"]: (r["numerator"], r["denominator"]) for r in found.all("win_rate_by", by="segment")}
+    assert list(rates)[:3] == ["industry 00", "industry 01", "industry 02"]
+    assert (rates["industry 00"], rates["(all others)"], len(rates)) == ((1, 2), (5, 5), 21)
+    sizes = {r["dimensions"]["part"]: r["denominator"] for r in found.all("win_rate_by", by="size")}
+    assert sizes == {"1-9 employees": 2, "10-49 employees": 6, "50-249 employees": 20}
+    [reason] = found.all("lost_reasons")
+    assert (reason["dimensions"], reason["value"], reason["n"]) == ({"reason": "price"}, 1.0, 3)
+
+
 def test_coverage_is_what_is_due_over_what_is_still_to_be_won(pipeline):
     found = pipeline.one("coverage")
     assert (found["numerator"], found["denominator"], found["value"]) == (150, 200, 0.75)

@@ -35,6 +35,7 @@ from core.measure import (
     sources,
     velocity,
     waterfall,
+    win_parts,
     win_rate,
 )
 from core.measure.distrust import distrusted
@@ -48,7 +49,7 @@ FAMILIES: dict[str, tuple[_Measure, ...]] = {
     "breakdown": (funnel_by.measure,),
     "pipeline": (pipeline.measure, pipeline_velocity.measure),
     "movement": (velocity.measure, cycles.measure, slippage.measure, ageing.measure),
-    "winrate": (win_rate.measure, pipeline_wins.measure),
+    "winrate": (win_rate.measure, pipeline_wins.measure, win_parts.measure),
     "sources": (sources.measure,),
     "attribution": (attribution.measure,),
     "experiments": (experiments.measure,),

@@ -30,6 +30,7 @@ from core.measure import (
     velocity,
     visitors,
     waterfall,
+    win_parts,
     win_rate,
 )
 from core.measure.metric import Scope
@@ -141,6 +142,8 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "cohort_win_rate": ("deal", pipeline_wins.of_cohort),
     "lead_to_won": ("deal", cycles.behind),
     "stage_win_rate": ("deal", pipeline_wins.ever_in_stage),
+    "win_rate_by": ("deal", win_parts.of_part),
+    "lost_reasons": ("deal", win_parts.lost_for),
     "forecast_large": ("deal", _one_deal),
     "reach_by": ("person", funnel_by.behind),
     "source_persons": ("person", _source),
@@ -163,6 +166,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "bought_again": ("deal", retention.again_rows),
     "score_band": ("person", lead_score.of_band),
     "score_expected": ("person", lead_score.of_band),
+    "score_owner": ("person", lead_score.of_owner),
     "lead_score": ("person", lead_score.one_lead),
     "follow_ups": ("", follow_up.behind),
     "follow_up": ("", follow_up.one),

@@ -30,6 +30,10 @@ def reporting_currency(scope: Scope) -> tuple[str | None, dict[str, int]]:
 
     None when no amount has a currency.
     """
+    return scope.once("currency", lambda: _reporting_currency(scope))
+
+
+def _reporting_currency(scope: Scope) -> tuple[str | None, dict[str, int]]:
     d = scope.facts["deal"].filter(lambda t: t.amount.notnull())
     counts = {r["currency"]: r["n"] for r in pairs(d.group_by("currency").agg(n=d.count()))}
     usual = min((name for name in counts if name), key=lambda name: (-counts[name], name), default=None)

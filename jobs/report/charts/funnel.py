@@ -114,13 +114,13 @@ def _parts(data: Data, what: str) -> Chart | None:
         f"{percent(shares.get((best, steps[-1])))}. Who has fewer than {FEW} leads is in the table of the breakdown only."
     )
     heads = [place(to) for to in steps[1:]]
-    names = [(part, f"{short} ({number(sizes[part])})") for part, short in zip(parts, _without_domain(parts), strict=True)]
+    names = [(part, f"{short} ({number(sizes[part])})") for part, short in zip(parts, without_domain(parts), strict=True)]
     shown_table = table((what, "leads", *heads), shown, numbers=("leads", *heads))
     columns = [(to, place(to)) for to in steps[1:]]
     return Chart(f"How far each {what}'s leads got", reading, shown_table, lambda width: heat_map(width, names, columns, filled))
 
 
-def _without_domain(names: Sequence[str]) -> list[str]:
+def without_domain(names: Sequence[str]) -> list[str]:
     """Addresses of one domain without it: colleagues know each other."""
     domains = {name.rpartition("@")[2] for name in names if "@" in name}
     return [name.rpartition("@")[0] if len(domains) == 1 and "@" in name else name for name in names]
