@@ -26,9 +26,10 @@ def test_an_instant_is_read_as_people_write_it(typed: str, meant: datetime) -> N
     assert Instant().convert(typed, None, None) == meant
 
 
-def test_what_is_no_instant_is_answered_with_how_to_write_one() -> None:
+@pytest.mark.parametrize("typed", ["yesterday", "", "0001-01-01T00:00+14:00", "9999-12-31T23:00-14:00"])
+def test_what_is_no_instant_is_answered_with_how_to_write_one(typed: str) -> None:
     with pytest.raises(click.BadParameter, match="write 2026-06-01"):
-        Instant().convert("yesterday", None, None)
+        Instant().convert(typed, None, None)
 
 
 def test_an_account_s_name_is_answered_with_one_that_would_do(tmp_path: Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, update
 from test_hostile_text import EVIL, NOW, PLAN, STEERING
 from two_vendors import Table
 
+from core import ledger_tables as t
 from core.change import Change
-from core.errors import UserError
+from core.errors import UnsafePlan, UserError
 from core.ledger_audit import Entry, audit
 from core.ledger_forget import forget_records
 from core.ledger_notes import Note, add_note, notes_about
@@ -50,6 +53,23 @@ def test_the_trail_has_both_ways_with_their_values(table: Table) -> None:
     at = trail[0].at
     assert [len(list(audit(table.line.ledger, since=at))), len(list(audit(table.line.ledger, until=at)))] == [6, 0]
     assert {s.status for s in table.plans.states(table.plan.plan_id).values()} == {"undone", "kept"}
+
+
+@pytest.mark.parametrize("body", [b"", b"torn", zlib.compress(b'{"changes": []}'), None])
+def test_a_plan_that_is_not_what_was_saved_is_refused(table: Table, body: bytes | None) -> None:
+    """Its id is what people reviewed: what stands in the ledger under it now must be that."""
+    plan = t.plan.c
+    with table.line.ledger.write() as c:
+        kept = zlib.decompress(c.execute(select(plan.body)).scalar_one())
+        c.execute(update(t.plan).values(body=zlib.compress(kept.replace(b"M20", b"M80")) if body is None else body))
+    with pytest.raises(UnsafePlan, match="not what was saved"):
+        table.plans.load("latest")
+
+
+def test_an_empty_id_names_no_plan(table: Table) -> None:
+    with pytest.raises(UserError, match="the plan's id is empty"):
+        table.plans.load("")
+    assert table.plans.load().plan_id == table.plans.load("latest").plan_id == table.plan.plan_id
 
 
 def test_notes_go_with_the_erased_record_they_are_about(table: Table) -> None:
@@ -113,6 +133,22 @@ def test_words_of_one_kind_widen_and_of_several_narrow() -> None:
     named = Choice(records=frozenset([("salesforce", "people", "2")]), resources={("salesforce", "Contact"): "people"})
     assert [named.keeps(one), named.keeps(other)] == [False, True]
     assert EVERYTHING.of([], "") == []
+
+
+def test_a_change_that_is_named_and_not_there_is_told_and_the_others_wait() -> None:
+    """Who approves two changes and mistypes one must not learn later that one was written."""
+    given = [change(1), change(2, field="owner")]
+    ids = frozenset([given[0].change_id])
+    assert Choice(only=ids).of(given, "see") == [given[0]]
+    assert Choice(only=frozenset(["stage", "owner"])).of(given, "see") == given
+    for wrong, told in (
+        (Choice(only=ids | {"ffffffff00000000"}), "--only ffffffff00000000 matches no change"),
+        (Choice(only=ids | {"ffff"}), "--only ffff matches no change; an id needs its first 8 characters"),
+        (Choice(fields=frozenset(["stage", "amount"])), "--field amount matches no change"),
+        (Choice(records=frozenset([("hubspot", "contacts", "1"), ("hubspot", "contacts", "9")])), "--record hubspot:contacts:9 matches"),
+    ):
+        with pytest.raises(UserError, match=told):
+            wrong.of(given, "see")
 
 
 def test_two_plans_differ_by_what_was_added_is_gone_and_changed() -> None:

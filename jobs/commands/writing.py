@@ -73,7 +73,7 @@ def apply(
     _consented(plan_id, yes, as_json)
     allow = frozenset(w for w, on in (("large", allow_large), ("shrunk", allow_shrunk), ("partial", allow_partial)) if on)
     with open_hub(obj["config"]) as hub:
-        made, choice = hub.line.plans.load(plan_id or "latest"), choice_of(hub, **chosen)
+        made, choice = hub.line.plans.load(plan_id), choice_of(hub, **chosen)
         changes = to_write(hub, made, choice, limit)
         if changes and not yes:
             ids = {c.change_id for c in changes}
