@@ -132,6 +132,18 @@ def test_a_long_list_of_findings_says_how_many_more() -> None:
     assert show.findings_text([]) == "no findings: the systems agree"
 
 
+def test_silence_is_called_agreement_only_where_it_is_one() -> None:
+    assert show.findings_text([], none=show.no_findings({"person": 3}, 0, None)) == "no findings: the systems agree"
+    assert show.no_findings({"person": 3}, 1_099, None) == "none of the 1,099 findings is what was asked for"
+    assert show.no_findings({}, 0, None) == "no findings: nothing was pulled yet; pull it: tundish sync"
+    assert show.no_findings({}, 0, datetime(2019, 1, 1, tzinfo=UTC)) == "no findings: nothing had been pulled by then"
+
+
+def test_an_undo_says_what_it_left_as_it_is_and_why() -> None:
+    outcomes = [Outcome("c1", "undone"), Outcome("c2", "kept", "someone changed it since; left as it is"), Outcome("c3", "failed", "away")]
+    assert show.outcomes_text(outcomes).splitlines()[-2:] == ["failed c3: away", "kept c2: someone changed it since; left as it is"]
+
+
 def test_the_score_against_the_truth_is_shown_by_rule_with_sums() -> None:
     truth = {
         "planted": [{"rule": "D-01", "records": [["hubspot", "deals", "7"]]}, {"rule": "D-02", "records": [["hubspot", "deals", "8"]]}]
