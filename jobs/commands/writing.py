@@ -116,6 +116,7 @@ def undo(
       tundish undo --record hubspot:contacts:151 --field lifecyclestage
       tundish undo --since 2026-06-26T16:00 --account hubspot
     """
+    from core.ledger_lost import lost_applies
     from jobs import show
     from jobs.interrupt import interruptible
     from jobs.steps import STOP
@@ -127,7 +128,8 @@ def undo(
         if apply_id and since:
             raise UserError("a run and --since cannot be had together", next_step="leave one of them out")
         if listing or not (apply_id or choice or since):
-            runs = hub.line.plans.applies()
+            lost = lost_applies(hub.ledger, hub.clock())
+            runs = [r | ({"status": "lost"} if r["id"] in lost else {}) for r in hub.line.plans.applies()]
             rows = [[r["id"], r["kind"], r["plan_id"], r["status"], (r["detail"] or {}).get("by")] for r in runs]
             text = show.table_text(["run", "what", "plan", "status", "who"], rows) if rows else ""
             emit({"runs": runs}, as_json, text or "nothing was applied yet")
@@ -189,6 +191,6 @@ def audit(
         elif output.format == "csv":
             output.stream(show_audit.to_csv(rows))
         else:
-            sections = show_audit.brief(rows, limit if output.format == "table" else show_audit.PAGE)
+            sections = show_audit.brief(rows, limit if output.format == "table" else show_audit.PAGE, str(choice))
             output.write(write_sections(hub.config.organisation.name, "Audit trail", hub.clock(), sections, output.format))
         return 0
