@@ -110,12 +110,38 @@ def rich_table(shown: Table) -> Any:
 
 
 def rich_text(shown: Table) -> str:
-    """With colours, as wide as the terminal."""
+    """With colours, as wide as the terminal; where words would be broken to fit in, each row as a block of lines."""
     from io import StringIO
 
     from rich.console import Console
 
-    console = Console(file=StringIO(), force_terminal=True, width=shutil.get_terminal_size((120, 40)).columns)
+    width = shutil.get_terminal_size((120, 40)).columns
+    console = Console(file=StringIO(), force_terminal=True, width=width)
     with console.capture() as capture:
-        console.print(rich_table(shown))
+        console.print(_blocks(shown) if _least_width(shown) > width else rich_table(shown))
     return capture.get().rstrip()
+
+
+def _least_width(shown: Table) -> int:
+    """How wide a terminal must be for all words to stay whole; 0 for a table of two columns, which is its own block."""
+    lines = (shown.columns, *shown.rows)
+    widest = [max((_width(word) for line in lines for word in line[i].split()), default=0) for i in range(len(shown.columns))]
+    return sum(widest) + 3 * len(widest) + 1 if len(widest) > 2 else 0
+
+
+def _blocks(shown: Table) -> Any:
+    """Each row as its columns' names and values, one under the other, without the empty ones: ids can be read and copied."""
+    from rich.console import Group
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable.grid(padding=(0, 2, 0, 0))
+    drawn.add_column(no_wrap=True, style="dim")
+    drawn.add_column(overflow="fold")
+    for row in shown.rows:
+        for name, value in zip(shown.columns, row, strict=True):
+            if name and value:
+                drawn.add_row(Text(name), Text(value, style=_STYLES.get(value, "")))
+        drawn.add_row("", "")
+    title = [Text(shown.title, style="bold")] if shown.title else []
+    return Group(*title, drawn, *([Text(shown.note)] if shown.note else []))

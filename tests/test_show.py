@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -64,6 +65,22 @@ def test_on_a_terminal_a_table_has_colour_and_the_same_words() -> None:
     text = show_table.text(shown_table, terminal=True)
     assert "\x1b[" in text
     assert "D-02" in text
+
+
+def test_a_terminal_too_narrow_for_the_words_gets_a_block_of_lines_for_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken ids can be neither read nor copied."""
+    id_ = "salesforce:Opportunity:006Lm0000000001IAA"
+    wide = show_table.table(["id", "record", "old", "", "new", "why"], [[id_, id_, "1", "→", "2", ""], ["b", "c", "", "→", "3", "so"]])
+    for columns, whole in ((80, False), (140, True)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", show_table.text(wide, terminal=True)).splitlines()]
+        assert max(map(len, lines)) <= columns
+        assert (next(filter(None, lines)).split()[:2] == ["id", "record"]) is whole
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", show_table.text(wide, terminal=True)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["id", id_], ["record", id_], ["old", "1"], ["new", "2"], [], ["id", "b"], ["record", "c"], ["new", "3"], ["why", "so"],
+    ]  # fmt: skip
 
 
 def test_a_vendors_text_cannot_steer_the_terminal_nor_rich() -> None:
