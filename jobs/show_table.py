@@ -138,10 +138,11 @@ def _blocks(shown: Table) -> Any:
     drawn = RichTable.grid(padding=(0, 2, 0, 0))
     drawn.add_column(no_wrap=True, style="dim")
     drawn.add_column(overflow="fold")
-    for row in shown.rows:
+    for place, row in enumerate(shown.rows):
+        if place:
+            drawn.add_row("", "")
         for name, value in zip(shown.columns, row, strict=True):
             if name and value:
                 drawn.add_row(Text(name), Text(value, style=_STYLES.get(value, "")))
-        drawn.add_row("", "")
     title = [Text(shown.title, style="bold")] if shown.title else []
     return Group(*title, drawn, *([Text(shown.note)] if shown.note else []))

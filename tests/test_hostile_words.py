@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import click
 import pytest
 from sandbox_hub import standing, tundish
 
+from core.errors import UserError
 from jobs import steps
+from jobs.commands import writing
 from jobs.instants import Instant
 
 
@@ -67,3 +70,14 @@ def test_a_plan_that_outlived_itself_is_refused_and_listed_as_expired(tmp_path: 
         assert "expired at" in said.err
         assert not sandbox.writes()
         assert [p["status"] for p in tundish("--config", sandbox.config, "plans", "--json").json["plans"]] == ["expired"]
+
+
+def test_a_question_that_nobody_could_answer_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In cron or a pipe: not "stopped", as if somebody had said no."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\nn\n"))
+    writing._ask("Write 3 changes?")
+    with pytest.raises(click.Abort):
+        writing._ask("Write 3 changes?")
+    with pytest.raises(UserError, match="nobody answered") as told:
+        writing._ask("Write 3 changes?")
+    assert told.value.next_step == "add --yes and the id"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,16 @@ def _consented(named: object, yes: bool, as_json: bool) -> None:
         raise UserError("--json cannot ask whether to write", next_step="add --yes and the id")
     if yes and not named:
         raise UserError("--yes needs the id of what it says yes to", next_step="`tundish plans` shows plans; or write `latest`")
+
+
+def _ask(question: str) -> None:
+    """Raises: click.Abort for a no, UserError where nobody answers: in a script, a job or a pipe."""
+    try:
+        click.confirm(question, abort=True)
+    except click.Abort as no:
+        if isinstance(no.__context__, EOFError) and not sys.stdin.isatty():
+            raise UserError("nobody answered, so nothing was done", next_step="add --yes and the id") from no
+        raise
 
 
 @click.command()
@@ -79,7 +90,7 @@ def apply(
             ids = {c.change_id for c in changes}
             shown = page(hub, made, choice)
             click.echo(page_text(shown | {"changes": [c for c in shown["changes"] if c["change_id"] in ids]}, 20))
-            click.confirm(f"Write {len(changes)} changes to {len({c.account for c in changes})} accounts?", abort=True)
+            _ask(f"Write {len(changes)} changes to {len({c.account for c in changes})} accounts?")
         with interruptible(STOP) as came:
             result = run_apply(hub, made, allow=allow, changes=changes, quiet=as_json)
         emit(result.to_json(), as_json, result.text())
@@ -143,7 +154,7 @@ def undo(
             return 0
         if not yes:
             of = apply_id or f"{len(left)} runs"
-            click.confirm(f"Take back {sum(map(len, left.values()))} changes of {of}?", abort=True)
+            _ask(f"Take back {sum(map(len, left.values()))} changes of {of}?")
         with interruptible(STOP) as came:
             done = [run_undo(hub, id_, only=set(changes).__contains__) for id_, changes in left.items() if not STOP.is_set()]
         code = came.exit_code(next((d.exit_code for d in done if d.exit_code), 0))
