@@ -206,7 +206,8 @@ def test_what_cannot_be_decided_is_refused_with_the_next_step(sandbox: Standing)
         (["link", a, b], "--why"), (["link", a, "--why", "x"], "two records"), (["link", a, a, "--why", "x"], "one record"),
         (["link", a, "hubspot:contacts:none", "--why", "x"], "ever pulled"), (["unlink", a, "per_1", "--why", "x"], "not a record"),
         (["link", a, "hubspt:contacts:1", "--why", "x"], "did you mean"), (["link", a, deal, "--why", "x"], "a deal"),
-        (["explain", a, "--to", a], "are one record"), (["link", a, b, "--list"], "different things"), (["link", a, b, "--why", " "], "--why"), (["link", "--undo", ""], "no decision"),
+        (["explain", a, "--to", a], "are one record"), (["link", a, b, "--list"], "different things"),
+        (["link", a, b, "--why", " "], "--why"), (["link", "--undo", ""], "no decision"),
     ):  # fmt: skip
         code, said = say(sandbox, *words)
         assert (code, told in said["error"]) == (2, True), said
