@@ -42,7 +42,7 @@ def read_funnel(session: Session, ask: Ask) -> Iterator[Page]:
         names = [header["name"] for header in table.get("metricHeaders", ())]
         rows = [_named(row, names, window) for row in table.get("rows", ())]
         _, after = states_of(state, todo, pieces, i, {"zone": session.zone})
-        about = flags(table.get("metadata") or {}) | {"timezone": session.zone}
+        about = flags(table.get("metadata") or {}) | {"timezone": session.zone, "period": funnel.by}
         body = orjson.dumps({"rows": rows})
         yield Page(body, "rows", after, total=len(rows), pass_name=pass_name(window, todo, i, ask), context=about, covers=window)
 

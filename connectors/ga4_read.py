@@ -144,6 +144,7 @@ def _pages(
     offset = 0
     while True:
         rows, total, about = reply.pop("rows", []), int(reply.get("rowCount", 0)), flags(reply.get("metadata") or {})
+        about["period"] = report.by
         more = True
         while more:
             part, rows = rows[:PART], rows[PART:]  # what was handed on goes

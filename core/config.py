@@ -120,7 +120,7 @@ def load_setup(path: Path | str, connectors: Mapping[str, Connector]) -> Setup:
             with _collected(lines):
                 mappings[name] = load_account_mapping(config, account, connectors[account.vendor])
     with _collected(lines):
-        funnel = load_funnel(config.funnel_path, config.accounts)
+        funnel = load_funnel(config.funnel_path, config.accounts).at(config.organisation.timezone)
     identity: tuple[Decision, ...] = ()
     if config.identity_path is not None:
         with _collected(lines):

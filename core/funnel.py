@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import Field, StringConstraints, create_model
 
@@ -127,6 +129,12 @@ class Funnel(Written):
         """The rule's switch; a rule that is not named is on."""
         return self.rules.get(rule) or RuleSwitch()
 
+    def at(self, timezone: str) -> Funnel:
+        """The funnel with business hours by the organisation's clock, unless it names one."""
+        if threshold(self, "business_timezone") is not None:
+            return self
+        return self.model_copy(update={"thresholds": self.thresholds.model_copy(update={"business_timezone": timezone})})
+
 
 def load_funnel(path: Path | str, accounts: Collection[str] | None = None) -> Funnel:
     """The funnel in the file; `accounts` are those of the config, where it is known.
@@ -159,9 +167,10 @@ def _check(document: Document, funnel: Funnel) -> None:
     missing = [code for code in codes if code not in seen]
     if missing:
         document.wrong(("ladder",), f"the ladder lacks {', '.join(missing)}", key=True)
-    for i, step in enumerate(threshold(funnel, "funnel_steps")):
-        if step not in codes:
-            document.wrong(("thresholds", "funnel_steps", i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+    for which in ("funnel_steps", "funnel_levels"):
+        for i, step in enumerate(threshold(funnel, which)):
+            if step not in codes:
+                document.wrong(("thresholds", which, i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
     for which, what, known in (("score_points", "signal", SIGNALS), ("follow_up", "number", tuple(DEFAULTS["follow_up"]))):
         for name in threshold(funnel, which):
             if name not in known:
@@ -169,9 +178,30 @@ def _check(document: Document, funnel: Funnel) -> None:
     for i, name in enumerate(threshold(funnel, "follow_up_off")):
         if name not in FOLLOW_UPS:
             document.wrong(("thresholds", "follow_up_off", i), f"unknown step {name!r}{did_you_mean(name, FOLLOW_UPS)}")
+    _check_rates(document, funnel)
+    zone = threshold(funnel, "business_timezone")
+    if zone is not None and zone not in available_timezones():
+        document.wrong(("thresholds", "business_timezone"), f"unknown time zone {zone!r}{did_you_mean(str(zone), available_timezones())}")
     model = threshold(funnel, "attribution_model")
     if model not in ATTRIBUTION_MODELS:
         document.wrong(("thresholds", "attribution_model"), f"unknown model {model!r}{did_you_mean(model, ATTRIBUTION_MODELS)}")
+
+
+def _check_rates(document: Document, funnel: Funnel) -> None:
+    given = threshold(funnel, "exchange_rates")
+    if given and not threshold(funnel, "currency"):
+        document.wrong(("thresholds", "exchange_rates"), "rates need `currency`, to which they convert", key=True)
+    for currency, lines in given.items():
+        for i, line in enumerate(lines):
+            try:
+                day, rate = str(line).split()
+                date.fromisoformat(day)
+                good = float(rate) > 0
+            except ValueError:
+                good = False
+            if not good:
+                where = ("thresholds", "exchange_rates", currency, i)
+                document.wrong(where, f'{line!r} is no day and rate such as "2026-01-01 0.92"')
 
 
 def _check_policies(document: Document, funnel: Funnel) -> None:

@@ -171,10 +171,11 @@ def measured(
     *,
     now: datetime | None = None,
     span: tuple[datetime, datetime] | None = None,
+    only: Mapping[str, str] | None = None,
 ) -> pa.Table:
-    """The metrics of these families, of what was found; stored with its run at `now`, if that is given."""
+    """The metrics of these families (of one part, if `only` says so), of what was found; stored with its run at `now`, if that is given."""
     facts = {**found.facts, **(_versions(line, found) if _LOOKING_BACK & set(families) else {})}
-    metrics = measure(facts, line.funnel, found.as_of, families, span)
+    metrics = measure(facts, line.funnel, found.as_of, families, span, only)
     if now is not None:
         line.lake.append_run({"metric": [metrics]}, found.run_id, now)
     return metrics

@@ -104,6 +104,15 @@ DEFAULTS: dict[str, Any] = {
     "funnel_steps": ("M20", "M30", "M40", "M50", "M80"),
     "funnel_by": ("source", "owner"),
     "within_days": (30, 90),
+    "funnel_levels": ("M20", "M30", "M35", "M40", "M50", "M80", "M90"),  # the full funnel's, after the visitors
+    "episode_days": 90,  # who is disqualified and comes back so many days later or more is counted again, in a new cohort
+    "funnel_months": 12,  # whole months whose visitors and leads the full funnel is about
+    "retained_days": 90,  # a customer still here so long after he was won is retained
+    "business_days": (1, 2, 3, 4, 5),  # of the week, Monday is 1; lead response counts business hours …
+    "business_hours": (9, 17),  # … from this hour of the day to that …
+    "business_timezone": None,  # … by this clock; None: the organisation's
+    "visitor_measures": ("totalUsers", "activeUsers", "visitors"),  # what counts of visitors are called; of an account the first it has
+    "visitor_channels": ("firstUserDefaultChannelGroup", "sessionDefaultChannelGroup", "channel"),  # dimensions that say whence they came
     "renewal_days": 365,  # what says no end is bought for so long; the terms of the tail, too
     "renewal_types": ("renewal", "Existing Customer - Replacement", "Existing Customer - Downgrade"),  # such a deal replaces earlier ones
     "existing_types": ("existingbusiness", "Existing Customer - Upgrade"),  # … and such a one adds to them: no deal of a new customer
@@ -167,6 +176,7 @@ DEFAULTS: dict[str, Any] = {
     "sales_touches": ("meeting", "call"),  # kinds that are sales' work, not marketing's
     "sales_sources": ("Cold Call", "Outbound", "Sales"),  # lead sources that are not marketing's
     "currency": None,  # reporting currency; None: the one most deals are in
+    "exchange_rates": {},  # of amounts in other currencies, to `currency`: {"USD": ("2026-01-01 0.92", …)}, each from its day on
     "target": None,  # won amount wanted in the current period
 }
 ATTRIBUTION_MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley")  # of single touches

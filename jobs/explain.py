@@ -10,13 +10,14 @@ import core.measure
 from core.entity_history import MERGED, SPLIT
 from core.errors import UserError
 from core.pipeline import Understanding
+from core.thresholds import threshold
 from core.yaml_positions import did_you_mean
 from jobs import show
 from jobs.explain_path import because
 from jobs.pages import pages
 from jobs.reporting import opened
 from jobs.show_metrics import dimensions
-from jobs.timeline import Moment, timeline
+from jobs.timeline import Moment, Reached, dated, milestones, timeline
 from jobs.wiring import Hub
 
 
@@ -44,10 +45,12 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
     findings = [opened(r) for r in found.open_findings() if r["entity_id"] == entity_id]
     names = {rung.code: rung.name for rung in hub.setup.funnel.ladder}
     past = _past(found, entity_id)
-    way = timeline(found, hub.ledger, kind, entity_id, names)
+    way = timeline(found, hub.ledger, kind, entity_id, names, threshold(hub.setup.funnel, "sales_touches"))
+    reached = milestones(found, kind, entity_id, way)
     data = {
         "entity_id": entity_id, "asked": what, "kind": kind, "history": past,
         "records": mine, "evidence": links, "facts": facts, "findings": findings,
+        "milestones": [{**one.to_json(), "name": names.get(one.code, one.code)} for one in reached],
         "timeline": [moment.to_json() for moment in way],
     }  # fmt: skip
     parts = [
@@ -67,6 +70,8 @@ def explain_entity(hub: Hub, found: Understanding, what: str, limit: int = 50) -
             "facts",
             show.table_text(["fact", "value"], [[k, str(v)] for k, v in facts.items() if v is not None and k not in _PRIVATE]),
         ]
+    if reached:
+        parts += ["milestones", _milestones_text(reached, names)]
     if way:
         parts += ["the way so far", _way_text(way, limit)]
     if findings:
@@ -96,6 +101,12 @@ def _became(row: Mapping[str, Any]) -> str:
     return f"{it} came out of {other} ({records})" if row["change"] == SPLIT else f"{it} got {records} of {other}"
 
 
+def _milestones_text(reached: Sequence[Reached], names: Mapping[str, str]) -> str:
+    """Each with what dates it; `evidence` says why there is no date."""
+    columns = ["milestone", "reached (UTC)", "evidence", "record"]
+    return show.table_text(columns, [[f"{one.code} {names.get(one.code, '')}".strip(), *dated(one.to_json())] for one in reached])
+
+
 def _way_text(way: Sequence[Moment], limit: int) -> str:
     """The beginning and the end of a long way, and how much lies between."""
     half = max(1, limit // 2)
@@ -118,7 +129,13 @@ def _rows(found: Understanding, kind: str, entity_id: str) -> dict[str, Any]:
 
 
 def explain_metric(
-    found: Understanding, measured: Sequence[Mapping[str, Any]], name: str, dims: Mapping[str, str], limit: int, funnel: Any
+    found: Understanding,
+    measured: Sequence[Mapping[str, Any]],
+    name: str,
+    dims: Mapping[str, str],
+    limit: int,
+    funnel: Any,
+    only: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], str]:
     """(data, text): the definition, the numbers the dimensions leave, and the record keys behind the one of them, where it can list them.
 
@@ -133,7 +150,7 @@ def explain_metric(
     if not mine:
         raise UserError(f"no number of {name} has {_dims(dims)}", next_step=_choices(metrics))
     one = json.loads(mine[0]["dimensions"]) if len(mine) == 1 else None
-    rows = _behind(found, name, dims if one is None else one, funnel, whole=one is not None)
+    rows = _behind(found, name, dims if one is None else one, funnel, only, whole=one is not None)
     shown = (rows or [])[:limit]
     text = [f"{name}: {mine[0]['definition']}", show.metrics_text(mine)]
     if shown:
@@ -157,13 +174,15 @@ def _choices(metrics: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(said) or "leave the dimensions out"
 
 
-def _behind(found: Understanding, name: str, dims: Mapping[str, Any], funnel: Any, *, whole: bool) -> list[dict[str, Any]] | None:
+def _behind(
+    found: Understanding, name: str, dims: Mapping[str, Any], funnel: Any, only: Mapping[str, str] | None, *, whole: bool
+) -> list[dict[str, Any]] | None:
     """The record keys behind a number; empty where the family cannot list them, None where the dimensions do not say which number.
 
     whole: they are all of one number's.
     """
     try:
-        table = core.measure.rows(found.facts, funnel, found.as_of, name, dims)
+        table = core.measure.rows(found.facts, funnel, found.as_of, name, dims, only)
     except UserError:
         return []
     except KeyError:

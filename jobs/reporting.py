@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from core.agreement import agreement
 from core.finding_history import aged, by_severity, resolved, trend
+from core.ledger_sync import exchanges
 from core.pipeline import Understanding
 from core.quality import quality
 from core.restated import restated
+from core.stages_seen import stages_seen
 from jobs.board import board
+from jobs.left_out import left_out
 from jobs.notes import noted
 from jobs.plan_pages import page
+from jobs.report.content import parts_of
 from jobs.show_private import masked
+from jobs.thaw import frozen_fields
 from jobs.wiring import Hub
 
 RESOLVED_DAYS = 30
@@ -34,30 +41,43 @@ def _loads(value: Any) -> Any:
     return json.loads(value)
 
 
-def report_data(hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, Any]], as_of: datetime | None = None) -> dict[str, Any]:
-    """Everything the renderers need; see `jobs.report.render`. `as_of`: of what the lake held then, else now."""
-    syncs = hub.ledger.runs(1, "sync")
-    counts = hub.ledger.counts(syncs[0].id) if syncs else []
-    rejects = hub.ledger.rejects(syncs[0].id) if syncs else []
-    plans = hub.line.plans.plans(1)
-    return {
-        **through_time(hub, found, as_of),
-        "as_of": found.as_of.isoformat(),
-        "organisation": hub.config.organisation.name,
-        "freshness": _freshness(hub),
-        "records": [asdict(c) for c in counts],
-        "entities": found.entities(),
-        "findings": noted(hub, map(opened, found.open_findings())),
-        "set_aside": set_aside(hub, found),
-        "truth": None,
-        "metrics": list(metrics),
-        "board": board(found, hub.setup.funnel),
-        "quality": quality_marks(hub, as_of),
-        "plan": page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None,
-        "apply": None,
-        "undo": None,
-        "rejects": [asdict(r) for r in rejects],
+def report_data(
+    hub: Hub, found: Understanding, metrics: Sequence[Mapping[str, Any]], as_of: datetime | None = None, name: str = "all"
+) -> dict[str, Any]:
+    """What the renderers need for the report of that name (`jobs.report.render`). `as_of`: of what the lake held then, else now."""
+    syncs, compiled = hub.ledger.runs(1, "sync"), found.compiled.also("report")
+    made: dict[str, Callable[[], Any]] = {
+        "records": lambda: [asdict(c) for c in hub.ledger.counts(syncs[0].id)] if syncs else [],
+        "sync": lambda: exchange(hub, as_of),
+        "entities": found.entities,
+        "findings": lambda: noted(hub, map(opened, found.open_findings())),
+        "stages": lambda: [asdict(one) for one in stages_seen(found.facts, found.tables, compiled)],
+        "agreement": lambda: [asdict(one) for one in agreement(found.facts, compiled)],
+        "set_aside": lambda: set_aside(hub, found),
+        "board": lambda: board(found, hub.setup.funnel),
+        "plan": lambda: _plan(hub),
+        "rejects": lambda: [asdict(r) for r in hub.ledger.rejects(syncs[0].id)] if syncs else [],
     }
+    parts = parts_of(name)
+    head = {
+        "as_of": found.as_of.isoformat(), "organisation": hub.config.organisation.name, "freshness": _freshness(hub),
+        "left_out": left_out(found, compiled), "metrics": list(metrics), "quality": quality_marks(hub, as_of),
+    }  # fmt: skip
+    through = through_time(hub, found, as_of) if {"ageing", "trend", "resolved"} & set(parts) else {}
+    data = {**head, **through, **{key: make() for key, make in made.items() if key in parts}}
+    compiled.save()
+    return data
+
+
+def _plan(hub: Hub) -> dict[str, Any] | None:
+    plans = hub.line.plans.plans(1)
+    return page(hub, hub.line.plans.load()) if plans and plans[0].status != "erased" else None
+
+
+def exchange(hub: Hub, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    """How the exchange with each account goes: read when, with what trouble, written how much, and fields frozen on it."""
+    frozen = Counter(account for one in frozen_fields(hub) for account in {record[0] for record in one.records})
+    return [{**asdict(one), "frozen": frozen[one.account]} for one in exchanges(hub.ledger, hub.config.accounts, as_of or hub.clock())]
 
 
 def quality_marks(hub: Hub, as_of: datetime | None = None) -> list[dict[str, Any]]:
@@ -112,5 +132,5 @@ def write_report(hub: Hub, data: Mapping[str, Any], name: str) -> Path:
     folder = hub.config.folder / "reports"
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}-{data['as_of'][:10]}.html"
-    path.write_text(render(data, "html"), encoding="utf-8")
+    path.write_text(render(data, "html", name), encoding="utf-8")
     return path

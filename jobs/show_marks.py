@@ -13,21 +13,17 @@ from jobs.show_metrics import dimensions, excluded, number
 
 # In `excluded`, but about how far to trust a number, which tables say under them.
 TRUST = (
-    "backtest", "not computable", "independent periods", "shock", "period", "proxy", "score by", "dropped by the leak guard",
+    "backtest", "not computable", "independent periods", "shock", "period", "proxy", "score by", "only", "converted",
+    "dropped by the leak guard",
 )  # fmt: skip
 COUNTED_BY = "counted by"  # in `excluded`: "account report" of the vendors' counts the number is made of
+# Beginnings of what is said of the number itself, and not of who is left out of it.
+ABOUT = ("cross-system", "sum of", "proxy of", "won less than", "losses come", "business hours")
 # Beginnings of what spoils a number, as against who is rightly not in it.
 _SPOILS = (
-    "in ",
-    "deals in ",
-    "no stage",
-    "no amount",
-    "without a currency",
-    "dates ",
-    "bulk-stamped",
-    "stays whose dates",
+    *ABOUT, "in ", "deals in ", "no visitors", "no stage", "no amount", "without a currency", "dates ", "bulk-stamped", "stays whose dates",
     "no history of",
-)
+)  # fmt: skip
 
 
 def marks(row: Mapping[str, Any]) -> tuple[str, ...]:

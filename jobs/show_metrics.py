@@ -19,6 +19,7 @@ FEW = 10  # a share of fewer than this is shown as its counts only
 MILESTONES = {
     "M00": "Visitor", "M10": "Subscriber", "M20": "Lead", "M30": "MQL", "M35": "SAL", "M40": "SQL", "M50": "Opportunity",
     "M60": "Proposing", "M70": "Closing", "M80": "Won", "M85": "Lost", "M90": "Retained", "M95": "Advocate", "MX": "Disqualified",
+    "M50 deals": "opened", "M80 deals": "won",
 }  # fmt: skip
 _ORDER = {name: i for i, name in enumerate((*FUNNEL_STAGES, *LADDER, *OFF_LADDER, *PIPELINE_STAGES))}
 _SHARES = {"share", "ratio"}
@@ -103,4 +104,4 @@ def place(value: str) -> str:
 
 def rank(value: str) -> int:
     """Stages sort as on the ladder; what has no order keeps its own, before them, and "all" comes last."""
-    return _ORDER.get(value, len(_ORDER) if value == "all" else -1)
+    return _ORDER.get(value.removesuffix(" deals"), len(_ORDER) if value == "all" else -1)

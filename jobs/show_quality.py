@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jobs.show_metrics import dimensions, excluded
+from jobs.show_metrics import dimensions, excluded, place
 from jobs.show_table import Table, table, text
 
+NAMED = 5  # stages in no mapping that are named before the table
+STAGES, UNMAPPED = "What stages mean, and how many stand there", "UNMAPPED"
 CLEAN = "no vendor marks its counts as sampled, withheld, folded or old, and none was restated"
 COLUMNS = ("account", "report", "mark", "what it means", "values", "of", "days", "first day", "last day")
 
@@ -16,7 +18,7 @@ def quality_table(marks: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         [m["account"], m["report"], m["mark"], _meaning(m), m["values"], m["of"], m["days"], m["first_day"], m["last_day"]] for m in marks
     ]
-    return table(COLUMNS, rows, numbers=("values", "of", "days"))
+    return table(COLUMNS, rows, numbers=("values", "of", "days"), title="What vendors say of their own counts")
 
 
 def _meaning(mark: Mapping[str, Any]) -> str:
@@ -25,6 +27,47 @@ def _meaning(mark: Mapping[str, Any]) -> str:
 
 def quality_text(marks: Sequence[Mapping[str, Any]]) -> str:
     return text(quality_table(marks)) if marks else CLEAN
+
+
+def stages_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The stage map as the records show it (core.stages_seen.Seen)."""
+    lines = [[r["kind"], r["account"], r["resource"], r["pipeline"], r["stage"], _means(r), r["n"]] for r in rows]
+    note = "Every live stage, also those nobody stands in: tundish discover ACCOUNT --stages." + (
+        " UNMAPPED: add a line to the mapping's `stages:`." if any(r["unmapped"] for r in rows) else ""
+    )
+    return table(["of", "account", "object", "pipeline", "stage", "means", "here"], lines, numbers=("here",), note=note, title=STAGES)
+
+
+def stages_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """ "1 of 37 stages is in no mapping; 3 records stand there." """
+    bare = [r for r in rows if r["unmapped"]]
+    if not bare:
+        return f"All {len(rows)} stages that anybody stands in are mapped."
+    names = [" / ".join(filter(None, (r["account"], r["pipeline"], r["stage"]))) for r in bare[:NAMED]]
+    said = ", ".join([*names, *(["…"] if len(bare) > NAMED else [])])
+    return f"{len(bare)} of {len(rows)} stages in no mapping ({said}); {sum(r['n'] for r in bare):,} records stand there."
+
+
+def _means(row: Mapping[str, Any]) -> str:
+    if row["unmapped"]:
+        return UNMAPPED
+    milestone, stage = place(row["milestone"] or ""), row["pipeline_stage"] or ""
+    return f"{milestone}, {stage}" if stage and not milestone.endswith(stage) else milestone
+
+
+def left_out_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """ "12 of 640 persons are colleagues or tests, …": who is in no number (jobs.left_out); "nobody" for none."""
+    return ", ".join(f"{row['n']:,} of {row['of']:,} {row['what']}" for row in rows) or "nobody"
+
+
+def fresh_text(freshness: Mapping[str, str]) -> str:
+    """ "hubspot, vwo 2026-06-30 02:00; files 2026-06-29 02:00": accounts by when they were last read whole, to the minute."""
+    at: dict[str, list[str]] = {}
+    for account, when in sorted(freshness.items(), key=lambda pair: pair[1], reverse=True):
+        at.setdefault(when[:16].replace("T", " "), []).append(account)
+    if len(at) == 1 and len(freshness) > 3:
+        return f"all {len(freshness)} accounts {next(iter(at))}"
+    return "; ".join(f"{', '.join(accounts)} {when}" for when, accounts in at.items()) or "no account"
 
 
 def missing_table(metrics: Sequence[Mapping[str, Any]]) -> Table | None:

@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+ROOM = 12  # characters that a column of texts keeps where a terminal is narrow
 WIDEST = 60  # a plain cell longer than this is cut, except in the last column
 _STYLES = {
     "S1": "bold red", "S2": "yellow", "S3": "cyan", "S4": "dim",
@@ -93,20 +95,35 @@ def _width(value: str) -> int:
 
 
 # -- Rich ---------------------------------------------------------------------------------------------------------------
-def rich_table(shown: Table) -> Any:
-    """The same as a Rich table, for those who draw it themselves."""
+def rich_table(shown: Table, width: int) -> Any:
+    """Columns and rows as a Rich table so wide, without title and note."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    title = Text(shown.title, style="bold") if shown.title else None
-    drawn = RichTable(title=title, caption=Text(shown.note) if shown.note else None, box=box.SIMPLE_HEAD, title_justify="left")
-    drawn.caption_justify = "left"
+    drawn = RichTable(box=box.SIMPLE_HEAD)
+    whole = _whole(shown, width)
     for i, name in enumerate(shown.columns):
-        drawn.add_column(Text(name), justify="right" if i in shown.numbers else "left", overflow="fold")
+        head = Text("\n".join(textwrap.wrap(name, whole[i])) if i in whole else name)
+        drawn.add_column(head, justify="right" if i in shown.numbers else "left", overflow="fold", no_wrap=i in whole)
     for row in shown.rows:
         drawn.add_row(*(Text(value, style=_STYLES.get(value, "")) for value in row))
     return drawn
+
+
+def _whole(shown: Table, width: int) -> dict[int, int]:
+    """Columns of words (ids, dates, addresses, numbers) that are not broken, and how wide they are: as many as leave the others room."""
+    words = [max(_width(word) for word in (*name.split(), *(row[i] for row in shown.rows), "")) for i, name in enumerate(shown.columns)]
+    plain = [i for i in range(len(words)) if all(" " not in row[i] for row in shown.rows)]
+    longest = [max(map(_width, (name, *(row[i] for row in shown.rows)))) for i, name in enumerate(shown.columns)]
+    room = width - 3 * len(words) - 1 - sum(min(ROOM, longest[i]) for i in range(len(words)) if i not in plain)
+    kept: dict[int, int] = {}
+    for i in sorted(plain, key=lambda i: words[i]):
+        room -= words[i]
+        if room < sum(min(ROOM, words[k]) for k in plain if k not in kept and k != i):
+            break
+        kept[i] = words[i]
+    return kept
 
 
 def rich_text(shown: Table) -> str:
@@ -114,11 +131,16 @@ def rich_text(shown: Table) -> str:
     from io import StringIO
 
     from rich.console import Console
+    from rich.text import Text
 
     width = shutil.get_terminal_size((120, 40)).columns
     console = Console(file=StringIO(), force_terminal=True, width=width)
     with console.capture() as capture:
-        console.print(_blocks(shown) if _least_width(shown) > width else rich_table(shown))
+        if shown.title:
+            console.print(Text(shown.title, style="bold"))
+        console.print(_blocks(shown) if _least_width(shown) > width else rich_table(shown, width))
+        if shown.note:  # as wide as the terminal, however narrow the table is
+            console.print(Text(shown.note, style="dim"))
     return capture.get().rstrip()
 
 
@@ -131,7 +153,6 @@ def _least_width(shown: Table) -> int:
 
 def _blocks(shown: Table) -> Any:
     """Each row as its columns' names and values, one under the other, without the empty ones: ids can be read and copied."""
-    from rich.console import Group
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -144,5 +165,4 @@ def _blocks(shown: Table) -> Any:
         for name, value in zip(shown.columns, row, strict=True):
             if name and value:
                 drawn.add_row(Text(name), Text(value, style=_STYLES.get(value, "")))
-    title = [Text(shown.title, style="bold")] if shown.title else []
-    return Group(*title, drawn, *([Text(shown.note)] if shown.note else []))
+    return drawn

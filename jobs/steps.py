@@ -162,11 +162,16 @@ def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:
 
 
 def run_measure(
-    hub: Hub, found: Understanding, families: Sequence[str] = tuple(FAMILIES), *, span: tuple[datetime, datetime] | None = None
+    hub: Hub,
+    found: Understanding,
+    families: Sequence[str] = tuple(FAMILIES),
+    *,
+    span: tuple[datetime, datetime] | None = None,
+    only: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The metrics of what was found; kept in the lake when they are all of them, as of now. `span`: of the waterfall."""
-    keep = found.stored and span is None and set(families) == set(FAMILIES)
-    rows: list[dict[str, Any]] = measured(hub.line, found, families, now=hub.clock() if keep else None, span=span).to_pylist()
+    """The metrics of what was found; kept in the lake when they are all of them, as of now. `span`: of the waterfall. `only`: of a part."""
+    keep = found.stored and span is None and not only and set(families) == set(FAMILIES)
+    rows: list[dict[str, Any]] = measured(hub.line, found, families, now=hub.clock() if keep else None, span=span, only=only).to_pylist()
     return rows
 
 
@@ -175,15 +180,16 @@ _LIKELY = (  # how the names of a family's metrics begin
     ("bought", "retention"), ("retention", "retention"), ("experiment", "experiments"), ("attributed", "attribution"),
     ("influenced", "attribution"), ("sourced", "attribution"), ("campaign", "attribution"), ("source_", "sources"),
     ("forecast", "forecast"), ("backtest", "backtest"), ("waterfall", "waterfall"), ("win_rate", "winrate"),
+    ("lost_reasons", "winrate"), ("won_value", "winrate"),
 )  # fmt: skip
 
 
-def measured_until(hub: Hub, found: Understanding, name: str) -> list[dict[str, Any]]:
+def measured_until(hub: Hub, found: Understanding, name: str, only: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """The metrics of the first family that has one of this name, the likeliest asked first; of all families where none has."""
     every: list[dict[str, Any]] = []
     likely = next((family for beginning, family in _LIKELY if name.startswith(beginning)), "")
     for family in sorted(FAMILIES, key=lambda family: family != likely):
-        rows = run_measure(hub, found, (family,))
+        rows = run_measure(hub, found, (family,), only=only)
         if any(row["name"] == name for row in rows):
             return rows
         every += rows

@@ -1,11 +1,12 @@
-"""One person's whole way as lines in time: visits and touches, stages in each system, deals with amount and outcome, events told.
+"""The whole way of a person, a company or a deal as lines in time: visits and touches, stages in each system, deals with amount and
+outcome, events told; and the milestones on it, each with what is evidence of it.
 
 Plain data out; personal data stays out of it. It reads facts and the ledger and must not decide anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,41 +18,102 @@ from core.ledger import Ledger
 from core.ledger_events import history
 from core.pipeline import Understanding
 from core.tables import records
+from core.thresholds import DEFAULTS
 from jobs import show_events
 from jobs.show_private import without_people
 
 Row = Mapping[str, Any]
+LANES = ("web", "mail", "sales", "records", "deals", "told")
+_MAIL = ("open", "click", "send", "sent", "delivered", "bounce", "unsubscribe", "forward")  # kinds of touches
 
 
 @dataclass(frozen=True, order=True)
 class Moment:
-    """One line. `record` is account:resource:id."""
+    """One line. `record` is account:resource:id; `code`: the milestone that it is evidence of."""
 
     at: datetime
     account: str
     record: str
     what: str
+    lane: str = "records"
+    code: str = ""
 
     def to_json(self) -> dict[str, str]:
-        return {"at": self.at.isoformat(), "account": self.account, "what": self.what, "record": self.record}
+        return {"at": self.at.isoformat(), "account": self.account, "what": self.what, "record": self.record, "lane": self.lane}
 
 
-def timeline(found: Understanding, ledger: Ledger, kind: str, entity_id: str, names: Mapping[str, str]) -> list[Moment]:
-    """The way of a person, or of a deal; nothing of a company. `names`: milestone code → what reports call it."""
+@dataclass(frozen=True)
+class Reached:
+    """A milestone. `at` None: nobody knows when; `implied`: only a later one says so. `evidence`: the moments that date it."""
+
+    code: str
+    at: datetime | None
+    implied: bool
+    evidence: tuple[Moment, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        at = None if self.at is None else self.at.isoformat()
+        return {"code": self.code, "at": at, "implied": self.implied, "evidence": [moment.to_json() for moment in self.evidence]}
+
+
+def milestones(found: Understanding, kind: str, entity_id: str, way: Sequence[Moment]) -> list[Reached]:
+    """The milestones of a person or a deal, in the ladder's order; of a company the first of each that its people and deals reached."""
+    whose = [entity_id] if kind != "company" else [name for part in _of(found, kind, entity_id) for name in part]
+    first: dict[str, dict[str, Any]] = {}
+    for row in sorted(_rows(found.facts["milestone"], whose), key=lambda r: (r["reached_at"] is None, r["reached_at"] or found.as_of)):
+        if kind != "company" or row["reached_at"] is not None:
+            first.setdefault(row["code"], row)
+    return [Reached(code, r["reached_at"], bool(r["implied"]), _evidence(r, way)) for code, r in sorted(first.items())]
+
+
+def _evidence(row: Row, way: Sequence[Moment]) -> tuple[Moment, ...]:
+    """What says so at that instant; else what says so on that day."""
+    if row["reached_at"] is None:
+        return ()
+    same = [m for m in way if m.code == row["code"] and m.at.date() == row["reached_at"].date()]
+    return tuple([m for m in same if m.at == row["reached_at"]] or same)
+
+
+def dated(one: Mapping[str, Any]) -> list[str]:
+    """(when, what says so, its record) of a milestone as JSON has it."""
+    if one["at"] is None:
+        return ["", "implied by a later one" if one["implied"] else "a system says so, nobody since when", ""]
+    first = next(iter(one["evidence"]), {"what": "a date of the record", "record": ""})
+    return [one["at"][:16].replace("T", " "), first["what"], first["record"]]
+
+
+def timeline(
+    found: Understanding, ledger: Ledger, kind: str, entity_id: str, names: Mapping[str, str],
+    sales: Collection[str] = DEFAULTS["sales_touches"],
+) -> list[Moment]:  # fmt: skip
+    """The way of a person with his deals, of a deal alone, of a company with its people and deals.
+
+    names: milestone code → what reports call it; sales: the kinds of touches that are sales' work.
+    """
     f = found.facts
-    persons = [entity_id] if kind == "person" else []
-    deals = [entity_id] if kind == "deal" else _column(f["deal_person"], "deal", f["deal_person"].person.isin(persons))
-    entities = [*persons, *deals]
-    if kind not in ("person", "deal"):
-        return []
+    persons, deals = _of(found, kind, entity_id)
+    entities = [*persons, *deals, *([entity_id] if kind == "company" else [])]
     moments = [
-        *_touches(found, persons),
+        *_touches(found, persons, sales),
         *(_created(row) for row in _rows(f["people"], persons)),
         *_changes(_rows(f["changes"], entities), names),
         *_deals(_rows(f["deals"], deals), _rows(f["deal"], deals), _rows(f["milestone"].filter(f["milestone"].kind == "deal"), deals)),
         *_told(_history(found, ledger, entities)),
     ]
     return sorted(m for m in moments if m is not None)
+
+
+def _of(found: Understanding, kind: str, entity_id: str) -> tuple[list[str], list[str]]:
+    """The persons and deals whose moments it are."""
+    f = found.facts
+    if kind == "deal":
+        return [], [entity_id]
+    if kind == "company":
+        deals = _column(f["deal_company"], "deal", f["deal_company"].company == entity_id)
+        own = _column(f["person_company"], "person", f["person_company"].company == entity_id)
+        on = _column(f["deal_person"], "person", f["deal_person"].deal.isin(deals)) if deals else []
+        return sorted({*own, *on}), deals
+    return [entity_id], _column(f["deal_person"], "deal", f["deal_person"].person == entity_id)
 
 
 def _rows(table: ibis.Table, entities: Sequence[str]) -> list[dict[str, Any]]:
@@ -63,14 +125,14 @@ def _column(table: ibis.Table, name: str, which: ibis.Value) -> list[str]:
     return sorted(set(table.filter(which)[name].to_pyarrow().to_pylist()))
 
 
-def _moment(row: Row, at: datetime | None, what: str) -> Moment | None:
+def _moment(row: Row, at: datetime | None, what: str, lane: str = "records", code: str | None = None) -> Moment | None:
     if at is None:
         return None
-    return Moment(at, row["account"], f"{row['account']}:{row['resource']}:{row['vendor_id']}", without_people(what))
+    return Moment(at, row["account"], f"{row['account']}:{row['resource']}:{row['vendor_id']}", without_people(what), lane, code or "")
 
 
 # -- touches ------------------------------------------------------------------------------------------------------------
-def _touches(found: Understanding, persons: Sequence[str]) -> Iterator[Moment | None]:
+def _touches(found: Understanding, persons: Sequence[str], sales: Collection[str]) -> Iterator[Moment | None]:
     rows = sorted(_rows(found.facts["touches"], persons), key=lambda r: (r["occurred_at"] is None, r["occurred_at"] or found.as_of))
     ids = sorted({r["campaign_id"] for r in rows if r["campaign_id"]})
     called = {**_names(found, "campaign", ids), **_names(found, "experiment", ids)}
@@ -78,7 +140,13 @@ def _touches(found: Understanding, persons: Sequence[str]) -> Iterator[Moment | 
     for row in rows:
         first = row["kind"] == "visit" and not visited
         visited = visited or first
-        yield _moment(row, row["occurred_at"], ("first " if first else "") + _said(row, called.get((row["account"], row["campaign_id"]))))
+        words = ("first " if first else "") + _said(row, called.get((row["account"], row["campaign_id"])))
+        yield _moment(row, row["occurred_at"], words, _lane(row["kind"], sales), row["stage"])
+
+
+def _lane(kind: str | None, sales: Collection[str]) -> str:
+    """Of a touch: letters are opened and clicked, what is neither that nor sales' is on the web."""
+    return "sales" if kind in sales else "mail" if kind in _MAIL else "web"
 
 
 def _names(found: Understanding, kind: str, ids: Sequence[str]) -> dict[tuple[str, str], str]:
@@ -113,27 +181,30 @@ def _money(amount: Any, currency: str | None) -> str:
 
 # -- what the CRMs say --------------------------------------------------------------------------------------------------
 def _created(row: Row) -> Moment | None:
-    return _moment(row, row["created_at"], "record created" + (f", source {row['source']}" if row["source"] else ""))
+    code = "M20" if row["converted"] is not None else "M10" if row["stage"] == "M10" else ""  # as core.milestones dates them
+    return _moment(row, row["created_at"], "record created" + (f", source {row['source']}" if row["source"] else ""), code=code)
 
 
 def _changes(rows: Sequence[Row], names: Mapping[str, str]) -> Iterator[Moment | None]:
     for row in rows:
         code = row["code"]
         meaning = f" ({code} {names.get(code, '')}".rstrip() + ")" if code else ""
-        yield _moment(row, row["at"], f"{row['kind']} {row['field']}: {row['value'] or '(empty)'}{meaning}")
+        lane = "deals" if row["kind"] == "deal" else "records"
+        yield _moment(row, row["at"], f"{row['kind']} {row['field']}: {row['value'] or '(empty)'}{meaning}", lane, code)
 
 
 def _deals(deals: Sequence[Row], entities: Sequence[Row], milestones: Sequence[Row]) -> Iterator[Moment | None]:
     """Each record's creation, and each deal's end as the systems agree on it."""
     for row in deals:
-        yield _moment(row, row["created_at"], " ".join(w for w in ("deal created", _money(row["amount"], row["currency"])) if w))
+        words = " ".join(w for w in ("deal created", _money(row["amount"], row["currency"])) if w)
+        yield _moment(row, row["created_at"], words, "deals", "M50")
     ends = {(m["entity_id"], m["code"]): m["reached_at"] for m in milestones if not m["implied"]}
     for deal in entities:
         code = {"won": "M80", "lost": "M85"}.get(deal["outcome"])
         record = {"account": deal["source_account"], "resource": deal["source_resource"], "vendor_id": deal["source_id"]}
         reason = f", reason {deal['lost_reason']}" if deal["outcome"] == "lost" and deal["lost_reason"] else ""
         words = " ".join(w for w in (f"deal {deal['outcome']}", _money(deal["amount"], deal["currency"])) if w)
-        yield _moment(record, ends.get((deal["entity_id"], code or "")), words + reason)
+        yield _moment(record, ends.get((deal["entity_id"], code or "")), words + reason, "deals", code)
 
 
 def _history(found: Understanding, ledger: Ledger, entities: Sequence[str]) -> list[dict[str, Any]]:
@@ -147,4 +218,4 @@ def _told(rows: Sequence[Row]) -> Iterator[Moment | None]:
     """Events of ours, at the time they were sent."""
     for row in rows:
         words = f"told {row['field']}: {show_events.said(row['values'])}" + ("; no reply came" if row["status"] == "uncertain" else "")
-        yield _moment({"account": row["account"], "resource": row["target"], "vendor_id": row["vendor_id"]}, row["at"], words)
+        yield _moment({"account": row["account"], "resource": row["target"], "vendor_id": row["vendor_id"]}, row["at"], words, "told")

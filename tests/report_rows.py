@@ -26,11 +26,20 @@ def share(family: str, name: str, dims: dict[str, Any], part: float, whole: floa
 
 def funnel() -> list[dict[str, Any]]:
     out = []
+    levels = {"M00": 900, "M20": 120, "M30": 80, "M50": 40, "M50 deals": 30, "M80": 12, "M80 deals": 9, "M90": 5}
+    for before, (level, n) in zip((None, *levels), levels.items(), strict=False):
+        dims = {"cohort": "2025-06 to 2026-05", "level": level}
+        out.append(metric("funnel", "level_volume", dims, n, "users" if level == "M00" else "persons"))
+        if before is not None and " " not in level:
+            out.append(share("funnel", "level_step", {**dims, "from": before}, n, levels[before]))
     for cohort, counts in {"all": (120, 80, 60, 40, 12), "2026-01": (60, 45, 35, 25, 12), "2026-05": (60, 35, 25, 15, 0)}.items():
         for to, n in zip(STEPS, counts, strict=True):
             out.append(share("funnel", "reach", {"cohort": cohort, "from": "M20", "mode": "implied", "to": to}, n, counts[0]))
     for month, n in {"2026-03": 20, "2026-04": 34, "2026-05": 28, "2026-06": 3}.items():
         out += [metric("funnel", "entered", {"month": month, "stage": code}, n // (i + 1)) for i, code in enumerate(("M20", "M30", "M50"))]
+    for a, b, days in (("M20", "M30", (4.0, 9.0, 21.0)), ("M30", "M40", (12.0, None, None)), ("M20", "M40", (19.0, None, None))):
+        for quantile, value in zip(("median", "p75", "p90"), days, strict=True):
+            out.append(metric("funnel", "time_to_next", {"from": a, "to": b, "quantile": quantile}, value, "days"))
     left = json.dumps({"no stage": 4})
     out += [metric("funnel", "stage_count", {"basis": "current", "stage": s}, 10 * i, excluded=left) for i, s in enumerate(STEPS, 1)]
     return out
@@ -45,6 +54,9 @@ def breakdown() -> list[dict[str, Any]]:
     ]
 
 
+VELOCITY = {"currency": "EUR", "win_rate": 0.4, "mean_won": 9000.0, "mean_cycle_days": 30.0}
+
+
 def pipeline() -> list[dict[str, Any]]:
     out = []
     for stage, n, amount in (("Prospecting", 8, 40_000.0), ("Proposing", 5, 90_000.0), ("Closing", 2, 25_000.0)):
@@ -52,9 +64,12 @@ def pipeline() -> list[dict[str, Any]]:
         out.append(metric("pipeline", "pipeline_value", {"stage": stage, "currency": "EUR"}, amount, "EUR"))
     usd = json.dumps({"in USD": 20_700.0})
     out.append(metric("pipeline", "pipeline_value", {"stage": "all", "currency": "EUR"}, 155_000.0, "EUR", excluded=usd))
-    no_target = json.dumps({"not computable": "the funnel has no target"})
-    out.append(metric("pipeline", "coverage", {"period": "2026-Q2", "currency": "EUR"}, None, "×", excluded=no_target))
-    out.append(metric("pipeline", "velocity", {"currency": "EUR"}, 2500.0, "EUR per day"))
+    period = {"period": "2026-Q2", "currency": "EUR"}
+    out.append(metric("pipeline", "coverage", period, 3.1, "×", numerator=155_000.0, denominator=50_000.0))
+    out.append(metric("forecast", "required_coverage", period, 2.5, "×"))
+    out += [share("movement", "pushed", {"times": times}, n, 15) for times, n in (("1", 6), ("2", 2))]
+    out.append(metric("movement", "close_date_moves", {"what": "days"}, 240, "days"))
+    out.append(metric("pipeline", "velocity", VELOCITY, 2500.0, "EUR per day"))
     for days, n in {"0-30": 6, "30-60": 5, "60-90": 2, "90-180": 2, "180+": 0}.items():
         out.append(metric("movement", "age_deals", {"basis": "since creation", "days": days}, n, "deals"))
         dims = {"basis": "since creation", "currency": "EUR", "days": days}
@@ -66,9 +81,24 @@ def pipeline() -> list[dict[str, Any]]:
     for q, won, lost in zip(QUARTERS, (4, 9, 12, 15), (4, 8, 9, 12), strict=True):
         out.append(share("winrate", "win_rate", {"by": "count", "period": q}, won, won + lost))
         out.append(share("winrate", "win_rate", {"by": "value", "period": q, "currency": "EUR"}, won * 9000.0, (won + lost) * 9000.0))
+        out.append(metric("winrate", "won_value", {"period": q, "currency": "EUR"}, won * 9000.0, "EUR"))
         out.append(share("movement", "slippage", {"period": q, "currency": "EUR"}, 10_000.0, 100_000.0))
         out.append(share("movement", "due_won", {"period": q, "currency": "EUR"}, 60_000.0, 100_000.0))
     out.append(share("winrate", "win_rate", {"by": "count", "period": "last 365 days"}, 40, 73))
+    return out
+
+
+def win_parts() -> list[dict[str, Any]]:
+    out = []
+    parts = {
+        "owner": {"o@x.example": (18, 20), "p@x.example": (8, 20), "q@x.example": (1, 2)},
+        "source": {"web": (10, 30), "fair": (9, 10)}, "segment": {"mills": (10, 20), "(unknown)": (2, 4)},
+        "size": {"50-249": (10, 20), "10-49": (5, 10)},
+    }  # fmt: skip
+    for by, counts in parts.items():
+        out += [share("winrate", "win_rate_by", {"by": by, "part": part}, won, closed) for part, (won, closed) in counts.items()]
+    for reason, n in {"price": 9, "(unknown)": 6, "timing": 5}.items():
+        out.append(share("winrate", "lost_reasons", {"reason": reason}, n, 20))
     return out
 
 
@@ -93,6 +123,64 @@ def attribution() -> list[dict[str, Any]]:
     out.append(metric("attribution", "campaign_cost", {"campaign": "spring", "currency": "EUR"}, 900.0, "EUR", excluded=cost))
     out.append(metric("attribution", "campaign_cost", {"campaign": "fair", "currency": "EUR"}, 700.0, "EUR"))
     out.append(metric("attribution", "campaign_cost", {"campaign": "autumn", "currency": "EUR"}, 800.0, "EUR"))
+    return out
+
+
+def campaigns() -> list[dict[str, Any]]:
+    out = []
+    for campaign, cost, won, open_ in (("spring", 900.0, 2700.0, 5000.0), ("fair", 700.0, 350.0, 0.0), ("letter", None, 600.0, 1000.0)):
+        for of, value in (("won", won), ("open", open_)):
+            dims = {"campaign": campaign, "currency": "EUR", "model": "w", "of": of}
+            out += [metric("attribution", "attributed_value", dims, value, "EUR")] if value else []
+        for of, n in (("M20", 30.0), ("M50", 3.0)):
+            out.append(metric("attribution", "attributed_persons", {"campaign": campaign, "model": "w", "of": of}, n))
+            if cost:
+                out.append(metric("attribution", "cost_per", {"campaign": campaign, "currency": "EUR", "of": of}, cost / n, "EUR"))
+        if cost:
+            dims = {"campaign": campaign, "currency": "EUR"}
+            out.append(metric("attribution", "campaign_return", dims, won / cost, "×", numerator=won, denominator=cost))
+    whole = {"campaign": "all", "currency": "EUR"}
+    return [*out, metric("attribution", "campaign_return", whole, 1.27, "×", numerator=3050.0, denominator=2400.0)]
+
+
+def retention() -> list[dict[str, Any]]:
+    """January's twenty customers were all watched for half a year, of April's twelve only five for three months, of May's four none."""
+    out = []
+    for cohort, ages in {"all": {1: (33, 36), 3: (20, 25), 6: (14, 20)}, "2026-01": {1: (19, 20), 3: (16, 20), 6: (14, 20)},
+                         "2026-04": {1: (11, 12), 3: (4, 5)}, "2026-05": {1: (3, 4)}}.items():  # fmt: skip
+        for age, (kept, watched) in ages.items():
+            left = json.dumps({"not watched long enough": 7} if (cohort, age) == ("2026-04", 3) else {})
+            dims = {"cohort": cohort, "month": age}
+            out.append(share("retention", "retention", {**dims, "mode": "classic"}, kept, watched, excluded=left))
+            for kind, value in (("GRR", 0.9), ("NRR", 1.2)) if cohort == "all" else ():
+                out.append(metric("retention", "revenue_retention", {**dims, "kind": kind, "currency": "EUR"}, value - age / 100, "share"))
+    for end, (grr, nrr) in {"2026-Q1": (0.85, 0.95), "2025-Q4": (0.8, 0.9), "now": (0.9, 1.1)}.items():
+        for kind, value in (("GRR", grr), ("NRR", nrr)):
+            dims = {"year_to": end, "kind": kind, "currency": "EUR"}
+            out.append(metric("retention", "revenue_retention_year", dims, value, "share", n=12, denominator=120_000.0))
+    return out
+
+
+OWNERS = {"o@x.example": ("2026-06-01", "2026-07-15"), "p@x.example": ("",)}
+
+
+def leads() -> list[dict[str, Any]]:
+    out = []
+    for band, n in {"A": 4, "B": 9, "C": 30}.items():
+        out.append(metric("score", "score_band", {"band": band, "method": "model"}, n))
+        out.append(metric("score", "score_expected", {"band": band, "method": "model"}, 0.5 if band == "A" else 0.1, "share", n=n))
+    for owner, band, n in (("o@x.example", "A", 3), ("o@x.example", "C", 20), ("p@x.example", "A", 1)):
+        out.append(metric("score", "score_owner", {"owner": owner, "band": band}, n))
+    dims = {"person": "per_1", "band": "A", "why": "three visits"}
+    out.append(metric("score", "lead_score", dims, 97.0, "points", n=1, numerator=0.61))
+    for step, action, n, late in (("respond", "call or write", 5, 2), ("re_date", "re-date or close", 3, 0)):
+        dims = {"step": step, "state": "open", "why": f"why {step}", "action": action}
+        out.append(metric("next", "follow_ups", dims, n, "persons", n=n, numerator=late, denominator=n))
+    for owner, days in OWNERS.items():
+        for place, due in enumerate(days, 1):
+            dims = {"owner": owner, "place": place, "entity": f"dea_{place}", "state": "open", "why": "past its close date",
+                    "action": "re-date or close", "due": due}  # fmt: skip
+            out.append(metric("next", "follow_up", dims, 5000.0 / place, "EUR", n=1, as_of=AS_OF))
     return out
 
 
@@ -182,12 +270,34 @@ CARD = {
     "close_date": "2026-06-01", "late": True, "n": 5,
 }  # fmt: skip
 METRICS = [
-    *funnel(), *breakdown(), *pipeline(), *sources(), *attribution(), *experiments(), *forecast(), *waterfall(),
+    *funnel(), *breakdown(), *pipeline(), *win_parts(), *sources(), *attribution(), *campaigns(), *experiments(), *forecast(), *waterfall(),
+    *retention(), *leads(),
+]  # fmt: skip
+AGREEMENT = [
+    {"kind": kind, "field": field, "left": "hubspot", "right": right, "both": both, "equal": equal}
+    for kind, field, right, both, equal in (
+        ("person", "owner", "mailchimp", 40, 40), ("deal", "amount", "salesforce", 200, 190), ("deal", "stage", "salesforce", 500, 499),
+        ("deal", "owner", "salesforce", 4, 0),
+    )
+]  # fmt: skip
+STAGES = [
+    {"kind": "deal", "account": "hubspot", "resource": "deals", "pipeline": "Partners", "stage": "Referred", "milestone": None,
+     "pipeline_stage": None, "unmapped": True, "n": 3},
+    {"kind": "deal", "account": "hubspot", "resource": "deals", "pipeline": None, "stage": "Closed Won", "milestone": "M80",
+     "pipeline_stage": "Won", "unmapped": False, "n": 9},
+]  # fmt: skip
+SYNC = [
+    {"account": "hubspot", "resources": 5, "lag_hours": 0.4, "behind": "deals", "rejected": 2, "trouble": "", "written": 12,
+     "refused": 1, "frozen": 1},
+    {"account": "vwo", "resources": 2, "lag_hours": None, "behind": "campaigns", "rejected": 0, "trouble": "campaigns: cut off",
+     "written": 0, "refused": 0, "frozen": 0},
 ]  # fmt: skip
 DATA: dict[str, Any] = {
     "as_of": AS_OF, "organisation": "Lumen & Loom", "freshness": {"hubspot": AS_OF}, "entities": {"person": 120, "deal": 30},
     "metrics": METRICS, "quality": [MARK], "board": [CARD, {**CARD, "stage": "Closing", "late": False, "amount": None, "close_date": ""}],
+    "agreement": AGREEMENT, "stages": STAGES, "sync": SYNC, "left_out": [{"what": "persons (colleagues and tests)", "n": 2, "of": 122}],
     "findings": [finding("D-01", "S2", 1), finding("D-01", "S2", 2), finding("C-01", "S1", 3)],
     "trend": [day("2026-06-01", 5, 9, 4, 1), day("2026-06-15", 3, 8, 6, 1), day("2026-06-30", 1, 7, 8, 0)],
 }  # fmt: skip
-EMPTY: dict[str, Any] = {"as_of": AS_OF, "organisation": "Nobody", "metrics": [], "findings": [], "trend": [], "quality": []}
+EMPTY: dict[str, Any] = {"as_of": AS_OF, "organisation": "Nobody", "metrics": [], "findings": [], "agreement": [], "trend": [],
+                         "quality": []}  # fmt: skip

@@ -153,25 +153,6 @@ def test_where_nothing_converted_nothing_is_credited():
     assert removal([]) is None
 
 
-def test_removal_effects_are_channelattributions():
-    """ChannelAttribution is GPL and draws by chance: an oracle where it is installed, within a percent."""
-    oracle = pytest.importorskip("ChannelAttribution")
-    import pandas as pd
-
-    data = pd.DataFrame({"path": ["a > b > c", "a", "b > c", "c > a"], "n": [40, 10, 25, 25], "lost": [60, 90, 75, 75]})
-    theirs = oracle.markov_model(data, "path", "n", var_null="lost", order=1, nsim_start=1_000_000, seed=1)
-    ways = [(p.split(" > "), n, lost) for p, n, lost in data.itertuples(index=False)]
-    steps: dict[tuple[str, str], float] = {}
-    for names, n, lost in ways:
-        for step in zip((START, *names), names, strict=False):
-            steps[step] = steps.get(step, 0) + n + lost
-        steps[names[-1], CONVERTED] = steps.get((names[-1], CONVERTED), 0) + n
-        steps[names[-1], LOST] = steps.get((names[-1], LOST), 0) + lost
-    ours = removal([steps]).credit
-    total = theirs["total_conversions"].sum()
-    assert {r.channel_name: r.total_conversions / total for r in theirs.itertuples()} == pytest.approx(ours, rel=0.01)
-
-
 def test_credits_are_rounded_so_that_they_add_up_and_the_largest_has_the_rest():
     found = to_the_unit({"a": 33.333333, "b": 33.333333, "c": 33.333334}, Decimal("100.00"), Decimal("0.01"))
     assert sum(found.values()) == Decimal("100.00")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +61,8 @@ def test_the_first_number_that_differs_is_shown(benchmark: ModuleType) -> None:
 
 @pytest.mark.slow
 def test_spark_says_the_same_to_the_last_byte(benchmark: ModuleType, bench: Any, known: Any, tmp_path: Path) -> None:
-    pytest.importorskip("pyspark")
+    if importlib.util.find_spec("pyspark") is None and os.environ.get("CI") != "true":
+        pytest.skip('needs Spark: pip install -e ".[spark]", and Java 17')
     bench.measure(known, ("pipeline", "sources"), lambda words: None)
     said = list(benchmark.on_spark(bench, known, tmp_path, lambda words: None))
     assert sum("| yes, " in line for line in said) == 2, said

@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 from report_rows import DATA, EMPTY, metric, share
 
-from jobs.report.charts import attribution, cohorts, experiments, findings, flow, forecast, funnel, pipeline, waterfall
+from jobs.report.charts import (
+    attribution,
+    cohorts,
+    durations,
+    experiments,
+    findings,
+    flow,
+    forecast,
+    funnel,
+    losses,
+    movement,
+    pipeline,
+    waterfall,
+)
 from jobs.report.charts.chart import FULL, HALF, PHONE, Chart
 from jobs.report.charts.draw import drawing
 from jobs.report.charts.palette import COLOURS, HEAT_STEPS, SERIES, contrast, heat, themed
@@ -191,6 +204,43 @@ def test_pipeline_by_stage_adds_up_in_one_currency() -> None:
     chart = made(pipeline.by_stage)
     assert "15 open deals worth 155 k EUR; 58 % of it is in Proposing" in chart.reading
     assert [row["label"] for row in marks(chart)] == ["Prospecting", "Proposing", "Closing"]
+
+
+def test_the_slowest_step_is_named_and_what_is_not_reached_has_no_mark() -> None:
+    chart = made(durations.steps)
+    assert "The slowest: MQL → SQL, 12 days until half have taken it." in chart.reading  # all of the way is no step
+    assert chart.table.rows[1] == ("MQL → SQL", "12", "not reached", "not reached")
+    assert [(row["step"], row["days"]) for row in marks(chart) if "what" in row] == [
+        ("Lead → MQL", 4), ("Lead → MQL", 9), ("Lead → MQL", 21), ("MQL → SQL", 12), ("Lead → SQL", 19),
+    ]  # fmt: skip
+
+
+def test_open_deals_by_how_often_they_were_put_off_add_up_to_all() -> None:
+    chart = made(movement.pushes)
+    assert "Of 15 open deals 6 were moved to a later period at least once, by 240 days in all" in chart.reading
+    assert chart.table.rows == (("never", "9", "60 %"), ("once", "4", "27 %"), ("twice or more", "2", "13 %"))
+
+
+def test_coverage_stands_beside_what_past_periods_needed() -> None:
+    chart = made(pipeline.coverage)
+    assert chart.table.rows == (("due in it", "3.1 ×"), ("was needed before", "2.5 ×"))
+    assert "155 k EUR is due in 2026-Q2, 3.1 × of the 50 k EUR still to be won for the target." in chart.reading
+    assert "needed 2.5 × at this time: it is enough." in chart.reading
+
+
+def test_owners_are_told_apart_only_where_their_intervals_do_not_meet() -> None:
+    chart = made(losses.by_owner)
+    assert [row[:3] for row in chart.table.rows] == [("o@x.example", "18", "20"), ("q@x.example", "1", "2"), ("p@x.example", "8", "20")]
+    assert "o@x.example wins 90 % of 20; some intervals do not meet, which is hardly chance" in chart.reading
+    points = {row["part"]: row["fill"] for row in marks(chart)}
+    assert points == {"o (20)": COLOURS["blue"].light, "p (20)": COLOURS["blue"].light, "q (2)": COLOURS["card"].light}
+    assert "as all intervals meet" in made(losses.by_segment).reading
+
+
+def test_reasons_of_losses_add_up_to_all_of_them() -> None:
+    chart = made(losses.reasons)
+    assert chart.table.rows == (("price", "9", "45 %", "45 %"), ("(unknown)", "6", "30 %", "75 %"), ("timing", "5", "25 %", "100 %"))
+    assert "Of 20 deals lost in the last year: 2 reasons stand for 75 %. Of 30 % nobody said why." in chart.reading
 
 
 # -- colours, sparklines, pictures ----------------------------------------------------------------------------------------

@@ -74,6 +74,14 @@ def test_a_finding_is_explained_from_the_rows_of_its_records(desk: Desk) -> None
     assert "D-01 Amount drift (S2), accepted" in text
 
 
+def test_the_deal_of_a_finding_is_drawn_with_its_way_and_the_finding(desk: Desk, tmp_path: Path) -> None:
+    said = desk.say("explain", desk.finding["entity_id"], "--format", "html", "-o", str(tmp_path / "way.html"))
+    assert said.code == 0, said.err
+    page = (tmp_path / "way.html").read_text()
+    assert "What happened when, lane by lane" in page
+    assert "M50 Opportunity" in page
+
+
 def test_a_question_and_a_fix_say_what_to_do_next(desk: Desk) -> None:
     fix, question = (next(f for f in desk.first["findings"] if f["rule"] == rule) for rule in ("D-05", "D-02"))
     said = desk.say("explain", fix["finding_id"]).out
@@ -117,6 +125,8 @@ def test_what_cannot_be_said_is_told_with_the_way_out(desk: Desk) -> None:
         assert (said.code, told in said.err, "next:" in said.err) == (2, True, True)
     assert "no finding 'ffffffff'" in desk.say("explain", "ffffffff").err
     assert desk.say("explain", desk.id, "--max", "-1").code == 2
+    drawn = desk.say("explain", desk.id, "--format", "html")
+    assert (drawn.code, "only the way of a person, a company or a deal is drawn" in drawn.err) == (2, True)
 
 
 # -- verdicts ----------------------------------------------------------------------------------------------------------------

@@ -158,7 +158,8 @@ def test_sampling_thresholds_and_other_are_kept_apart_beside_the_rows(ga4: Prope
     def context() -> dict[str, str]:
         return dict(read(ga4, TRAFFIC.model_copy(update={"history_days": 20}))[0].context)
 
-    clean = {"sampled": "false", "sample": "", "thresholded": "false", "other_row": "false", "timezone": "Europe/Berlin", "currency": "EUR"}
+    clean = {"sampled": "false", "sample": "", "thresholded": "false", "other_row": "false", "timezone": "Europe/Berlin", "currency": "EUR",
+             "period": "day"}  # fmt: skip
     assert context() == clean
     ga4.emulator.knob("threshold", 2)
     assert context() == {**clean, "thresholded": "true"}

@@ -117,6 +117,7 @@ def world(tag: str = "", seed: int = 5) -> dict[str, ibis.Table]:
         "entity_id": ids, "excluded": [False] * PEOPLE, "email": [f"{i}@firm.example" for i in ids], "created_at": pa.array(known, stamp),
         "source": np.where(referral, "Referral", "Web").tolist(), "stage": pa.nulls(PEOPLE, pa.string()),
         "marketable": [True] * PEOPLE, "score": pa.nulls(PEOPLE, pa.float64()),
+        "owner_email": [("ada@firm.example", "", None)[i % 3] for i in range(PEOPLE)],
     }  # fmt: skip
     sqo = np.flatnonzero(came)
     milestone = pa.table(
@@ -230,6 +231,16 @@ def test_bands_are_cut_where_earlier_leads_lay_and_list_their_persons(plain):
     band = next(r for r in plain if r["name"] == "score_band" and r["value"])
     listed = rows(scope.facts, scope.funnel, NOW, "score_band", band["dimensions"]).to_pyarrow()
     assert listed.num_rows == band["value"]
+
+
+def test_each_owners_leads_add_up_to_the_bands_and_are_listed(plain):
+    scope = scope_of(world())
+    owned = [r for r in plain if r["name"] == "score_owner"]
+    assert {r["dimensions"]["owner"] for r in owned} == {"ada@firm.example", "(no owner)"}
+    for band in (r for r in plain if r["name"] == "score_band"):
+        assert sum(r["value"] for r in owned if r["dimensions"]["band"] == band["dimensions"]["band"]) == band["value"]
+    listed = rows(scope.facts, scope.funnel, NOW, "score_owner", owned[0]["dimensions"]).to_pyarrow()
+    assert listed.num_rows == owned[0]["value"]
 
 
 def test_all_month_long_the_same_is_learned():

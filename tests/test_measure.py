@@ -18,7 +18,8 @@ from core.errors import UserError
 from core.facts import facts
 from core.measure import measure, rows
 from core.measure.metric import Survival, survival
-from core.measure.pipeline import quarter, velocity
+from core.measure.pipeline import quarter
+from core.measure.pipeline_velocity import Factors
 from core.resolve import resolve
 from core.statistics.proportions import wilson
 from jobs.board import board
@@ -110,6 +111,8 @@ def test_r20_lead_to_won_within_45_days_of_those_watched_so_long(r20):
     assert r20.one("reach", cohort="all", mode="implied", to="M80")["value"] == pytest.approx(3 / 9)
     km = [r20.one("reach_within_km", **{"from": "M20"}, to="M80", days=d)["value"] for d in (45, 49, 50)]
     assert km == pytest.approx([0.125, 0.30, 8 / 15])
+    sides = [(r["low"] < r["value"] < r["high"]) for r in r20.all("reach_within_km", **{"from": "M20"}, to="M80")]
+    assert all(sides)
 
 
 def test_r20_every_reach_lists_its_persons(r20):
@@ -127,11 +130,14 @@ def test_r19_a_person_who_skipped_a_stage_is_in_any_but_not_in_strict():
 
 
 def test_r16_velocity():
-    assert velocity(50, 0.25, 10_000, 30) == pytest.approx(4166.67, abs=0.005)
-    assert velocity(120, 0.22, 52_000, 68) == pytest.approx(20188.24, abs=0.005)
-    assert velocity(120, 0.22, 52_000, 61.2) == pytest.approx(20188.24 / 0.9, abs=0.05)
-    assert velocity(10, 0.5, 1000, 0) is None
-    assert velocity(10, None, 1000, 5) is None
+    assert Factors(50, 0.25, 10_000, 30).velocity == pytest.approx(4166.67, abs=0.005)
+    whole = Factors(120, 0.22, 52_000, 68)
+    assert whole.velocity == pytest.approx(20188.24, abs=0.005)
+    levers = {name: better.velocity / whole.velocity - 1 for name, better in whole.levers.items()}
+    assert list(levers.values()) == pytest.approx([0.1, 0.1, 0.1, 1 / 9])
+    assert whole.levers["10 % shorter cycle"].cycle_days == pytest.approx(61.2)
+    assert Factors(10, 0.5, 1000, 0).velocity is None
+    assert Factors(10, None, 1000, 5).velocity is None
 
 
 def test_r1_kaplan_meier_of_the_textbook():
@@ -221,10 +227,41 @@ def test_win_rate_by_count_and_value_leaves_duplicates_out(pipeline):
     assert pipeline.behind("win_rate", by="count", period="2026-Q2") == {"w1", "l1"}
 
 
+def test_win_rate_by_part_and_the_reasons_of_losses_leave_duplicates_out(pipeline):
+    by_source = {r["dimensions"]["part"]: (r["numerator"], r["denominator"]) for r in pipeline.all("win_rate_by", by="source")}
+    assert by_source == {"web": (1, 1), "webinar": (1, 1), "(unknown)": (0, 1)}
+    assert pipeline.behind("win_rate_by", by="source", part="(unknown)") == {"l1"}
+    assert [r["dimensions"] for r in pipeline.all("lost_reasons")] == [{"reason": "(unknown)"}]
+    assert pipeline.behind("lost_reasons", reason="(unknown)") == {"l1"}
+
+
+def test_parts_beyond_the_largest_are_one():
+    companies = [row("company", "salesforce", str(i), industry=f"Industry {i:02}", employees=10 * i) for i in range(25)]
+    deals = [deal(str(i), company_id=str(i), owner_id="u", **WON) for i in range(25)]
+    deals += [deal(f"l{i}", company_id=str(i), lost_reason=" Price", **LOST) for i in range(3)]
+    found = Measured(NOW, None, ("winrate",), deal=deals, company=companies)
+    rates = {r["dimensions"]["part"]: (r["numerator"], r["denominator"]) for r in found.all("win_rate_by", by="segment")}
+    assert list(rates)[:3] == ["industry 00", "industry 01", "industry 02"]
+    assert (rates["industry 00"], rates["(all others)"], len(rates)) == ((1, 2), (5, 5), 21)
+    sizes = {r["dimensions"]["part"]: r["denominator"] for r in found.all("win_rate_by", by="size")}
+    assert sizes == {"1-9 employees": 2, "10-49 employees": 6, "50-249 employees": 20}
+    [reason] = found.all("lost_reasons")
+    assert (reason["dimensions"], reason["value"], reason["n"]) == ({"reason": "price"}, 1.0, 3)
+
+
 def test_coverage_is_what_is_due_over_what_is_still_to_be_won(pipeline):
     found = pipeline.one("coverage")
     assert (found["numerator"], found["denominator"], found["value"]) == (150, 200, 0.75)
     assert pipeline.behind("coverage", currency="EUR") == {"o1", "o2"}
+
+
+def test_coverage_is_of_the_month_where_forecasts_are():
+    deals = [deal("due", amount=50, close_date="2026-06-30"), deal("later", amount=70, close_date="2026-07-01"),
+             deal("won", amount=20, close_date="2026-06-02", **WON), deal("before", amount=90, close_date="2026-05-02", **WON)]  # fmt: skip
+    found = Measured(NOW, {"thresholds": {"target": 120.0, "forecast_period": "month"}}, ("pipeline",), deal=deals)
+    coverage = found.one("coverage", period="2026-06")
+    assert (coverage["numerator"], coverage["denominator"]) == (50, 100)
+    assert found.behind("coverage", currency="EUR") == {"due"}
 
 
 def test_source_to_won_in_one_spelling_and_through_the_persons_of_the_deal(pipeline):
@@ -274,7 +311,9 @@ def test_a_win_rate_by_value_is_not_computable_when_no_lost_deal_has_an_amount()
     found = Measured(NOW, None, ("winrate",), deal=[deal("1", amount=100, **WON), deal("2", amount=0, **LOST)])
     by_value = found.one("win_rate", by="value", period="2026-Q2")
     assert by_value["value"] is None
-    assert by_value["excluded"] == {"not computable": "no lost deal has an amount"}
+    assert by_value["excluded"] == {
+        "not computable": "no lost deal has an amount", "no amount when it was last open, and none today": 1,
+    }  # fmt: skip
 
 
 def test_time_in_stage_counts_open_deals_as_far_as_watched():
@@ -298,6 +337,27 @@ def test_time_in_stage_counts_open_deals_as_far_as_watched():
     found = Measured(NOW, None, ("pipeline",), deal=[deal(id) for id in paths], stage_change=changes)
     assert [found.one("time_in_stage", stage="M50", quantile=q)["value"] for q in ("median", "p75")] == [10, 20]
     assert found.one("time_in_stage", stage="M60", quantile="median")["value"] is None
+    # 3 leaves the watch on day 5; 1 and 2 go on days 10 and 20
+    assert found.one("time_in_stage", stage="M50", quantile="p90")["value"] == 20
+    assert found.one("time_in_stage", stage="M50", quantile="mean within 90 d")["value"] == pytest.approx(10 + 10 / 2)
+
+
+def test_who_was_in_a_stage_before_anything_is_known_of_it_is_in_no_time_in_stage():
+    found = Measured(NOW, None, ("pipeline",), deal=[deal("1"), deal("2", stage="M60")])
+    assert found.one("time_in_stage", stage="M50", quantile="median")["excluded"] == {"since when is unknown": 1}
+
+
+def test_velocity_by_the_median_cycle_and_what_a_tenth_better_would_add():
+    """Two won of three closed, 200 on average, in 10 and 50 days; three open ones."""
+    won = [deal(name, amount=amount, created_at=created, close_date="2026-06-20", **WON)
+           for name, amount, created in (("a", 100, "2026-06-10"), ("b", 300, "2026-05-01"))]  # fmt: skip
+    lost = deal("c", amount=1, close_date="2026-06-20", **LOST)
+    found = Measured(NOW, None, ("pipeline",), deal=[*won, lost, deal("1"), deal("2"), deal("3", pipeline_stage="Prospecting"), deal("4")])
+    assert found.one("velocity")["value"] == pytest.approx(3 * 2 / 3 * 200 / 30)
+    assert found.one("velocity_median")["dimensions"]["median_cycle_days"] == 30
+    gains = {r["dimensions"]["lever"]: r["value"] for r in found.all("velocity_lever")}
+    assert gains["10 % larger deals"] == pytest.approx(0.1 * 400 / 30)
+    assert gains["10 % shorter cycle"] == pytest.approx(400 / 30 / 9)
 
 
 def test_stage_counts_tell_now_from_furthest_and_leave_colleagues_out():

@@ -43,6 +43,7 @@ def test_r1_six_mercaptopurine() -> None:
     assert curve.times.tolist() == [6, 7, 10, 13, 16, 22, 23]
     assert curve.shares.tolist() == pytest.approx([0.857143, 0.806723, 0.752941, 0.690196, 0.627451, 0.537815, 0.448179], abs=1e-6)
     assert (curve.lows[-1], curve.highs[-1], curve.errors[-1]) == pytest.approx((0.1881, 0.6801, 0.1346), abs=5e-5)
+    assert (curve.limits(23), curve.limits(5)) == (pytest.approx((0.1881, 0.6801), abs=5e-5), (1.0, 1.0))
     assert curve.quantile(0.5)[0] == 23
     assert curve.quantile(0.9) == (None, None, None)
     assert curve.restricted_mean(20) == pytest.approx(16.11653, abs=5e-6)
@@ -146,3 +147,11 @@ def test_reliability_puts_the_certain_into_the_last_bin() -> None:
     found = scores.reliability(np.array([0.05, 0.06, 1.0]), np.array([0, 1, 1.0]))
     assert [(round(low, 1), n, rate) for low, _, _, rate, n in found] == [(0.0, 2, 0.5), (0.9, 1, 1.0)]
     assert scores.log_loss(np.array([0.5]), np.array([1.0])) == pytest.approx(np.log(2))
+
+
+def test_chances_that_are_twice_as_extreme_as_what_came_have_half_the_slope() -> None:
+    """A quarter of those at 0.1 and three quarters of those at 0.9: ln 3 against ln 9."""
+    chance, won = np.repeat([0.1, 0.9], 4), np.array([0, 0, 0, 1, 0, 1, 1, 1], float)
+    assert scores.slope(chance, won) == pytest.approx(0.5)
+    assert scores.slope(np.repeat(0.5, 8), won) is None
+    assert scores.slope(chance, np.ones(8)) is None

@@ -56,6 +56,29 @@ def test_the_cycle_is_that_of_the_won_and_the_rest_competes(moved: Measured) -> 
     assert within[90, "lost"] == pytest.approx(2 / 4)
 
 
+def test_from_the_first_lead_to_the_sale() -> None:
+    """Two persons are on the deal; the first was a lead 40 days before it was won, and the third's deal was won before."""
+    made = steps_of({"p": {"lead": "01-10"}, "q": {"lead": "01-01"}, "late": {"lead": "03-01"}})
+    deals = [deal(id, created_at="2025-01-20", close_date="2025-02-10", **WON) for id in ("d", "e")]
+    on = [row("association", "salesforce", f"{d}{p}", from_kind="deal", from_id=d, to_kind="person", to_id=p) for d, p in ("dp", "dq")]
+    for person in made["person"]:
+        person.update(account="salesforce", vendor="salesforce", resource="Contact")
+    for change in made["stage_change"]:
+        change.update(account="salesforce", vendor="salesforce")
+    found = Measured(MARCH, {}, ("movement",), deal=deals, association=on, **made)
+    median = found.one("lead_to_won", quantile="median")
+    assert (median["value"], median["n"]) == (40, 1)
+    assert median["excluded"] == {"without a lead before the win, or dates not believed": 1}
+    assert found.behind("lead_to_won") == {"d"}
+
+
+def test_how_long_open_deals_are_in_a_stage_against_winners(moved: Measured) -> None:
+    """Open in M50: 20 and 110 days, 65 in the middle; the one that won was there for 10."""
+    ratio = moved.one("stage_age_ratio", stage="M50", against="P90")
+    assert (ratio["numerator"], ratio["denominator"], ratio["n"]) == (65, 10, 2)
+    assert not moved.all("stage_age_ratio", stage="M60")  # no open deal is there
+
+
 def test_ages_and_who_is_older_than_any_winner(moved: Measured) -> None:
     ages = {r["dimensions"]["days"]: r["value"] for r in moved.all("age_deals", basis="since creation")}
     assert ages == {"0-30": 1, "30-60": 0, "60-90": 0, "90-180": 1, "180+": 0}
@@ -90,7 +113,7 @@ def people() -> dict[str, list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def broken() -> Measured:
     funnel = {"thresholds": {"within_days": [45], "funnel_by": ["source"]}}
-    return Measured(MARCH, funnel, ("breakdown",), **people())
+    return Measured(MARCH, funnel, ("funnel", "breakdown"), **people())
 
 
 def test_reach_by_source_adds_up_to_the_cohort(broken: Measured) -> None:
@@ -109,6 +132,8 @@ def test_who_was_disqualified_competes_with_who_will_come(broken: Measured) -> N
 def test_the_young_and_the_late_known_are_told(broken: Measured) -> None:
     young = broken.one("young")
     assert (young["numerator"], young["denominator"]) == (4, 9)
+    assert broken.one("reach", cohort="all", mode="implied", to="M30")["excluded"] == {"first known beyond M20": 1}
+    assert broken.one("cohort_age", cohort="2025-01")["value"] == 37  # on 10 March
     late = broken.one("left_truncated")
     assert (late["numerator"], late["denominator"]) == (1, 10)
 

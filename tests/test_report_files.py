@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import python_calamine
-from report_rows import DATA, EMPTY, MARK, metric
+from report_rows import AS_OF, DATA, EMPTY, MARK, metric
 from sandbox_hub import tundish
 
 from core.errors import UserError
@@ -32,7 +32,12 @@ def sheets(name: str, data: dict[str, Any] = DATA) -> dict[str, list[list[Any]]]
 # -- workbook -------------------------------------------------------------------------------------------------------------
 def test_a_workbook_has_a_sheet_a_table_and_numbers_as_numbers() -> None:
     found = sheets("all")
-    assert list(found)[:3] == ["in short", "Funnel", "Funnel, broken down"]
+    assert list(found)[:4] == ["about", "in short", "Funnel", "Funnel, broken down"]
+    assert found["about"][1:] == [
+        ["as of", AS_OF],
+        ["hubspot read whole", AS_OF],
+        ["in no number: persons (colleagues and tests) (of 122)", 2],
+    ]
     assert {"data quality", "Waterfall", "findings by rule"} <= set(found)
     head, *rows = found["Waterfall"]
     start = dict(zip(head, rows[0], strict=True))
@@ -156,17 +161,35 @@ def test_eight_numbers_with_how_they_moved_and_their_marks() -> None:
         "win rate, last 365 days", "coverage of 2026-Q2", "sales velocity",
     ]  # fmt: skip
     leads = found["new leads in 2026-05"]  # June is not over
-    assert (leads.value, leads.change, leads.series) == ("28", "34 in 2026-04", (20, 34, 28))
+    assert (leads.value, leads.change, leads.series) == ("28", "34 in 2026-04 (−18 %)", (20, 34, 28))
     assert (found["open pipeline"].value, found["open pipeline"].marks) == ("155 k EUR", ("in USD 20,700",))
-    assert (found["coverage of 2026-Q2"].value, found["coverage of 2026-Q2"].marks) == ("–", ("the funnel has no target",))
-    assert found["sales velocity"].value == "2.5 k EUR a day"
+    coverage, velocity = found["coverage of 2026-Q2"], found["sales velocity"]
+    assert (coverage.value, coverage.change) == ("3.1 ×", "155 k due, 50 k still to be won")
+    assert (velocity.value, velocity.change) == ("2.5 k EUR a day", "100 deals × 40 % × 9 k ÷ 30 days")
     assert tiles(selected(EMPTY, "all")) == []
+
+
+def test_a_number_that_cannot_be_computed_says_why_and_nothing_is_no_base_of_a_change() -> None:
+    no_target = metric("pipeline", "coverage", {"period": "2026-Q2"}, None, "×", excluded={"not computable": "the funnel has no target"})
+    entered = [metric("funnel", "entered", {"month": month, "stage": "M20"}, n) for month, n in (("2026-04", 0), ("2026-05", 7))]
+    was = metric("waterfall", "waterfall", {"bucket": "start", "due": "any", "from": "2026-04-01"}, 90_000.0, "EUR")
+    worth = metric("pipeline", "pipeline_value", {"stage": "all", "currency": "EUR"}, 120_000.0, "EUR")
+    found = {tile.label: tile for tile in tiles(selected({**DATA, "metrics": [no_target, *entered, was, worth]}, "all"))}
+    assert (found["coverage of 2026-Q2"].value, found["coverage of 2026-Q2"].marks) == ("–", ("the funnel has no target",))
+    assert found["new leads in 2026-05"].change == "0 in 2026-04"
+    assert found["open pipeline"].change == "0 deals, 90 k on 2026-04-01"
+
+
+def test_a_tile_says_whether_its_number_is_whole() -> None:
+    page = render(DATA, "html")
+    assert page.count("✓ whole") == 7
+    assert '<small class="mark">in USD 20,700</small>' in page
 
 
 def test_the_terminal_has_them_with_sparklines() -> None:
     shown = overview_table(selected(DATA, "funnel"))
     assert shown is not None
-    assert shown.rows[0] == ("new leads in 2026-05", "28", "34 in 2026-04", "▅█▇", "")
+    assert shown.rows[0] == ("new leads in 2026-05", "28", "34 in 2026-04 (−18 %)", "▅█▇", "")
 
 
 def test_tables_by_month_end_with_a_sparkline_where_one_is_asked_for() -> None:

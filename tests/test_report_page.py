@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from report_rows import DATA, EMPTY
+from test_journey import DATA as JOURNEY
 
 from jobs.report import render
+from jobs.report.journey import to_page
 from jobs.report.views import VIEWS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
@@ -152,3 +154,16 @@ def test_an_account_without_anything_makes_a_page_that_says_what_is_missing(brow
     assert "tundish sync" in text
     assert [v["id"] for v in Axe().run(empty.page).response["violations"] if v["impact"] in ("serious", "critical")] == []
     empty.page.context.close()
+
+
+def test_the_way_of_one_entity_is_a_page_like_the_others(browser: Any, tmp_path: Path) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    path = tmp_path / "way.html"
+    path.write_text(to_page("Loom", "2026-06-30T00:00:00+00:00", JOURNEY), encoding="utf-8")
+    way = Opened(browser, path, PHONE, "dark")
+    assert (way.said, way.asked) == ([], [path.as_uri()])
+    [figure] = way.page.evaluate(DRAWN)
+    assert (figure["marks"], figure["out"] <= 16) == (2, True)
+    assert [v["id"] for v in Axe().run(way.page).response["violations"] if v["impact"] in ("serious", "critical")] == []
+    way.page.context.close()

@@ -301,3 +301,20 @@ def test_quiet_progress_says_nothing_and_a_terminal_gets_bars() -> None:
         progress.step("hubspot", "contacts", 5, 10)
         progress.step("hubspot", "contacts", 7, None)
     assert progress._rows == {("hubspot", "contacts"): 12}
+
+
+def test_a_narrow_terminal_keeps_ids_and_addresses_whole_and_breaks_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "66")
+    rows = [["ines.vesper@lumen-loom.example", "call or write to them before the week is over", "2026-11-26"]]
+    shown = show_table.rich_text(show_table.table(["owner", "to do", "due"], rows, title="A title that is longer", note="A note " * 6))
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert "ines.vesper@lumen-loom.example" in plain
+    assert "2026-11-26" in plain
+    assert all(len(line) <= 66 for line in plain.splitlines())
+
+
+def test_where_even_words_have_no_room_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    words = [f"{letter}" * 30 for letter in "abc"]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", show_table.rich_text(show_table.table(["x", "y", "z"], [words])))
+    assert [plain.count(letter) for letter in "abc"] == [30, 30, 30]

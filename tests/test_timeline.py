@@ -19,15 +19,16 @@ from core.pipeline import Understanding
 from core.plan import Limits, build
 from core.resolve import resolve
 from jobs.explain import _way_text
-from jobs.timeline import Moment, timeline
+from jobs.timeline import Moment, dated, milestones, timeline
 
 NAMES = {"M20": "Lead", "M30": "MQL", "M50": "Opportunity", "M80": "Won"}
 VISITOR = ["ga4:clients:1.2"]
 GIVEN: dict[str, list[dict[str, Any]]] = {
     "person": [row("person", "hubspot", "1", email="ada@example.org", links=VISITOR, created_at="2026-02-01T08:00", source="ads")],
+    "company": [row("company", "salesforce", "001", name="Loom")],
     "deal": [
-        row("deal", "salesforce", "006", amount="1200.50", currency="EUR", created_at="2026-03-01T08:00", stage="M80", outcome="won",
-            close_date="2026-04-01", name="Ada Lovelace's deal"),
+        row("deal", "salesforce", "006", company_id="001", amount="1200.50", currency="EUR", created_at="2026-03-01T08:00", stage="M80",
+            outcome="won", close_date="2026-04-01", name="Ada Lovelace's deal"),
     ],
     "campaign": [row("campaign", "mailchimp", "c9", name="Spring letter")],
     "experiment": [row("experiment", "vwo", "77", name="Shorter form")],
@@ -104,12 +105,43 @@ def test_a_persons_way_is_one_line_of_time_over_all_systems(ledger: Ledger) -> N
     ]
 
 
-def test_a_deals_way_is_its_own_part_and_a_company_has_none(ledger: Ledger) -> None:
+def test_a_deals_way_is_its_own_part(ledger: Ledger) -> None:
     found = understanding()
     assert [m.what for m in timeline(found, ledger, "deal", entity(found, "deal"), NAMES)] == [
         "deal created 1200.5 EUR", "deal created", "deal stage: Closed Won (M80 Won)", "deal won 1200.5 EUR",
     ]  # fmt: skip
+
+
+def test_a_companys_way_is_that_of_its_people_and_deals_and_nobodys_is_empty(ledger: Ledger) -> None:
+    found = understanding()
+    company = entity(found, "company")
+    way = [(m.what, m.record) for m in timeline(found, ledger, "company", company, NAMES)]
+    assert ("record created, source ads", "hubspot:contacts:1") in way
+    assert ("deal won 1200.5 EUR", "salesforce:deal:006") in way
     assert timeline(found, ledger, "company", "com_1", NAMES) == []
+    reached = milestones(found, "company", company, timeline(found, ledger, "company", company, NAMES))
+    assert [(one.code, f"{one.at:%m-%d}") for one in reached] == [("M30", "02-10"), ("M50", "03-02"), ("M80", "04-01")]
+
+
+def test_every_moment_has_a_lane(ledger: Ledger) -> None:
+    found = understanding()
+    way = timeline(found, ledger, "person", entity(found, "person"), NAMES, sales=("note",))
+    assert {m.what.split(":")[0]: m.lane for m in way} == {
+        "first visit from google / cpc": "web", "visit from (direct)": "web", "saw variant B of experiment Shorter form": "web",
+        "answered survey (12)": "web", "click (Spring letter)": "mail", "note": "sales", "record created, source ads": "records",
+        "person lifecycle": "records", "deal created 1200.5 EUR": "deals", "deal created": "deals", "deal stage": "deals",
+        "deal won 1200.5 EUR": "deals",
+    }  # fmt: skip
+
+
+def test_a_milestone_has_what_dates_it_and_an_implied_one_says_so(ledger: Ledger) -> None:
+    found = understanding()
+    person = entity(found, "person")
+    reached = {one.code: one for one in milestones(found, "person", person, timeline(found, ledger, "person", person, NAMES))}
+    assert [m.record for m in reached["M30"].evidence] == ["hubspot:contacts:1"]
+    assert [m.record for m in reached["M50"].evidence] == ["hubspot:deals:d7"]  # the other record was never seen open
+    assert dated(reached["M80"].to_json()) == ["2026-04-01 15:00", "deal stage: Closed Won (M80 Won)", "salesforce:deal:006"]
+    assert dated(reached["M20"].to_json()) == ["", "implied by a later one", ""]
 
 
 def test_nothing_personal_is_shown(ledger: Ledger) -> None:

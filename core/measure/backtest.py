@@ -122,5 +122,6 @@ def _deals(kind: str, tried: Sequence[Outlook], excluded: Mapping[str, Any]) -> 
 _DEAL_SCORES = (
     ("brier", scores.brier, "mean squared error of the probability: lower is better"),
     ("log_loss", scores.log_loss, "−mean log of the probability given to what came: lower is better"),
+    ("slope", scores.slope, "calibration slope: 1 is right, below it chances were too extreme, above it too timid"),
     ("auc", scores.auc, "the probability that a won deal had the higher chance: 0.5 says nothing"),
 )

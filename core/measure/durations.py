@@ -37,6 +37,11 @@ class Curve:
         place = int(np.searchsorted(self.times, time, side="right"))
         return 1.0 if place == 0 else float(self.shares[place - 1])
 
+    def limits(self, time: float) -> tuple[float, float]:
+        """95 % of the share still waiting after the time."""
+        place = int(np.searchsorted(self.times, time, side="right"))
+        return (1.0, 1.0) if place == 0 else (float(self.lows[place - 1]), float(self.highs[place - 1]))
+
     def quantile(self, q: float) -> tuple[float | None, float | None, float | None]:
         """(time by which the share q came to an end, its 95 % limits); None: not reached."""
         return tuple(self._first(side, 1 - q) for side in (self.shares, self.lows, self.highs))  # type: ignore[return-value]

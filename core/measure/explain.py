@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import ibis
@@ -13,10 +13,14 @@ from core.errors import UserError
 from core.measure import (
     ageing,
     attribution_rows,
+    cycles,
+    episodes,
     experiment_rows,
     follow_up,
+    full_funnel,
     funnel,
     funnel_by,
+    lead_response,
     lead_score,
     pipeline,
     pipeline_wins,
@@ -24,10 +28,15 @@ from core.measure import (
     slippage,
     sources,
     velocity,
+    visitors,
     waterfall,
+    win_parts,
+    win_rate,
 )
 from core.measure.metric import Scope
+from core.measure.windows import period
 
+_KEYS = ("entity_id", "kind", "account", "resource", "vendor_id")
 _Select = Callable[[Scope, Mapping[str, Any]], ibis.Table]
 
 
@@ -43,17 +52,8 @@ def _open(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     return d.filter(d.currency.identical_to(ibis.literal(dims["currency"], type="string")), d.amount.notnull()) if "currency" in dims else d
 
 
-def _closed(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
-    period = str(dims.get("period", ""))
-    if "-Q" in period:
-        year, q = period.split("-Q")
-        _, first, last = pipeline.quarter(date(int(year), 3 * int(q), 1))
-        return pipeline.closed_in(scope, first, min(last, scope.as_of.date()))
-    return pipeline.closed_in(scope, *pipeline.window(scope))
-
-
 def _due(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
-    _, first, last = pipeline.quarter(scope.as_of.date())
+    _, first, last = period(scope.as_of.date(), str(scope.choice("forecast_period")))
     d = _open(scope, {k: v for k, v in dims.items() if k == "currency"})
     return d.filter(d.close_date.between(ibis.literal(first), ibis.literal(last)))
 
@@ -62,10 +62,14 @@ def _reach(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     return funnel.reached_rows(scope, str(dims["cohort"]), str(dims["mode"]), str(dims["to"]))
 
 
+def _cohort(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    first = next(iter(scope.choice("funnel_steps")))
+    return funnel.reached_rows(scope, str(dims["cohort"]), "implied", first)
+
+
 def _entered(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
-    m = scope.facts["milestone"]
-    m = m.filter(m.kind == "person", ~m.implied, m.code == dims["stage"], m.reached_at.strftime("%Y-%m") == dims["month"])
-    return m.semi_join(scope.persons, "entity_id")
+    m = episodes.entries(scope)
+    return m.filter(m.code == dims["stage"], m.reached_at.strftime("%Y-%m") == dims["month"])
 
 
 def _source(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
@@ -106,13 +110,28 @@ def _pushed(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 
 
 _ROWS: dict[str, tuple[str, _Select]] = {
+    "visitors": ("", visitors.behind),
+    "visitors_by_channel": ("", visitors.behind),
+    "visitor_to_lead": ("", visitors.behind),
+    "level_volume": ("", full_funnel.behind),
+    "level_step": ("", full_funnel.behind),
+    "level_overall": ("person", full_funnel.behind),
+    "level_days": ("person", full_funnel.behind),
+    "level_value": ("deal", full_funnel.deals_behind),
+    "level_worth": ("deal", full_funnel.deals_behind),
+    "lead_response": ("person", lead_response.behind),
+    "lead_response_within": ("person", lead_response.behind),
+    "lead_untouched": ("person", lead_response.untouched),
     "stage_count": ("person", _stage_count),
     "entered": ("person", _entered),
     "reach": ("person", _reach),
+    "cohort_age": ("person", _cohort),
     "open_deals": ("deal", _open),
     "pipeline_value": ("deal", _open),
     "weighted_pipeline": ("deal", _open),
-    "win_rate": ("deal", _closed),
+    "win_rate": ("deal", win_rate.behind),
+    "won_value": ("deal", win_rate.won),
+    "closed_late": ("deal", win_rate.late),
     "coverage": ("deal", _due),
     "waterfall": ("deal", _waterfall),
     "pushed": ("deal", _pushed),
@@ -121,7 +140,10 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "zombie_deals": ("deal", ageing.zombies),
     "deal_moves": ("deal", velocity.movers),
     "cohort_win_rate": ("deal", pipeline_wins.of_cohort),
+    "lead_to_won": ("deal", cycles.behind),
     "stage_win_rate": ("deal", pipeline_wins.ever_in_stage),
+    "win_rate_by": ("deal", win_parts.of_part),
+    "lost_reasons": ("deal", win_parts.lost_for),
     "forecast_large": ("deal", _one_deal),
     "reach_by": ("person", funnel_by.behind),
     "source_persons": ("person", _source),
@@ -144,6 +166,7 @@ _ROWS: dict[str, tuple[str, _Select]] = {
     "bought_again": ("deal", retention.again_rows),
     "score_band": ("person", lead_score.of_band),
     "score_expected": ("person", lead_score.of_band),
+    "score_owner": ("person", lead_score.of_owner),
     "lead_score": ("person", lead_score.one_lead),
     "follow_ups": ("", follow_up.behind),
     "follow_up": ("", follow_up.one),
@@ -161,7 +184,11 @@ def rows(scope: Scope, name: str, dims: Mapping[str, Any]) -> ibis.Table:
     if name not in _ROWS:
         raise UserError(f"{name} cannot list its rows", next_step=f"ask for one of: {', '.join(sorted(_ROWS))}")
     kind, select = _ROWS[name]
-    entities = select(scope, dims).select("entity_id").distinct()
+    found = select(scope, dims)
+    if "measure" in found.columns:  # counts are of nobody
+        keys = found.select("account", "resource", "vendor_id")
+        return keys.mutate(entity_id=ibis.literal(""), kind=ibis.literal("tally")).select(*_KEYS)
+    entities = found.select("entity_id").distinct()
     m = scope.facts["members"]
     m = m.filter(m.kind == kind) if kind else m  # "": persons and deals
-    return m.filter(m.live).semi_join(entities, "entity_id").select("entity_id", "kind", "account", "resource", "vendor_id")
+    return m.filter(m.live).semi_join(entities, "entity_id").select(*_KEYS)

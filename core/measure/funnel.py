@@ -7,13 +7,16 @@ matured within H days, and the same adjusted for those not watched long enough.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import ibis
 
 from core.measure.distrust import DISORDERED, STAMPED, flagged, left_out
-from core.measure.metric import Metric, Scope, Survival, pairs, share, survival
+from core.measure.durations import Curve, kaplan_meier
+from core.measure.episodes import entries
+from core.measure.metric import Metric, Scope, pairs, share
 from core.tables import days_between, further, instant, keep
 
 _UNDATED = "reached, date unknown or before the start"
@@ -27,9 +30,9 @@ MODES = {
 def measure(scope: Scope) -> Iterator[Metric]:
     yield from stage_counts(scope)
     steps = tuple(scope.choice("funnel_steps"))
-    progress = scope.once("progress", lambda: keep(_progress(scope, steps)))
+    progress = progress_of(scope)
     yield from period_ratios(scope, steps)
-    yield from cohort_reach(progress, steps)
+    yield from cohort_reach(scope, progress, steps)
     links = [*pairwise(steps), (steps[0], steps[-1])]
     for start, end in dict.fromkeys(links):
         yield from timed(scope, progress, start, end)
@@ -48,19 +51,24 @@ def stage_counts(scope: Scope) -> Iterator[Metric]:
                 yield Metric("stage_count", words, dims, row["n"], "persons", row["n"], excluded=excluded)
 
 
-def _progress(scope: Scope, steps: tuple[str, ...]) -> ibis.Table:
-    """One row per person: at_<step> (earliest dated entry), has_<step> (any own evidence) and the furthest rung `top`.
+def progress_of(scope: Scope) -> ibis.Table:
+    """`_progress` for the steps of all funnels, computed once."""
+    steps = tuple(dict.fromkeys([*scope.choice("funnel_steps"), *scope.choice("funnel_levels"), "M80"]))
+    return scope.once("progress", lambda: keep(_progress(scope, steps)))
+
+
+def _progress(scope: Scope, steps: tuple[str, ...], entered: ibis.Table | None = None) -> ibis.Table:
+    """One row per person and episode: at_<step> (earliest dated entry), has_<step> (any own evidence) and the furthest rung `top`.
 
     Beside them what is wrong with the dates: `disordered`, and stamped_<step>.
     """
-    m = scope.facts["milestone"]
-    m = m.filter(m.kind == "person", ~m.implied).semi_join(scope.persons, "entity_id")
+    m = entries(scope) if entered is None else entered
     stamps = _stamped(scope)
     m = flagged(m, "stamped", stamps, ("entity_id", "code", "reached_at"))
     at = {f"at_{code}": m.reached_at.min(where=m.code == code) for code in steps}
     has = {f"has_{code}": (m.code == code).any() for code in steps}
     stamped = {f"stamped_{code}": ((m.code == code) & m.stamped).any() for code in steps if stamps is not None}
-    t = m.group_by("entity_id").agg(**at, **has, **stamped, top=further(m.code).max())
+    t = m.group_by("entity_id", "episode").agg(**at, **has, **stamped, top=further(m.code).max())
     t = t.mutate(**{f"stamped_{code}": ibis.literal(False) for code in steps if stamps is None})
     return flagged(t, "disordered", scope.distrust.disordered_persons)
 
@@ -79,8 +87,7 @@ def _stamped(scope: Scope) -> ibis.Table | None:
 
 def period_ratios(scope: Scope, steps: tuple[str, ...]) -> Iterator[Metric]:
     """Entrants of a month at one step over entrants at the step before: a pulse, of different people, may pass 100 %."""
-    m = scope.facts["milestone"]
-    m = m.filter(m.kind == "person", ~m.implied, m.code.isin(steps), m.reached_at.notnull()).semi_join(scope.persons, "entity_id")
+    m = entries(scope).filter(lambda m: m.code.isin(steps) & m.reached_at.notnull())
     month = m.reached_at.strftime("%Y-%m")
     counted = {(r["month"], r["code"]): r["n"] for r in pairs(m.group_by("code", month=month).agg(n=m.count()))}
     for month_name in sorted({name for name, _ in counted}):
@@ -95,8 +102,12 @@ def period_ratios(scope: Scope, steps: tuple[str, ...]) -> Iterator[Metric]:
                 yield Metric("period_ratio", words, dims, n / whole if whole else None, "ratio", whole, n, whole)
 
 
-def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
-    """Of those who entered the first step in a month, how many got to each step until now; and over all months."""
+def cohort_reach(scope: Scope, progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
+    """Of those who entered the first step in a month, how many got to each step until now; and over all months.
+
+    Who is first known beyond the first step (imported, or a step left out) has no day of entry, and is in no cohort.
+    """
+    later = progress[f"at_{steps[0]}"].isnull() & (progress.top > steps[0]).fill_null(False)
     t = progress.filter(progress[f"at_{steps[0]}"].notnull())
     sound = _sound(t, steps[0])
     counts = {f"{mode}_{code}": (_reached(t, mode, steps, i) & sound).sum() for mode in MODES for i, code in enumerate(steps)}
@@ -104,7 +115,10 @@ def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metri
     by_month = pairs(t.group_by(month=t[f"at_{steps[0]}"].strftime("%Y-%m")).agg(**counts).order_by("month"))
     if not by_month:
         return
-    total = {name: sum(row[name] for row in by_month) for name in counts}
+    total: dict[str, Any] = {name: sum(row[name] for row in by_month) for name in counts}
+    total["later"] = pairs(progress.agg(later=later.sum()))[0]["later"]
+    for row in by_month:
+        yield _age(scope, row["month"], row[f"implied_{steps[0]}"])
     for row in [*by_month, {"month": "all", **total}]:
         for mode, words in MODES.items():
             for i, code in enumerate(steps):
@@ -114,12 +128,21 @@ def cohort_reach(progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metri
 def _reach(row: Mapping[str, Any], mode: str, words: str, steps: tuple[str, ...], i: int, code: str) -> Iterator[Metric]:
     part, whole = row[f"{mode}_{code}"], row[f"{mode}_{steps[0]}"]
     excluded = left_out(disordered=row["disordered"], stamped=row["stamped"])
+    excluded |= {f"first known beyond {steps[0]}": row["later"]} if row.get("later") else {}
     dims = {"cohort": row["month"], "mode": mode, "from": steps[0], "to": code}
     yield share("reach", f"cohort reach: {words} ÷ the cohort; young cohorts are still growing", dims, part, whole, excluded=excluded)
     if i:
         before = row[f"{mode}_{steps[i - 1]}"]
         dims = {"cohort": row["month"], "mode": mode, "from": steps[i - 1], "to": code}
         yield share("step", f"step rate: {words} ÷ the same of the step before", dims, part, before, excluded=excluded)
+
+
+def _age(scope: Scope, month: str, n: int) -> Metric:
+    """How long the youngest of a cohort can have been watched: young cohorts are still growing."""
+    year, number = map(int, month.split("-"))
+    ended = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+    words = "days since the month was over: so long all of the cohort were watched"
+    return Metric("cohort_age", words, {"cohort": month}, max(0, (scope.as_of - ended).days), "days", n)
 
 
 def _sound(t: ibis.Table, *steps: str) -> ibis.Value:
@@ -147,20 +170,22 @@ def timed(scope: Scope, progress: ibis.Table, start: str, end: str) -> Iterator[
     """Within H days, and how long it takes."""
     horizons = [int(days) for days in scope.choice("within_days")]
     rows, excluded = waits(scope, progress, start, end, horizons)
-    curve = survival((float(r["wait"]), bool(r["event"]), int(r["n"])) for r in rows)
+    curve = kaplan_meier((float(r["wait"]), int(r["event"]), int(r["n"])) for r in rows)
     dims = {"from": start, "to": end}
     for horizon in horizons:
         yield matured(rows, dims, horizon, excluded)
         words = "share that reaches the milestone within the days, estimated from all persons (Kaplan-Meier)"
-        value = curve.reached_by(horizon)
-        yield Metric("reach_within_km", words, {**dims, "days": horizon}, value, "share", curve.n, curve.events, excluded=excluded)
+        value = 1 - curve.at(horizon) if curve.n else None
+        low, high = (1 - side if curve.n else None for side in reversed(curve.limits(horizon)))
+        yield Metric("reach_within_km", words, {**dims, "days": horizon}, value, "share", curve.n, curve.events, low=low, high=high,
+                     excluded=excluded)  # fmt: skip
     yield from _durations("time_to_next", "days until the next step, open ones as far as watched (Kaplan-Meier)", dims, curve, excluded)
 
 
-def _durations(name: str, words: str, dims: Mapping[str, Any], curve: Survival, excluded: Mapping[str, Any]) -> Iterator[Metric]:
+def _durations(name: str, words: str, dims: Mapping[str, Any], curve: Curve, excluded: Mapping[str, Any]) -> Iterator[Metric]:
     for label, q in (("median", 0.5), ("p75", 0.75), ("p90", 0.9)):
-        value = curve.quantile(q) if curve.n else None
-        yield Metric(name, words, {**dims, "quantile": label}, value, "days", curve.n, curve.events, excluded=excluded)
+        value, low, high = curve.quantile(q)
+        yield Metric(name, words, {**dims, "quantile": label}, value, "days", curve.n, curve.events, low=low, high=high, excluded=excluded)
 
 
 def waits(scope: Scope, progress: ibis.Table, start: str, end: str, horizons: Sequence[int]) -> tuple[list[dict[str, Any]], dict[str, int]]:

@@ -11,9 +11,10 @@ import ibis
 
 from core.errors import UserError
 from core.measure.durations import incidence
-from core.measure.funnel import _progress, _reached, _sound
+from core.measure.episodes import came_back, ever
+from core.measure.funnel import _progress, _reached, _sound, progress_of
 from core.measure.metric import Metric, Scope, pairs, share
-from core.tables import days_between, further, instant, keep, sortable
+from core.tables import days_between, further, instant, sortable
 
 MOST = 20  # values of a breakdown that are listed; the rest are one
 UNKNOWN, REST = "(unknown)", "(all others)"
@@ -22,10 +23,9 @@ BREAKDOWNS = ("source", "owner", "campaign", "segment", "variant")
 
 def measure(scope: Scope) -> Iterator[Metric]:
     steps = tuple(scope.choice("funnel_steps"))
-    progress = scope.once("progress", lambda: keep(_progress(scope, steps)))
+    progress = progress_of(scope)
     for by in scope.choice("funnel_by"):
         yield from broken_down(scope, progress, steps, str(by))
-    yield from competing(scope, progress, steps)
     yield from young(scope, progress, steps)
     yield from hubspot(scope, progress, steps)
     yield units(scope)
@@ -80,8 +80,9 @@ def behind(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     return t.filter(_reached(t, "implied", steps, steps.index(str(dims["to"]))))
 
 
-def competing(scope: Scope, progress: ibis.Table, steps: tuple[str, ...]) -> Iterator[Metric]:
+def competing(scope: Scope) -> Iterator[Metric]:
     """Reach within H days of all who entered a step, as if all were watched: those who were disqualified or lost cannot come any more."""
+    progress, steps = progress_of(scope), tuple(scope.choice("funnel_steps"))
     gone = _exits(scope)
     for start, end in dict.fromkeys([*pairwise(steps), (steps[0], steps[-1])]):
         t = progress.filter(progress[f"at_{start}"].notnull(), progress[f"at_{start}"] <= instant(scope.as_of))
@@ -138,6 +139,8 @@ def hubspot(scope: Scope, progress: ibis.Table, steps: tuple[str, ...]) -> Itera
     Source: HubSpot knowledge base, create custom funnel reports; read 2026-11.
     """
     p = scope.persons.filter(lambda t: t.created_at.notnull()).select("entity_id", month=lambda t: t.created_at.strftime("%Y-%m"))
+    if came_back(scope) is not None:  # there a record is one, however often the person came
+        progress = _progress(scope, steps, ever(scope))
     t = p.left_join(progress, "entity_id").drop("entity_id_right")
     counts: dict[str, Any] = {"created": t.count()}
     for mode, words in (("strict", "all"), ("any", "any")):

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from core.measure import lead_points
 from core.measure.lead_features import Leads, past, present
 from core.measure.lead_model import Model, captured, fit, lift, split
-from core.measure.metric import Metric, Scope, share
+from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.scores import auc, brier
 from core.statistics.logistic import calibration_error
 
 Array = NDArray[Any]
 BANDS = ((0.9, "A"), (0.7, "B"), (0.4, "C"), (0.0, "D"))  # of a model: better than this share of earlier leads
 SHOWN = 20  # leads a report lists
+OWNERS = 50  # owners whose leads are counted apart
+NOBODY = "(no owner)"
 SCORES = pa.schema(
     [("entity_id", pa.string()), ("lead_score", pa.int64()), ("lead_probability", pa.float64()), ("lead_band", pa.string()),
      ("lead_reasons", pa.string())]
@@ -90,6 +92,7 @@ def measure(scope: Scope) -> Iterator[Metric]:
     s = scored(scope)
     excluded = _said(scope, s)
     yield from _bands(s, excluded)
+    yield from _owners(scope, s, excluded)
     yield from _quality(scope, s, excluded)
     yield from _weights(s, excluded)
     yield from _first(s, excluded)
@@ -121,6 +124,26 @@ def _bands(s: Scored, excluded: Mapping[str, Any]) -> Iterator[Metric]:
         if s.model is not None and n:
             words = "leads of the band that the model expects to become opportunities within the horizon ÷ leads of the band"
             yield Metric("score_expected", words, dims, float(s.chance[mine].mean()), "share", n, excluded=excluded)
+
+
+def _owners(scope: Scope, s: Scored, excluded: Mapping[str, Any]) -> Iterator[Metric]:
+    """Leads by owner and band, the owners with most leads first."""
+    t = _owned(scope, s)
+    found = pairs(t.group_by("owner", "lead_band").agg(n=t.count()))
+    leads: dict[str, int] = {}
+    for row in found:
+        leads[row["owner"]] = leads.get(row["owner"], 0) + int(row["n"])
+    place = {owner: i for i, owner in enumerate(sorted(leads, key=lambda owner: (-leads[owner], owner))[:OWNERS])}
+    for row in sorted((r for r in found if r["owner"] in place), key=lambda r: (place[r["owner"]], r["lead_band"])):
+        dims = {"owner": row["owner"], "band": row["lead_band"]}
+        yield Metric("score_owner", "leads of the owner in the band now", dims, row["n"], "persons", row["n"], excluded=excluded)
+
+
+def _owned(scope: Scope, s: Scored) -> ibis.Table:
+    """(entity_id, lead_band, owner)"""
+    columns = {"entity_id": pa.array(s.leads.who, pa.string()), "lead_band": pa.array(s.band.tolist(), pa.string())}
+    p = scope.persons.select("entity_id", owner=lambda t: t.owner_email.nullif("").fill_null(NOBODY))
+    return ibis.memtable(pa.table(columns)).inner_join(p, "entity_id")
 
 
 def _quality(scope: Scope, s: Scored, excluded: Mapping[str, Any]) -> Iterator[Metric]:
@@ -194,6 +217,12 @@ def of_band(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     """The persons of a band."""
     t = lead_scores(scope)
     return t.filter(t.lead_band == str(dims["band"]))
+
+
+def of_owner(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
+    """The persons of an owner in a band."""
+    t = _owned(scope, scored(scope))
+    return t.filter(t.owner == str(dims["owner"]), t.lead_band == str(dims["band"]))
 
 
 def one_lead(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import ibis
 
 from core.measure.distrust import flagged, left_out
-from core.measure.exact import mean, total
-from core.measure.metric import Metric, Scope, pairs, share, survival
+from core.measure.durations import kaplan_meier
+from core.measure.exact import total
+from core.measure.metric import Metric, Scope, pairs
+from core.measure.windows import period
 from core.tables import instant
 
 _STAGES = ("M50", "M60", "M70")
@@ -21,7 +22,6 @@ def measure(scope: Scope) -> Iterator[Metric]:
     currency, others = reporting_currency(scope)
     yield from pipeline_value(scope, currency)
     yield coverage(scope, currency, others)
-    yield pipeline_velocity(scope, currency)
     yield from time_in_stage(scope)
 
 
@@ -30,6 +30,10 @@ def reporting_currency(scope: Scope) -> tuple[str | None, dict[str, int]]:
 
     None when no amount has a currency.
     """
+    return scope.once("currency", lambda: _reporting_currency(scope))
+
+
+def _reporting_currency(scope: Scope) -> tuple[str | None, dict[str, int]]:
     d = scope.facts["deal"].filter(lambda t: t.amount.notnull())
     counts = {r["currency"]: r["n"] for r in pairs(d.group_by("currency").agg(n=d.count()))}
     usual = min((name for name in counts if name), key=lambda name: (-counts[name], name), default=None)
@@ -89,9 +93,19 @@ def _total(name: str, words: str, rows: list[dict[str, Any]], column: str, blank
 def closed_in(scope: Scope, first: date, last: date) -> ibis.Table:
     """Deals won or lost with a close date in the days; duplicates, tests and data errors are no losses."""
     d = scope.facts["deal"]
-    ignored = [str(reason).lower() for reason in scope.choice("ignored_lost_reasons")]
     d = d.filter(d.outcome.isin(["won", "lost"]), d.close_date >= ibis.literal(first), d.close_date <= ibis.literal(last))
-    return d.filter((d.outcome == "won") | ~d.lost_reason.lower().isin(ignored).fill_null(False))
+    return d.filter(~_no_loss(scope, d))
+
+
+def no_losses(scope: Scope) -> ibis.Table:
+    """Deals that are put down as lost but were never deals: `ignored_lost_reasons`."""
+    d = scope.facts["deal"]
+    return d.filter(_no_loss(scope, d))
+
+
+def _no_loss(scope: Scope, d: ibis.Table) -> ibis.Value:
+    ignored = [str(reason).strip().lower() for reason in scope.choice("ignored_lost_reasons")]
+    return (d.outcome == "lost") & d.lost_reason.strip().lower().isin(ignored or ["(none)"]).fill_null(False)
 
 
 def window(scope: Scope) -> tuple[date, date]:
@@ -107,41 +121,9 @@ def quarter(day: date, back: int = 0) -> tuple[str, date, date]:
     return f"{year}-Q{q + 1}", date(year, 3 * q + 1, 1), after - timedelta(days=1)
 
 
-def win_rates(scope: Scope) -> Iterator[Metric]:
-    currency, _ = reporting_currency(scope)
-    last = scope.as_of.date()
-    periods = {f"last {scope.choice('window_days')} days": window(scope)}
-    periods |= {name: (first, end) for name, first, end in (quarter(last, back) for back in range(4))}
-    for name, (first, end) in periods.items():
-        yield from _win_rate(closed_in(scope, first, min(end, last)), name, currency)
-
-
-def _win_rate(closed: ibis.Table, period: str, currency: str | None) -> Iterator[Metric]:
-    won, money = closed.outcome == "won", closed.amount
-    ours = closed.currency.identical_to(ibis.literal(currency, type="string"))
-    row = pairs(
-        closed.agg(
-            n=closed.count(), won=won.sum(), won_value=total(money, won & ours), lost_value=total(money, ~won & ours),
-            other=(money.notnull() & ~ours).sum(), unpriced=(~won & ours & (money > 0)).sum(),
-        )
-    )[0]  # fmt: skip
-    words = "won ÷ (won + lost) by close date"
-    yield share("win_rate", words, {"by": "count", "period": period}, row["won"] or 0, row["n"])
-    won_value, lost_value = row["won_value"] or 0.0, row["lost_value"] or 0.0
-    lost = row["n"] - (row["won"] or 0)
-    whole = won_value + lost_value
-    computable = whole > 0 and (not lost or row["unpriced"])
-    excluded = {"in other currencies": row["other"]} if row["other"] else {}
-    excluded |= {} if computable or not lost else {"not computable": "no lost deal has an amount"}
-    yield Metric(
-        "win_rate", f"{words}, amounts instead of deals", {"by": "value", "period": period, "currency": currency},
-        won_value / whole if computable else None, "share", row["n"], won_value, whole, excluded=excluded,
-    )  # fmt: skip
-
-
 def coverage(scope: Scope, currency: str | None, others: Mapping[str, int]) -> Metric:
-    """Open amounts due in the current quarter ÷ what is still to be won in it."""
-    name, first, last = quarter(scope.as_of.date())
+    """Open amounts due in the current period ÷ what is still to be won in it."""
+    name, first, last = period(scope.as_of.date(), str(scope.choice("forecast_period")))
     d = scope.facts["deal"].filter(lambda t: t.close_date.between(ibis.literal(first), ibis.literal(last)))
     d = d.filter(d.currency.identical_to(ibis.literal(currency, type="string")))
     due, won = (total(d.amount, d.outcome == outcome) for outcome in ("open", "won"))
@@ -154,50 +136,8 @@ def coverage(scope: Scope, currency: str | None, others: Mapping[str, int]) -> M
     elif left <= 0:
         excluded["not computable"] = "the target is met"
     value = due / left if left is not None and left > 0 else None
-    words = "open amount due in the quarter ÷ (target − won in it)"
+    words = "open amount due in the period ÷ (target − won in it)"
     return Metric("coverage", words, {"period": name, "currency": currency}, value, "×", row["n"] or 0, due, left, excluded=excluded)
-
-
-def velocity(deals: float, win_rate: float | None, size: float | None, days: float | None) -> float | None:
-    """Currency per day: open qualified deals × win rate × mean won amount ÷ mean cycle in days. None when any is unknown."""
-    if win_rate is None or size is None or not days:
-        return None
-    return deals * win_rate * size / days
-
-
-def pipeline_velocity(scope: Scope, currency: str | None) -> Metric:
-    d = open_deals(scope)
-    qualified = int(d.filter(d.pipeline_stage.isin(list(scope.choice("qualified_stages")))).count().execute())
-    closed = closed_in(scope, *window(scope))
-    won = _judged(scope, closed.filter(closed.outcome == "won"))
-    ours = won.currency.identical_to(ibis.literal(currency, type="string"))
-    cycle = won.close_date.epoch_days() - won.created_at.date().epoch_days()
-    row = pairs(
-        won.agg(
-            n=won.count(), size=mean(won.amount, ours & ~won.outlier),
-            days=cycle.mean(where=(cycle >= 0) & ~won.disordered & ~won.stamped), outlier=(ours & won.outlier).sum(),
-            disordered=won.disordered.sum(), stamped=(won.stamped & ~won.disordered).sum(),
-            backwards=((cycle < 0) & ~won.disordered & ~won.stamped).sum(),
-        )
-    )[0]  # fmt: skip
-    total = int(closed.count().execute())
-    rate = row["n"] / total if total else None
-    value = velocity(qualified, rate, row["size"], row["days"])
-    words = "open qualified deals × win rate × mean won amount ÷ mean days from creation to won"
-    excluded = {"won before created": row["backwards"]} if row["backwards"] else {}
-    excluded |= left_out(**{name: row[name] or 0 for name in ("outlier", "disordered", "stamped")})
-    metric = Metric("velocity", words, {"currency": currency}, value, f"{currency or 'units'} per day", qualified, excluded=excluded)
-    factors = {"win_rate": rate, "mean_won": row["size"], "mean_cycle_days": row["days"]}
-    return replace(metric, dimensions={**metric.dimensions, **{k: round(v, 4) for k, v in factors.items() if v is not None}})
-
-
-def _judged(scope: Scope, deals: ibis.Table) -> ibis.Table:
-    """The deals with what is to be looked at first: `outlier` (no average has it), `disordered` and `stamped` (no span of days)."""
-    doubt = scope.distrust
-    stamped = doubt.stamped.filter(lambda c: c.kind == "deal") if doubt.stamped is not None else None
-    for flag, where in (("outlier", doubt.outliers), ("disordered", doubt.disordered_deals), ("stamped", stamped)):
-        deals = flagged(deals, flag, where)
-    return deals
 
 
 def time_in_stage(scope: Scope) -> Iterator[Metric]:
@@ -219,10 +159,21 @@ def time_in_stage(scope: Scope) -> Iterator[Metric]:
     rows = pairs(c.group_by("code", "days", "forward", "disordered", "stamped").agg(n=c.count()))
     sound = [r for r in rows if not r["disordered"] and not r["stamped"]]
     words = "days in the stage until the next one, open ones as far as watched (Kaplan-Meier)"
+    until, unknown = max(int(days) for days in scope.choice("within_days")), _undated(scope)
     for code in _STAGES:
-        curve = survival((float(r["days"]), bool(r["forward"]), int(r["n"])) for r in sound if r["code"] == code)
+        curve = kaplan_meier((float(r["days"]), int(r["forward"]), int(r["n"])) for r in sound if r["code"] == code)
         excluded = left_out(**{why: sum(r["n"] for r in rows if r["code"] == code and r[why]) for why in ("disordered", "stamped")})
-        for label, q in (("median", 0.5), ("p75", 0.75)):
+        excluded |= {"since when is unknown": unknown[code]} if unknown.get(code) else {}
+        found = {label: curve.quantile(q)[0] for label, q in (("median", 0.5), ("p75", 0.75), ("p90", 0.9))}
+        found[f"mean within {until} d"] = curve.restricted_mean(until)
+        for label, value in found.items():
             dims = {"stage": code, "quantile": label}
-            value = curve.quantile(q) if curve.n else None
-            yield Metric("time_in_stage", words, dims, value, "days", curve.n, curve.events, excluded=excluded)
+            yield Metric("time_in_stage", words, dims, value if curve.n else None, "days", curve.n, curve.events, excluded=excluded)
+
+
+def _undated(scope: Scope) -> dict[str, int]:
+    """Open deals by stage that were in it before anything is known of their stages: in no time in stage."""
+    c = scope.facts["changes"]
+    c = c.filter(c.kind == "deal", c.field == "stage", c.code.notnull())
+    d = open_deals(scope).filter(lambda t: t.stage.isin(_STAGES)).anti_join(c, "entity_id")
+    return {r["stage"]: int(r["n"]) for r in pairs(d.group_by("stage").agg(n=d.count()))}

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.statistics.logistic import logistic, logit
+
 Array = NDArray[Any]
 
 
@@ -74,6 +76,14 @@ def auc(chance: Array, won: Array) -> float | None:
     _, place, count = np.unique(chance, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(count) - (count - 1) / 2)[place]
     return float((ranks[won.astype(bool)].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def slope(chance: Array, won: Array) -> float | None:
+    """Of the outcome's logit on the chance's: 1 is right, below it chances are too extreme, above it too timid. None where chances or
+    outcomes are all alike. Source: Cox (1958), two further applications of a model for binary regression."""
+    if not len(won) or won.min() == won.max() or np.ptp(chance) < 1e-9:
+        return None
+    return float(logistic(logit(chance)[:, None], won, ridge=1e-9)[1])
 
 
 def reliability(chance: Array, won: Array, bins: int = 10) -> list[tuple[float, float, float, float, int]]:

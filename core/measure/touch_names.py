@@ -24,14 +24,21 @@ def channels(scope: Scope) -> ibis.Table:
     return names.mutate(channel_no=ibis.row_number().over(order_by=names.channel).cast("int32"))
 
 
-def with_channel(scope: Scope, t: ibis.Table, names: ibis.Table) -> ibis.Table:
+def words(scope: Scope, names: ibis.Table) -> ibis.Table:
+    """(word, by_channel, by_source): the number of the channel a touch's own word, and its source's, stand for; null for none."""
+    w = _words(scope)
+    own, source = (names.select(**{name: "channel", f"{name}_no": "channel_no"}) for name in ("own", "source"))
+    w = w.left_join(own, w.as_channel == own.own)
+    w = w.left_join(source, w.as_source == source.source)
+    return w.select("word", by_channel="own_no", by_source="source_no")
+
+
+def with_channel(t: ibis.Table, w: ibis.Table, names: ibis.Table) -> ibis.Table:
     """t (said, source) with `channel_no` of names by the funnel's `source_groups`; where `said` says nothing, its source's group.
 
-    Each word is looked at once: comparing every touch's with all words of all groups takes most of attribution's time.
+    Each word was looked at once: comparing every touch's with all words of all groups takes most of attribution's time.
     """
-    words = _words(scope)
-    said = words.inner_join(names, words.as_channel == names.channel).select(c_word="word", by_channel="channel_no")
-    source = words.inner_join(names, words.as_source == names.channel).select(s_word="word", by_source="channel_no")
+    said, source = w.select("by_channel", c_word="word"), w.select("by_source", s_word="word")
     t = t.left_join(said, t.said == said.c_word)
     t = t.left_join(source, t.source == source.s_word)
     unknown = names.filter(names.channel == UNKNOWN).channel_no.as_scalar()

@@ -14,7 +14,7 @@ import ibis
 
 from core.measure.metric import Scope
 from core.measure.seconds import seconds
-from core.measure.touch_names import DIRECT, campaign_names, campaigns, channels, with_channel
+from core.measure.touch_names import DIRECT, campaign_names, campaigns, channels, with_channel, words
 from core.tables import instant, keep
 
 _FORM = "conversion"
@@ -43,13 +43,15 @@ class Names:
 
     persons: ibis.Table  # person, person_no, created_at: everybody who counts
     channels: ibis.Table  # channel, channel_no
+    words: ibis.Table  # word, by_channel, by_source: the numbers of the channels that touches' words stand for
     campaigns: ibis.Table  # called, called_no, campaign, campaign_no
 
     @classmethod
     def of(cls, scope: Scope, hold: Callable[[ibis.Table], ibis.Table]) -> Names:
         p = scope.persons
         numbered = p.select("created_at", person="entity_id", person_no=ibis.row_number().over(order_by=p.entity_id))
-        return cls(hold(numbered), hold(channels(scope)), hold(campaign_names(scope)))
+        named = hold(channels(scope))
+        return cls(hold(numbered), named, hold(words(scope, named)), hold(campaign_names(scope)))
 
 
 def marketing(scope: Scope, names: Names) -> ibis.Table:
@@ -70,7 +72,7 @@ def marketing(scope: Scope, names: Names) -> ibis.Table:
         said=said, name=name, sent=(t.kind == _FORM).cast("int8"),
     )  # fmt: skip
     t = t.view()  # Ibis would make one chain of this join and the next, and lose what was computed between
-    t = with_channel(scope, t, names.channels).inner_join(names.persons, "person")
+    t = with_channel(t, names.words, names.channels).inner_join(names.persons, "person")
     called = names.campaigns.select("called_no", "campaign_no", own="called")
     t = t.left_join(called, t["name"] == called.own)
     t = t.select("person_no", "at", "sent", "key", "channel_no", "called_no", "campaign_no")
@@ -79,13 +81,13 @@ def marketing(scope: Scope, names: Names) -> ibis.Table:
 
 
 def _sessions(t: ibis.Table, pause: int) -> ibis.Table:
-    until_now = ibis.window(group_by="person_no", order_by=["at", "sent", "key"], preceding=None, following=0)
-    visited = ibis.ifelse(t.sent == 0, t["at"], ibis.null("int64")).max().over(until_now)
-    t = t.mutate(inside=((t.sent == 1) & (t["at"] - visited <= pause)).fill_null(False))
-    t = t.filter(~t.inside)
+    visits, forms = t.filter(t.sent == 0), t.filter(t.sent == 1)
+    came = visits.select("person_no", came="at")
+    inside = forms.inner_join(came, ["person_no", forms["at"] >= came.came, forms["at"] - came.came <= pause]).select("key").distinct()
+    t = ibis.union(visits, forms.anti_join(inside, "key"))
     by = {"group_by": ["person_no", "channel_no"], "order_by": ["at", "sent", "key"]}
     t = t.mutate(pause=t["at"] - t["at"].lag().over(**by), turn=ibis.row_number().over(**by).cast("int32"))
-    return t.filter(t.pause.isnull() | (t.pause > pause)).drop("pause", "inside", "sent", "key")
+    return t.filter(t.pause.isnull() | (t.pause > pause)).drop("pause", "sent", "key")
 
 
 def paths(units: ibis.Table, people: ibis.Table, touches: ibis.Table) -> ibis.Table:

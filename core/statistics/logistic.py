@@ -56,15 +56,16 @@ def calibration_error(chance: Array, y: Array, bins: int = 10) -> float | None:
 
 def platt(chance: Array, y: Array) -> tuple[float, float]:
     """(a, b): the probability with the logit a + b · logit(chance). b leans on 1: chances that are all alike say nothing of it."""
-    logit = _logit(chance)
-    a, more = logistic(logit[:, None], y, ridge=1.0, offset=logit)
+    at = logit(chance)
+    a, more = logistic(at[:, None], y, ridge=1.0, offset=at)
     return float(a), float(1 + more)
 
 
 def calibrated(chance: Array, by: tuple[float, float]) -> Array:
-    return np.asarray(1 / (1 + np.exp(-(by[0] + by[1] * _logit(chance)))))
+    return np.asarray(1 / (1 + np.exp(-(by[0] + by[1] * logit(chance)))))
 
 
-def _logit(chance: Array) -> Array:
+def logit(chance: Array) -> Array:
+    """log(p ÷ (1 − p)), a millionth away from 0 and 1."""
     p = np.clip(chance, 1e-6, 1 - 1e-6)
     return np.asarray(np.log(p / (1 - p)))

@@ -118,22 +118,15 @@ class _Demo:
     def _report(
         self, hub: Any, first: Any, found: Any, rows: list[dict[str, Any]], truth: Any, metrics: Any, plan: Any, applied: Any, undone: Any
     ) -> dict[str, Path]:
-        from jobs.board import board
         from jobs.report import render
-        from jobs.reporting import quality_marks, through_time
+        from jobs.reporting import report_data
 
         data = {
-            "as_of": found.as_of.isoformat(),
-            "organisation": hub.config.organisation.name,
+            **report_data(hub, found, metrics),
             "freshness": {name: found.as_of.isoformat() for name in hub.config.accounts},
             "records": [asdict(c) for c in first.counts],
-            "entities": found.entities(),
             "findings": [_open(r) for r in rows],
             "truth": truth,
-            "metrics": metrics,
-            **through_time(hub, found),
-            "board": board(found, hub.setup.funnel),
-            "quality": quality_marks(hub),
             "plan": plan.to_json(),
             "apply": applied.by_status,
             "undo": undone.by_status,

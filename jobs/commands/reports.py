@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from core.thresholds import ATTRIBUTION_MODELS
-from jobs.cli import emit
 from jobs.instants import Instant
+from jobs.outputs import Output, output_options
 
 MEASURED = ("funnel", "pipeline", "winrate", "forecast", "waterfall", "sources", "attribution", "experiments", "retention", "score", "next")
 FORMATS = ("table", "json", "csv", "md", "html", "xlsx", "png")
 DRAWN = ("html", "png", "xlsx")
+_ONLY = "Numbers of this part only: source, owner, segment (industry), campaign, variant or pipeline (repeatable)."
 NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatements")
 
 
@@ -27,13 +28,14 @@ NAMES = ("all", *MEASURED, "quality", "findings", "records", "plan", "restatemen
 @click.option("--to", "until", type=Instant(), help="waterfall: the last day; by default now.")
 @click.option("--model", type=click.Choice([*ATTRIBUTION_MODELS, "markov"]), help="Of attribution: this model's credits only.")
 @click.option("--owner", help="Of next: this owner's steps only.")
+@click.option("--only", "parts", multiple=True, metavar="NAME=VALUE", help=_ONLY)
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="By default a table, or what the file's name ends with.")
 @click.option("--output", "--out", "-o", type=click.Path(dir_okay=False), help="Write to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.pass_obj
 def report(
     obj: dict[str, Any], name: str, as_of: datetime | None, backtest: bool, since: datetime | None, until: datetime | None,
-    model: str | None, owner: str | None, format_: str | None, output: str | None, as_json: bool,
+    model: str | None, owner: str | None, parts: tuple[str, ...], format_: str | None, output: str | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Print a report.
 
@@ -48,6 +50,8 @@ def report(
       tundish report pipeline --as-of 2026-06-01 --format csv
       tundish report attribution --model w
       tundish report retention
+      tundish report funnel --only source=web
+      tundish report pipeline --only owner=ada@example.com --only segment=software
       tundish report score
       tundish report next --owner ada@example.com
       tundish report quality
@@ -68,9 +72,11 @@ def report(
         else:
             found = run_reconcile(hub, as_of=as_of)
             wanted = _wanted(name, drawn=form in DRAWN, backtest=backtest)
-            metrics = _of_model(run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of)), model)
+            metrics = _of_model(
+                run_measure(hub, found, wanted, span=_span(name, since, until, found.as_of), only=_pairs("--only", parts)), model
+            )
             metrics = _of_owner(metrics, owner)
-            data = report_data(hub, found, metrics, as_of)
+            data = report_data(hub, found, metrics, as_of, name)
             made = _table(data, name) if form == "table" else render_file(data, form, name) if output else render(data, form, name)
     if output:
         Path(output).write_bytes(made if isinstance(made, bytes) else made.encode())
@@ -78,6 +84,16 @@ def report(
     else:
         click.echo(made)
     return 0
+
+
+def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE as often as it was given. Raises: UserError for anything else."""
+    from core.errors import UserError
+
+    if wrong := [one for one in given if "=" not in one]:
+        example = "currency=EUR" if option == "--dim" else "source=web"
+        raise UserError(f"{option} {wrong[0]}: not NAME=VALUE", next_step=f"for example {option} {example}")
+    return dict(one.split("=", 1) for one in given)
 
 
 def _ending(output: str | None) -> str:
@@ -153,13 +169,15 @@ def _restatements(hub: Any, as_of: datetime | None, format_: str) -> str:
 
 
 def _table(data: dict[str, Any], name: str) -> str:
-    from jobs import show, show_ageing, show_findings, show_plan, show_quality, show_table
+    from jobs import show, show_ageing, show_findings, show_plan, show_quality, show_sync, show_table
     from jobs.report.content import selected
     from jobs.report.overview import overview_table
 
-    parts = [f"as of {data['as_of']}; complete data from " + ", ".join(f"{a} {t[:16]}" for a, t in data["freshness"].items())]
+    fresh, without = show_quality.fresh_text(data["freshness"]), show_quality.left_out_text(data["left_out"])
+    parts = [f"as of {data['as_of'][:16].replace('T', ' ')} UTC; complete data from {fresh}; in no number: {without}"]
     if name in ("all", "records"):
         parts.append(show.records_text(data["records"]))
+        parts += [show_table.text(show_sync.exchange_table(data["sync"]))] if data["sync"] else []
     if name in ("all", *MEASURED):
         chosen = selected(data, name)
         short = overview_table(chosen)
@@ -169,10 +187,12 @@ def _table(data: dict[str, Any], name: str) -> str:
         missing = show_quality.missing_table(data["metrics"])
         parts += [show_table.text(missing)] if missing is not None else []
         parts.append(show_quality.quality_text(data["quality"]))
+        parts += [show_table.text(show_quality.stages_table(data["stages"]))] if data["stages"] else []
     if name in ("all", "findings"):
         parts.append(show.findings_text(data["findings"], 50))
         parts += show_findings.said_texts(data["findings"], data["set_aside"])
         parts += show_ageing.texts(data, 20)
+        parts += [show_table.text(show_sync.agreement_table(data["agreement"]))] if data["agreement"] else []
     if name in ("all", "plan") and data["plan"]:
         parts.append(show_plan.page_text(data["plan"], 25))
     return "\n\n".join(parts)
@@ -181,44 +201,59 @@ def _table(data: dict[str, Any], name: str) -> str:
 @click.command()
 @click.argument("what", metavar="FINDING|ENTITY|RECORD|METRIC")
 @click.option("--dim", "dims", multiple=True, metavar="NAME=VALUE", help="A metric's dimension (repeatable).")
+@click.option("--only", "parts", multiple=True, metavar="NAME=VALUE", help=_ONLY)
 @click.option("--to", "other", metavar="ENTITY|RECORD", help="Why the two are one, step by step, or why they are not.")
 @click.option("--max", "limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many rows.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@output_options(("table", "json", "html"))
 @click.pass_obj
-def explain(obj: dict[str, Any], what: str, dims: tuple[str, ...], other: str | None, limit: int, as_json: bool) -> int:
+def explain(
+    obj: dict[str, Any], what: str, dims: tuple[str, ...], parts: tuple[str, ...], other: str | None, limit: int, output: Output
+) -> int:
     """Show the rows behind a finding, an entity, a vendor record or a metric.
 
     \b
     Examples:
       tundish explain 53a8ecc1          a finding, by its id or the first 8 characters
       tundish explain per_1f0c9a
+      tundish explain per_1f0c9a --format html --output way.html
       tundish explain hubspot:contacts:151
       tundish explain hubspot:contacts:151 --to salesforce:Contact:0031
       tundish explain win_rate
       tundish explain retention --dim cohort=all --dim month=12 --dim mode=classic
     """
-    from core.errors import UserError
     from core.lake_findings import is_finding_id
     from jobs.explain import explain_entity, explain_metric
     from jobs.explain_finding import explain_finding
     from jobs.explain_path import explain_path
+    from jobs.report.journey import to_page
     from jobs.steps import measured_until, run_reconcile
     from jobs.wiring import open_hub
 
-    if wrong := [d for d in dims if "=" not in d]:
-        raise UserError(f"--dim {wrong[0]}: not NAME=VALUE", next_step="for example --dim currency=EUR")
+    asked, only = _pairs("--dim", dims), _pairs("--only", parts)
     with open_hub(obj["config"]) as hub:
         if is_finding_id(what) and not other:
-            data, text = explain_finding(hub, what, limit)
-            emit(data, as_json, text)
+            _answer(output, *explain_finding(hub, what, limit))
             return 0
         found = run_reconcile(hub)
         if other:
             data, text = explain_path(hub, found, what, other)
         elif what[:4] in ("per_", "com_", "dea_") or what.count(":") >= 2:
             data, text = explain_entity(hub, found, what, limit)
+            if output.format == "html":
+                output.write(to_page(hub.config.organisation.name, found.as_of.isoformat(), data))
+                return 0
         else:
-            asked = dict(d.split("=", 1) for d in dims)
-            data, text = explain_metric(found, measured_until(hub, found, what), what, asked, limit, hub.setup.funnel)
-        emit(data, as_json, text)
+            data, text = explain_metric(found, measured_until(hub, found, what, only), what, asked, limit, hub.setup.funnel, only)
+        _answer(output, data, text)
         return 0
+
+
+def _answer(output: Output, data: Mapping[str, Any], text: str) -> None:
+    if output.format == "html":
+        from core.errors import UserError
+
+        raise UserError("only the way of a person, a company or a deal is drawn", next_step="give an entity or one of its records")
+    if output.format == "json":
+        output.write_json(data)
+    else:
+        output.write(text)

@@ -34,7 +34,7 @@ def to_xlsx(data: Mapping[str, Any], name: str) -> bytes:
 
 
 def _sheets(data: Mapping[str, Any], name: str) -> list[Block]:
-    """In short, a sheet for each family, then the report's other tables; one with nothing but its heading if there is nothing."""
+    """What holds for all, in short, a sheet a family, then the report's other tables; one with only its heading if there is nothing."""
     short = [[t.label, t.value, t.change, "; ".join(t.marks)] for t in tiles(data)]
     made: list[Block] = [("in short", ("number", "value", "before", "marks"), short)]
     families = list(dict.fromkeys(row["family"] for row in data.get("metrics", ())))
@@ -43,7 +43,14 @@ def _sheets(data: Mapping[str, Any], name: str) -> list[Block]:
         made.append((TITLES.get(family, family), columns, rows))
     made += [block for block in blocks(data, name) if block[0] != "metrics"]
     kept = [block for block in made if block[2]]
-    return kept or [(name, ("nothing to report yet",), [])]
+    return [_about(data), *kept] if kept else [(name, ("nothing to report yet",), [])]
+
+
+def _about(data: Mapping[str, Any]) -> Block:
+    """What holds for all sheets: from when the numbers are, and who is in none of them."""
+    rows = [["as of", data.get("as_of")], *([f"{account} read whole", when] for account, when in (data.get("freshness") or {}).items())]
+    rows += [[f"in no number: {row['what']} (of {row['of']:,})", row["n"]] for row in data.get("left_out") or ()]
+    return "about", ("what", "value"), rows
 
 
 def _created(data: Mapping[str, Any]) -> datetime:

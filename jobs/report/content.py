@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs import show, show_ageing, show_findings, show_metrics, show_pivots, show_plan, show_quality
+from jobs import show, show_ageing, show_findings, show_metrics, show_pivots, show_plan, show_quality, show_sync
 from jobs.report.charts.experiments import at_a_glance
 from jobs.show_marks import marked
 from jobs.show_private import without_people
+from jobs.show_steps import AHEAD
 from jobs.show_table import Table, table
 
 # A report's name → the keys of `data` it shows. Metrics are cut down to the family of the same name.
@@ -17,16 +18,18 @@ _PARTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(show_metrics.FAMILIES, ("metrics",)),
     "funnel": ("entities", "metrics"),
     "pipeline": ("metrics", "board"),
-    "findings": ("findings", "set_aside", "truth", "ageing", "trend", "resolved"),
-    "records": ("records", "rejects", "entities"),
-    "quality": ("quality",),
+    "findings": ("findings", "agreement", "set_aside", "truth", "ageing", "trend", "resolved"),
+    "records": ("records", "sync", "rejects", "entities"),
+    "quality": ("quality", "stages"),
     "plan": ("plan", "apply", "undo"),
     "all": (
         "entities",
         "metrics",
         "board",
         "quality",
+        "stages",
         "findings",
+        "agreement",
         "set_aside",
         "truth",
         "ageing",
@@ -36,11 +39,12 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "apply",
         "undo",
         "records",
+        "sync",
         "rejects",
     ),
 }
 NAMES = tuple(_PARTS)
-HEAD = ("organisation", "as_of", "freshness")
+HEAD = ("organisation", "as_of", "freshness", "left_out")
 TITLES = {
     "funnel": "Funnel", "breakdown": "Funnel, broken down", "pipeline": "Pipeline", "movement": "Movement of deals", "winrate": "Win rate",
     "sources": "Sources", "attribution": "Attribution", "experiments": "Experiments", "forecast": "Forecast",
@@ -59,6 +63,11 @@ class Section:
     text: str = ""
     more: tuple[Table, ...] = ()
     first: tuple[Table, ...] = ()
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The keys of `data` a report shows."""
+    return _PARTS[name]
 
 
 def selected(data: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -85,6 +94,7 @@ def sections(data: Mapping[str, Any], name: str = "") -> list[Section]:
         *_metrics(data, name),
         *_quality(data),
         *_findings(data),
+        *_agreement(data),
         *through_time(data),
         *_plan(data),
         *_outcomes(data),
@@ -113,8 +123,11 @@ def _metrics(data: Mapping[str, Any], name: str) -> list[Section]:
 def _family(name: str, title: str, rows: Sequence[Mapping[str, Any]]) -> Section:
     rows = [row for row in rows if row["family"] == name]
     tables = tuple(show_pivots.tables(rows, name, detail=False))
-    glance = at_a_glance({"metrics": rows}) if name == "experiments" else None
-    return Section(name, title, tables, more=tuple(show_pivots.further_tables(rows, name)), first=(glance,) if glance else ())
+    first = tuple(t for t in tables if t.title in AHEAD)
+    if name == "experiments" and (glance := at_a_glance({"metrics": rows})):
+        first = (glance,)
+    more = tuple(show_pivots.further_tables(rows, name))
+    return Section(name, title, tuple(t for t in tables if t not in first), more=more, first=first)
 
 
 def _quality(data: Mapping[str, Any]) -> list[Section]:
@@ -124,7 +137,12 @@ def _quality(data: Mapping[str, Any]) -> list[Section]:
     shown = (show_quality.quality_table(marks),) if marks else ()
     missing = show_quality.missing_table(data.get("metrics") or ())
     said = "" if marks else f"{show_quality.CLEAN.capitalize()}."
-    return [Section("quality", "Data quality", shown, said, first=(missing,) if missing else ())]
+    made = [Section("quality", "Data quality", shown, said, first=(missing,) if missing else ())]
+    return [*made, _stages(data["stages"])] if data.get("stages") else made
+
+
+def _stages(rows: Sequence[Mapping[str, Any]]) -> Section:
+    return Section("stages", "Stage map", (show_quality.stages_table(rows),), show_quality.stages_text(rows))
 
 
 def _findings(data: Mapping[str, Any]) -> list[Section]:
@@ -140,6 +158,14 @@ def _findings(data: Mapping[str, Any]) -> list[Section]:
     if data.get("truth"):
         out.append(Section("truth", "Against the ground truth", (show_findings.truth_table(data["truth"], findings),)))
     return out
+
+
+def _agreement(data: Mapping[str, Any]) -> list[Section]:
+    rows = data.get("agreement")
+    if rows is None:
+        return []
+    shown, said = ((show_sync.agreement_table(rows),), "") if rows else ((), "No two accounts know the same person, company or deal.")
+    return [Section("agreement", "How far the systems agree", shown, said)]
 
 
 def through_time(data: Mapping[str, Any]) -> list[Section]:
@@ -191,7 +217,7 @@ def _outcomes(data: Mapping[str, Any]) -> list[Section]:
 
 
 def _records(data: Mapping[str, Any]) -> list[Section]:
-    out = []
+    out = [Section("sync", "Exchange with the accounts", (show_sync.exchange_table(data["sync"]),))] if data.get("sync") else []
     if data.get("records"):
         out.append(Section("records", "Rows pulled", (show.records_table(data["records"]),)))
     if data.get("rejects"):

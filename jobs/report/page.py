@@ -7,7 +7,7 @@ for a desk and for a telephone, and its colours are the page's, for light and da
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from jobs.report.charts.chart import FONT, FULL, HALF, PHONE, Chart
 from jobs.report.charts.palette import variables
 from jobs.report.content import Section, sections
 from jobs.report.overview import tiles
-from jobs.report.plain import instant, title_of
+from jobs.report.plain import instant, title_of, without
 from jobs.report.sparkline import points
 from jobs.report.views import View, shown
 from jobs.show_metrics import number, rank
@@ -48,21 +48,28 @@ class SectionView:
 def to_html(data: Mapping[str, Any], name: str) -> str:
     made = [s for s in sections(data, name) if s.key != "entities"]  # the tiles say that
     drawn = {
-        key: SectionView(tuple(map(_figure, part.charts)), part.missing, part.why)
+        key: SectionView(tuple(map(figure, part.charts)), part.missing, part.why)
         for key, part in shown(data, [s.key for s in made]).items()
     }
     title = "Funnel to pipeline" if name == "all" else title_of(name)
-    head = (data.get("organisation", "Tundish"), title, data.get("as_of", ""), made)
+    head = (data.get("organisation", "Tundish"), title, data.get("as_of", ""), [_without(s, drawn[s.key]) for s in made])
     fresh = data.get("freshness") or {}
     return draw(
         *head,
         freshness=fresh,
+        left_out=without(data),
         headline=_headline(data),
         counters=_counters(data),
         views=drawn,
         board=_board(data),
         nothing=data.get("metrics") == [],
     )
+
+
+def _without(section: Section, view: SectionView) -> Section:
+    """The section without tables that its charts bring along."""
+    drawn = [f.chart.table.rows for f in view.figures]
+    return replace(section, tables=tuple(t for t in section.tables if t.rows not in drawn))
 
 
 def _headline(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -86,7 +93,8 @@ def _card(card: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": card["name"], "amount": amount, "days": days, "due": due, "late": card["late"]}
 
 
-def _figure(chart: Chart) -> Figure:
+def figure(chart: Chart) -> Figure:
+    """The chart, drawn for a desk and for a telephone."""
     from markupsafe import Markup
 
     from jobs.report.charts.draw import page_svg
@@ -102,6 +110,7 @@ def draw(
     made: Sequence[Section],
     *,
     freshness: Mapping[str, str] | None = None,
+    left_out: str = "",
     headline: Sequence[Mapping[str, Any]] = (),
     counters: Sequence[tuple[str, str, str]] = (),
     views: Mapping[str, SectionView] | None = None,
@@ -112,12 +121,19 @@ def draw(
     from markupsafe import Markup
 
     view = {
-        "organisation": organisation, "as_of": as_of, "freshness": freshness or {}, "title": title, "counters": counters, "sections": made,
-        "views": views or {}, "headline": headline, "nothing": nothing, "board": board, "rows_limit": ROWS,
-        "colours": {scheme: variables(scheme) for scheme in ("light", "dark")},
-        "font": Markup(FONT),
+        "organisation": organisation, "as_of": as_of, "freshness": _together(freshness or {}), "left_out": left_out, "title": title,
+        "counters": counters, "sections": made, "views": views or {}, "headline": headline, "nothing": nothing, "board": board,
+        "rows_limit": ROWS, "colours": {scheme: variables(scheme) for scheme in ("light", "dark")}, "font": Markup(FONT),
     }  # fmt: skip
     return str(_template().render(view))
+
+
+def _together(freshness: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """(when, accounts read whole then), the latest first."""
+    at: dict[str, list[str]] = {}
+    for account, when in sorted(freshness.items(), key=lambda pair: pair[1], reverse=True):
+        at.setdefault(instant(when), []).append(account)
+    return list(at.items())
 
 
 @cache

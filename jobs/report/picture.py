@@ -12,7 +12,7 @@ from jobs.report.charts.chart import FONT, FULL, HALF, LETTER, Chart
 from jobs.report.charts.draw import drawing, png
 from jobs.report.charts.palette import light
 from jobs.report.content import sections
-from jobs.report.plain import instant, title_of
+from jobs.report.plain import instant, title_of, without
 from jobs.report.views import shown
 from jobs.show_table import tame
 
@@ -28,7 +28,14 @@ def to_png(data: Mapping[str, Any], name: str) -> bytes:
         raise UserError(f"the report {name} has no charts", next_step="use --format html, md or xlsx")
     title = "Funnel to pipeline" if name == "all" else title_of(name)
     said = [f"{view.title}: nothing to draw yet. It needs {view.needs}." for view in missing]
-    return png(sheet(f"{data.get('organisation', 'Tundish')}: {title}", f"As of {instant(data.get('as_of', '?'))}", charts, said))
+    return png(
+        sheet(
+            f"{data.get('organisation', 'Tundish')}: {title}",
+            " ".join(filter(None, (f"As of {instant(data.get('as_of', '?'))}.", without(data)))),
+            charts,
+            said,
+        )
+    )
 
 
 def sheet(title: str, subtitle: str, charts: Sequence[Chart], said: Iterable[str] = ()) -> str:

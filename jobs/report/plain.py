@@ -38,14 +38,20 @@ def _plain(value: Any) -> Any:
 # -- Markdown -----------------------------------------------------------------------------------------------------------
 def to_markdown(data: Mapping[str, Any], name: str) -> str:
     head = (data.get("organisation", "Tundish"), name, data.get("as_of", "?"), data.get("freshness") or {})
-    return markdown(*head, sections(data))
+    return markdown(*head, sections(data), without(data))
 
 
-def markdown(organisation: str, title: str, as_of: str, freshness: Mapping[str, str], made: Iterable[Section]) -> str:
+def without(data: Mapping[str, Any]) -> str:
+    """Who is in no number, in words; "" where that was not counted."""
+    return "" if data.get("left_out") is None else f"In no number: {show_quality.left_out_text(data['left_out'])}."
+
+
+def markdown(organisation: str, title: str, as_of: str, freshness: Mapping[str, str], made: Iterable[Section], left_out: str = "") -> str:
     """Sections as Markdown under a heading."""
     lines = [f"# {_md(organisation)}: {_md(title)}", "", f"As of {_md(as_of)}.", ""]
     if freshness:
         lines += ["Read completely: " + ", ".join(f"{_md(a)} {_md(t)}" for a, t in freshness.items()) + ".", ""]
+    lines += [_md(left_out), ""] if left_out else []
     for section in made:
         lines += [f"## {section.title}", ""]
         lines += [_md(section.text), ""] if section.text else []
@@ -114,7 +120,7 @@ def blocks(data: Mapping[str, Any], name: str) -> list[Block]:
     if data.get("plan"):
         made.append(_plan_block(data))
     made += [(key, ("outcome", "number"), [list(i) for i in data[key].items()]) for key in ("apply", "undo") if data.get(key)]
-    for key in ("records", "rejects"):
+    for key in ("records", "sync", "rejects", "agreement", "stages"):
         if data.get(key):
             columns = list(dict.fromkeys(column for row in data[key] for column in row))
             made.append((key, columns, [[row.get(c) for c in columns] for row in data[key]]))

@@ -36,13 +36,14 @@ class Chart:
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of a bar chart. `brief`: what stands beside the bar where there is little room."""
+    """One line of a bar chart. `brief`: what stands beside the bar where there is little room. `part` of it is in another colour."""
 
     label: str
     size: float
     text: str
     brief: str = ""
     colour: str = "blue"
+    part: float = 0.0
 
 
 _AXIS = {
@@ -106,6 +107,11 @@ def said(field: str = "said") -> Spec:
     return {"field": field, "type": "nominal"}
 
 
+def label_limit(room: float) -> int:
+    """How wide a label may be where it is measured, so that it fits where a wider font stands in."""
+    return round((room - 8) * 0.92)
+
+
 def bars(width: int, rows: Sequence[Bar], *, whole: float | None = None, step: int = 30) -> Spec:
     """Horizontal bars, one line each, with their text behind them; `whole` is how much the longest possible bar stands for."""
     narrow = width < HALF
@@ -113,14 +119,15 @@ def bars(width: int, rows: Sequence[Bar], *, whole: float | None = None, step: i
     names = min(width * 0.4, max((len(row.label) for row in rows), default=0) * LETTER + 14)
     plot = max(60.0, width - names - 8)
     most = max([whole or 0.0, *(row.size for row in rows)]) or 1.0
-    room = max((row.size / most * plot + len(text) * LETTER + 10 for row, text in zip(rows, texts, strict=True)), default=plot)
+    room = max((row.size / most * plot + len(text) * LETTER * 1.05 + 12 for row, text in zip(rows, texts, strict=True)), default=plot)
     data = [
         {"label": row.label, "size": row.size, "text": text, "colour": light(row.colour), "said": f"{row.label}: {row.text}"}
         for row, text in zip(rows, texts, strict=True)
     ]
+    parts = [{"label": row.label, "size": row.part, "colour": light("orange")} for row in rows if row.part]
     y = {
         "field": "label", "type": "ordinal", "sort": [row.label for row in rows], "title": None,
-        "axis": {"domain": False, "ticks": False, "labelColor": light("ink"), "labelLimit": round(names), "labelPadding": 8,
+        "axis": {"domain": False, "ticks": False, "labelColor": light("ink"), "labelLimit": label_limit(names), "labelPadding": 8,
                  "minExtent": round(names)},
         "scale": {"paddingInner": 0.35, "paddingOuter": 0.15},
     }  # fmt: skip
@@ -129,4 +136,6 @@ def bars(width: int, rows: Sequence[Bar], *, whole: float | None = None, step: i
         {"mark": {"type": "bar"}, "encoding": {"x": x, "y": y, "color": own_colour(), "description": said()}},
         {"mark": {"type": "text", "align": "left", "dx": 6}, "encoding": {"x": x, "y": y, "text": {"field": "text"}}},
     ]
+    if parts:
+        layers.insert(1, {"data": values(parts), "mark": {"type": "bar"}, "encoding": {"x": x, "y": y, "color": own_colour()}})
     return layered(width, max(1, len(rows)) * step, layers, data=values(data))

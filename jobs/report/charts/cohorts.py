@@ -11,6 +11,7 @@ from jobs.show_metrics import FEW, number, place
 from jobs.show_table import table
 
 MONTHS = 18
+TALL = 9  # rows beyond which two other charts fit beside it
 RIPE_DAYS = 90  # a cohort that was watched for less is still growing
 
 
@@ -41,7 +42,13 @@ def cohorts(data: Data) -> Chart | None:
     shown_table = table(("cohort", *numbers, "still growing"), shown, numbers=numbers)
     names = [(month, f"{month} ({number(sizes[month])})") for month in shown_months]
     columns = [(to, place(to)) for to in steps[1:]]
-    return Chart("Cohorts by month of entry", reading, shown_table, lambda width: heat_map(width, names, columns, filled), tall=True)
+    return Chart(
+        "Cohorts by month of entry",
+        reading,
+        shown_table,
+        lambda width: heat_map(width, names, columns, filled),
+        tall=len(shown_months) > TALL,
+    )
 
 
 def _cell(row: Row, said: str, young: bool) -> Cell:

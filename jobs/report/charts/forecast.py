@@ -28,8 +28,8 @@ def history(data: Data) -> Chart | None:
     if now is None:
         return None
     dims, currency, band, sofar = now
-    won = by([row for row in rows(data, "win_rate", by="value") if row["dimensions"].get("currency") == currency], "period")
-    past = {q: float(won[q]["numerator"] or 0) for q in months(won, PERIODS + 1) if q != dims["horizon"]}
+    won = by([row for row in rows(data, "won_value") if row["dimensions"].get("currency") == currency], "period")
+    past = {q: float(won[q]["value"] or 0) for q in months(won, PERIODS + 1) if q != dims["horizon"]}
     tried = _tried(data)
     lines = [_period(name, amount, tried.get(name)) for name, amount in list(past.items())[-PERIODS:]]
     if not lines:
@@ -39,8 +39,8 @@ def history(data: Data) -> Chart | None:
     inside = sum(1 for line in held if line["P10"] <= line["won"] <= line["P90"])
     kept = f" Of {len(held)} past periods with a band, {inside} ended within it." if held else _untried(data)
     reading = (
-        f"{dims['horizon']}: {compact(sofar)} {currency} won so far; with 80 % probability it ends between "
-        f"{compact(sofar + band['P10'])} and {compact(sofar + band['P90'])} {currency}, "
+        f"{dims['horizon']}: {compact(sofar)} {currency} put down as won so far, whatever the close date; "
+        f"with 80 % probability it ends between {compact(sofar + band['P10'])} and {compact(sofar + band['P90'])} {currency}, "
         f"as likely as not above {compact(sofar + band['P50'])}.{kept}"
     )
     heads = ("won", *BAND)

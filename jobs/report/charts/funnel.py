@@ -14,6 +14,30 @@ from jobs.show_table import table
 PARTS = 12  # of a breakdown; the rest is in its table
 
 
+def from_visitors(data: Data) -> Chart | None:
+    """From visitors to retained, for those who became leads in the last whole months: users, then persons."""
+    volumes = by(rows(data, "level_volume"), "level")
+    counts = {code: float(row["value"] or 0) for code, row in volumes.items() if code in MILESTONES and " " not in code}
+    if "M00" not in counts or len(counts) < 3 or not counts["M00"]:
+        return None
+    steps = {code: row["value"] for code, row in by(rows(data, "level_step"), "level").items()}
+    lines = [
+        Bar(place(code), n, _stepped(n, steps.get(code)), number(n), "grey" if code == "M00" else "blue") for code, n in counts.items()
+    ]
+    first, *_, last = (code for code in counts if code != "M00")
+    reading = (
+        f"{number(counts['M00'])} users of web analytics, {number(counts[first])} of them or others in the CRM as {place(first)}, "
+        f"{number(counts[last])} at {place(last)}. The first step compares two systems; the others follow the same persons."
+    )
+    shown = [[place(code), number(n), percent(steps.get(code))] for code, n in counts.items()]
+    shown_table = table(("level", "volume", "of the level before"), shown, numbers=("volume", "of the level before"))
+    return Chart("From visitor to retained", reading, shown_table, lambda width: bars(width, lines, step=30))
+
+
+def _stepped(count: float, step: float | None) -> str:
+    return number(count) + ("" if step is None else f" · {percent(step)} of the level before")
+
+
 def reach(data: Data) -> Chart | None:
     """Of those who entered the first step: how many have evidence of each later one."""
     found = by(rows(data, "reach", cohort="all", mode="implied"), "to")
@@ -90,13 +114,13 @@ def _parts(data: Data, what: str) -> Chart | None:
         f"{percent(shares.get((best, steps[-1])))}. Who has fewer than {FEW} leads is in the table of the breakdown only."
     )
     heads = [place(to) for to in steps[1:]]
-    names = [(part, f"{short} ({number(sizes[part])})") for part, short in zip(parts, _without_domain(parts), strict=True)]
+    names = [(part, f"{short} ({number(sizes[part])})") for part, short in zip(parts, without_domain(parts), strict=True)]
     shown_table = table((what, "leads", *heads), shown, numbers=("leads", *heads))
     columns = [(to, place(to)) for to in steps[1:]]
     return Chart(f"How far each {what}'s leads got", reading, shown_table, lambda width: heat_map(width, names, columns, filled))
 
 
-def _without_domain(names: Sequence[str]) -> list[str]:
+def without_domain(names: Sequence[str]) -> list[str]:
     """Addresses of one domain without it: colleagues know each other."""
     domains = {name.rpartition("@")[2] for name in names if "@" in name}
     return [name.rpartition("@")[0] if len(domains) == 1 and "@" in name else name for name in names]

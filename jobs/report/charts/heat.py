@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.report.charts.chart import HALF, LETTER, Spec, canvas, own_colour, said, values
+from jobs.report.charts.chart import HALF, LETTER, Spec, canvas, label_limit, own_colour, said, values
 from jobs.report.charts.palette import heat, light
 
 LINE = 28  # pixels of a row
@@ -56,7 +56,7 @@ def heat_map(width: int, rows: Names, columns: Names, cells: Mapping[tuple[str, 
         {"data": values(boxes), "mark": {"type": "text", "fontSize": small},
          "encoding": {"x": {"field": "middle"}, "y": {"field": "centre"}, "color": own_colour("ink"), **text}},
         {"data": values(names), "mark": {"type": "text", "align": "right", "baseline": "middle", "fontSize": size,
-                                         "limit": round(left - 10)}, "encoding": {**_at(), **text}},
+                                         "limit": label_limit(left)}, "encoding": {**_at(), **text}},
         {"data": values(heads), "mark": head, "encoding": {**_at(), **text}},
     ]  # fmt: skip
     return canvas(width, top + len(rows) * LINE, [layer for layer in layers if layer["data"]["values"]])

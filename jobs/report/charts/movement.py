@@ -1,11 +1,11 @@
-"""Where deals go from a stage, and what becomes of amounts that are due."""
+"""Where deals go from a stage, what becomes of amounts that are due, and how often close dates are put off."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.report.charts.chart import LETTER, Chart, Spec, layered, own_colour, said, values
+from jobs.report.charts.chart import LETTER, Bar, Chart, Spec, bars, layered, own_colour, said, values
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, by, months, percent, rows
 from jobs.show_metrics import number, place
@@ -57,6 +57,23 @@ def slippage(data: Data) -> Chart | None:
     lists = [[p, number(slipped[p]["denominator"]), *(percent(share) for _, share, _ in lines[p])] for p in periods]
     made = table(("period", *heads), lists, numbers=heads)
     return Chart("What became of the amounts due", reading, made, lambda width: _stacked(width, lines))
+
+
+def pushes(data: Data) -> Chart | None:
+    """Open deals by how often their close date was moved to a later period."""
+    found = by(rows(data, "pushed"), "times")
+    if not {"1", "2"} <= set(found) or not found["1"]["denominator"]:
+        return None
+    whole, once, twice = (float(found[times][part] or 0) for times, part in (("1", "denominator"), ("1", "numerator"), ("2", "numerator")))
+    counts = {"never": whole - once, "once": once - twice, "twice or more": twice}
+    colours = {"never": "grey", "once": "blue", "twice or more": "orange"}
+    lines = [Bar(often, n, f"{number(n)} · {percent(n / whole)}", colour=colours[often]) for often, n in counts.items()]
+    days = next((row for row in rows(data, "close_date_moves", what="days") if row["value"]), None)
+    off = f", by {number(days['value'])} days in all" if days else ""
+    reading = f"Of {number(whole)} open deals {number(once)} were moved to a later period at least once{off}."
+    numbers = ("deals", "share")
+    made = table(("put off", *numbers), [[often, int(n), percent(n / whole)] for often, n in counts.items()], numbers=numbers)
+    return Chart("How often close dates were put off", reading, made, lambda width: bars(width, lines))
 
 
 def _stacked(width: int, lines: Lines) -> Spec:

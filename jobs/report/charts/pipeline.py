@@ -1,4 +1,4 @@
-"""The open pipeline: its amount by stage and by age."""
+"""The open pipeline: its amount by stage and by age, and whether it is enough."""
 
 from __future__ import annotations
 
@@ -57,3 +57,33 @@ def ages(data: Data) -> Chart | None:
     lists = [[days, int(found[days]["value"]), number(amounts[days])] for days in order]
     made = table(("days since creation", "deals", f"amount, {currency}"), lists, numbers=("deals", f"amount, {currency}"))
     return Chart("Age of open deals", reading, made, lambda width: bars(width, lines))
+
+
+def coverage(data: Data) -> Chart | None:
+    """What is due in the period, whole and weighted, against what is still to be won, and how much such pipelines needed before."""
+    due = next((row for row in rows(data, "coverage") if row["value"] is not None), None)
+    if due is None:
+        return None
+    period = due["dimensions"]["period"]
+    lines = [Bar("due in it", float(due["value"]), _times(due["value"]))]
+    for name, label, colour in (("weighted_coverage", "weighted by chance", "teal"), ("required_coverage", "was needed before", "grey")):
+        lines += [Bar(label, float(row["value"]), _times(row["value"]), colour=colour) for row in rows(data, name, period=period)
+                  if row["value"] is not None]  # fmt: skip
+    needed = next((line for line in lines if line.label == "was needed before"), None)
+    enough = "" if needed is None else f" Past periods needed {needed.text} at this time: {_enough(lines[0].size, needed.size)}."
+    currency = str(due["dimensions"].get("currency") or "")
+    reading = (
+        f"{compact(float(due['numerator']))} {currency} is due in {period}, {_times(due['value'])} of the "
+        f"{compact(float(due['denominator']))} {currency} still to be won for the target.{enough}"
+    )
+    times = "× what is still to be won"
+    made = table(("pipeline", times), [[line.label, line.text] for line in lines], numbers=(times,))
+    return Chart(f"Is the pipeline of {period} enough", reading, made, lambda width: bars(width, lines))
+
+
+def _times(value: float) -> str:
+    return f"{value:.1f} ×"
+
+
+def _enough(here: float, needed: float) -> str:
+    return "it is enough" if here >= needed else "it is too little"
