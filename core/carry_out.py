@@ -24,9 +24,11 @@ def apply_plan(
     by: str = "",
     on_progress: Callable[[str, int], None] = lambda where, n: None,
     stopped: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] | None = None,
 ) -> tuple[str, list[Outcome]]:
     """(apply run id, outcomes). Called again after a kill, or after `stopped` said so between two batches, it goes on with the same run.
     What `only` leaves out stays open, and what an earlier run of the plan settled is not touched again; ("", []) when nothing is left.
+    `clock` says when the run ended; without one it is `now`.
 
     Raises: UnsafePlan (expired, refused, or config and mappings say otherwise by now).
     """
@@ -42,7 +44,7 @@ def apply_plan(
     book = line.plans.book(apply_id, now)
     tried = apply(changes, hands, book, on_progress=on_progress, stopped=stopped)
     outcomes = _with_unreached(line.plans.outcomes(apply_id), tried)
-    line.plans.end_apply(apply_id, "done" if _whole(changes, outcomes) else "partial", now)
+    line.plans.end_apply(apply_id, "done" if _whole(changes, outcomes) else "partial", clock() if clock else now)
     return apply_id, outcomes
 
 
@@ -72,6 +74,7 @@ def undo_run(
     only: Callable[[Change], bool] | None = None,
     by: str = "",
     stopped: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] | None = None,
 ) -> tuple[str, list[Outcome]]:
     """(undo run id, outcomes): before-images put back where nobody wrote since. What an undo has put back before is let be:
     if it stands there again, somebody wants it so.
@@ -86,7 +89,7 @@ def undo_run(
     book = line.plans.book(undo_id, now)
     tried = undo(applied, hands, book, stopped=stopped)
     outcomes = _with_unreached(line.plans.outcomes(undo_id), tried)
-    line.plans.end_apply(undo_id, "done" if _whole([c for c, _ in applied], outcomes) else "partial", now)
+    line.plans.end_apply(undo_id, "done" if _whole([c for c, _ in applied], outcomes) else "partial", clock() if clock else now)
     return undo_id, outcomes
 
 

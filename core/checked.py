@@ -63,6 +63,8 @@ def _note(document: Document, model: type[BaseModel], error: ErrorDetails, inner
     elif kind in ("literal_error", "enum"):
         allowed = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
         document.wrong(loc, f"unknown value {error['input']!r}{did_you_mean(error['input'], allowed)}")
+    elif kind == "too_short" and "min_length" in error.get("ctx", {}):
+        document.wrong(loc, f"at least {error['ctx']['min_length']} are needed, {error['ctx']['actual_length']} given")
     else:
         message = str(error["msg"]).removeprefix("Value error, ")
         document.wrong(loc, next((plain for start, plain in _EXPECTED.items() if kind.startswith(start)), message))

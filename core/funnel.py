@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -172,11 +173,29 @@ def _check(document: Document, funnel: Funnel) -> None:
         for i, step in enumerate(threshold(funnel, which)):
             if step not in codes:
                 document.wrong(("thresholds", which, i), f"unknown milestone {step!r}{did_you_mean(step, codes)}")
+    _check_rates(document, funnel)
     zone = threshold(funnel, "business_timezone")
     if zone is not None and zone not in available_timezones():
         document.wrong(("thresholds", "business_timezone"), f"unknown time zone {zone!r}{did_you_mean(str(zone), available_timezones())}")
     for where, what, is_key in mistakes(partial(threshold, funnel)):
         document.wrong(("thresholds", *where), what, key=is_key)
+
+
+def _check_rates(document: Document, funnel: Funnel) -> None:
+    given = threshold(funnel, "exchange_rates")
+    if given and not threshold(funnel, "currency"):
+        document.wrong(("thresholds", "exchange_rates"), "rates need `currency`, to which they convert", key=True)
+    for currency, lines in given.items():
+        for i, line in enumerate(lines):
+            try:
+                day, rate = str(line).split()
+                date.fromisoformat(day)
+                good = float(rate) > 0
+            except ValueError:
+                good = False
+            if not good:
+                where = ("thresholds", "exchange_rates", currency, i)
+                document.wrong(where, f'{line!r} is no day and rate such as "2026-01-01 0.92"')
 
 
 def _check_policies(document: Document, funnel: Funnel) -> None:

@@ -27,6 +27,12 @@ def _key(text: str) -> str:
     return text
 
 
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError("say why, for those who come later")
+    return text
+
+
 RecordKey = Annotated[str, AfterValidator(_key), Field(json_schema_extra={"pattern": _RECORD})]
 
 
@@ -50,7 +56,7 @@ class Together(Written):
 
     records: list[RecordKey] = Field(min_length=2)
     """The records as account:resource:id, such as hubspot:contacts:151."""
-    why: str
+    why: Annotated[str, AfterValidator(_reason)]
     """Why, for those who come later. No personal data, please."""
 
 

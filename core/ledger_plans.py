@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from core import ledger_tables as t
 from core.change import Change, Outcome, Plan
-from core.errors import UserError
+from core.errors import UnsafePlan, UserError
 from core.ledger import Ledger, upsert
 from core.ledger_events import note_intents, note_outcomes
 from core.ledger_states import State, close_runs, plan_status, states
@@ -22,6 +23,8 @@ from core.ledger_states import State, close_runs, plan_status, states
 PUSHED = pa.schema([(n, pa.string()) for n in ("target", "vendor_id", "field", "value_hash")])
 FieldKey = tuple[str, str, str, str]  # account, target, vendor id, field
 _WROTE = ("applied", "already")
+_ERASED = zlib.compress(b"{}")
+_ANEW = "make a new one: tundish plan"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class PlanBook:
         """Keep a plan and its changes. The same changes planned again are all open again; what earlier runs did stays on record."""
         body = zlib.compress(orjson.dumps(plan.to_json()))
         status = "refused" if plan.refusals else "open" if plan.changes else "empty"
-        row = {"id": plan.plan_id, "hash": plan.plan_id, "created_at": plan.created_at, "expires_at": plan.expires_at}
+        row = {"id": plan.plan_id, "hash": _digest(body), "created_at": plan.created_at, "expires_at": plan.expires_at}
         changes = [_change_row(plan.plan_id, i, c, marks) for i, c in enumerate(plan.changes)]
         with self.ledger.write() as c:
             upsert(c, t.plan, [{**row, "status": status, "body": body}])
@@ -56,8 +59,13 @@ class PlanBook:
                 c.execute(insert(t.change), changes)
 
     def load(self, plan_id: str | None = None) -> Plan:
-        """The plan by id, by a beginning of its id, or the newest. Raises: UserError when there is none."""
-        query = select(t.plan.c.body, t.plan.c.id).order_by(t.plan.c.created_at.desc()).limit(2)
+        """The plan by id, by a beginning of its id, or the newest.
+
+        Raises: UserError when there is none, UnsafePlan when it is not what was saved.
+        """
+        if plan_id == "":  # a script's empty variable
+            raise UserError("the plan's id is empty", next_step="list them: tundish plans")
+        query = select(t.plan.c.body, t.plan.c.id, t.plan.c.hash, t.plan.c.status).order_by(t.plan.c.created_at.desc()).limit(2)
         if plan_id and plan_id != "latest":
             query = query.where(t.plan.c.id.startswith(plan_id, autoescape=True))
         with self.ledger.read() as c:
@@ -67,10 +75,12 @@ class PlanBook:
             raise UserError(
                 what if plan_id not in (None, "latest") else "no plan yet", next_step="make one: tundish plan; list them: tundish plans"
             )
-        body = orjson.loads(zlib.decompress(bodies[0].body))
-        if not body:
-            raise UserError(f"plan {bodies[0].id} was erased with a person it was about", next_step="make a new one: tundish plan")
-        return Plan.from_json(body)
+        found = bodies[0]
+        if found.status == "erased" or found.body == _ERASED:
+            raise UserError(f"plan {found.id} was erased with a person it was about", next_step=_ANEW)
+        if found.hash not in (_digest(found.body), found.id):  # the id: saved before there were digests
+            raise UnsafePlan(f"plan {found.id} is not what was saved: the ledger's copy was changed or damaged", next_step=_ANEW)
+        return Plan.from_json(orjson.loads(zlib.decompress(found.body)))
 
     def changes_like(self, beginning: str) -> list[str]:
         """Ids of changes of saved plans that begin so, at most two."""
@@ -256,6 +266,10 @@ class OutcomeBook:
         return {
             "apply_id": self.apply_id, "change_id": change_id, "status": status, "detail": detail, "before_image": found, "at": self.now,
         }  # fmt: skip
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def _pushed(change: Change, mark: str, now: datetime) -> dict[str, Any]:

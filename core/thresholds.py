@@ -176,6 +176,7 @@ DEFAULTS: dict[str, Any] = {
     "sales_touches": ("meeting", "call"),  # kinds that are sales' work, not marketing's
     "sales_sources": ("Cold Call", "Outbound", "Sales"),  # lead sources that are not marketing's
     "currency": None,  # reporting currency; None: the one most deals are in
+    "exchange_rates": {},  # of amounts in other currencies, to `currency`: {"USD": ("2026-01-01 0.92", …)}, each from its day on
     "target": None,  # won amount wanted in the current period
 }
 ATTRIBUTION_MODELS = ("first", "last", "linear", "time decay", "u", "w", "full path", "j", "inverse j", "shapley")  # of single touches

@@ -70,16 +70,34 @@ class Choice:
         return not self.only or bool(words & self.only) or any(len(w) >= SHORT and id_.startswith(w) for w in self.only)
 
     def of(self, changes: Iterable[Any], next_step: str) -> list[Any]:
-        """The chosen ones. Raises: UserError when something was chosen and nothing is it."""
+        """The chosen ones.
+
+        Raises: UserError when something was chosen and nothing is it, or when a change, record or field named is nowhere among them:
+        who names two and gets one has mistyped the other.
+        """
         given = list(changes)
         found = [c for c in given if self.keeps(c)]
         if self and not found:
-            short = f"; an id needs its first {SHORT} characters" if any(len(word) < SHORT for word in self.only) else ""
-            raise UserError(f"{self} matches no change{short}", next_step=next_step)
+            raise UserError(f"{self} matches no change{_too_short(self)}", next_step=next_step)
+        for one in self._words():
+            if not any(one.keeps(c) for c in given):
+                raise UserError(f"{one} matches no change{_too_short(one)}; nothing was done", next_step=next_step)
         return found
+
+    def _words(self) -> list[Choice]:
+        """A choice for each change, record and field that is named."""
+        return [
+            *(Choice(only=frozenset({word})) for word in sorted(self.only)),
+            *(Choice(records=frozenset({record}), resources=self.resources) for record in sorted(self.records)),
+            *(Choice(fields=frozenset({name})) for name in sorted(self.fields)),
+        ]
 
 
 EVERYTHING = Choice()
+
+
+def _too_short(choice: Choice) -> str:
+    return f"; an id needs its first {SHORT} characters" if any(len(word) < SHORT for word in choice.only) else ""
 
 
 def completed(listed: Callable[[Any], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:

@@ -144,7 +144,8 @@ def explain_metric(
     metrics = [m for m in measured if m["name"] == name]
     if not metrics:
         names = sorted({m["name"] for m in measured})
-        raise UserError(f"no metric {name!r}{did_you_mean(name, names)}", next_step="metrics: " + ", ".join(names))
+        step = "a finding's id has 8 characters or more, a record is account:resource:id; metrics: " + ", ".join(names)
+        raise UserError(f"no metric {name!r}{did_you_mean(name, names)}", next_step=step)
     mine = [m for m in metrics if dims.items() <= dimensions(m).items()]
     if not mine:
         raise UserError(f"no number of {name} has {_dims(dims)}", next_step=_choices(metrics))

@@ -65,6 +65,8 @@ def explain_path(hub: Hub, found: Understanding, one: str, other: str) -> tuple[
     """(data, text) for two records (account:resource:id) or entity ids."""
     members = found.members.to_pylist()
     (first, a), (second, b) = _side(found, members, one), _side(found, members, other)
+    if first == second and a == b:
+        raise UserError(f"{one} and {other} are one record or entity", next_step=f"why its records are one: tundish explain {one}")
     lake = hub.lake
     if first != second:
         cuts = lake.engine.to_pyarrow(lake.latest_run("cut")).to_pylist()

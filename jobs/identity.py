@@ -13,6 +13,7 @@ from core.identity_decisions import ONE, TWO, Decision, agreed, contradiction, i
 from core.lake_links import kinds_of
 from core.ledger_identity import Kept, decide, decided, history
 from core.pipeline import Understanding
+from core.yaml_positions import did_you_mean
 from jobs.doctor import Check
 from jobs.show_private import without_people
 from jobs.wiring import Hub
@@ -51,9 +52,21 @@ def _check_records(hub: Hub, left: str, right: str) -> None:
     kinds = kinds_of(hub.lake, [left, right])
     for key in (left, right):
         if key not in kinds:
-            raise UserError(f"no person, company or deal {key} was ever pulled", next_step="check the id, or pull it: tundish sync")
+            step = _mapped(hub, *key.split(":")[:2]) or "check the id, or pull it: tundish sync"
+            raise UserError(f"no person, company or deal {key} was ever pulled", next_step=step)
     if kinds[left] != kinds[right]:
         raise UserError(f"{left} is a {kinds[left]}, {right} a {kinds[right]}", next_step="name two records of one kind")
+
+
+def _mapped(hub: Hub, account: str, resource: str) -> str:
+    """What to write instead of a resource that the account's mapping does not have; "" when it has it."""
+    known = hub.setup.mappings[account].resources
+    return "" if resource in known else f"{account} has no {resource!r}{did_you_mean(resource, known)}"
+
+
+def now_of(hub: Hub, pair: tuple[str, str]) -> Decision | None:
+    """The decision that holds about the pair."""
+    return next((d for d in agreed(hub.setup.identity, decided(hub.ledger, hub.clock())) if d.pair == pair), None)
 
 
 def _check_file(hub: Hub, new: Decision) -> None:
@@ -78,12 +91,15 @@ def checks(hub: Hub) -> list[Check]:
 
 
 def unknown_texts(decisions: Iterable[Decision], known: dict[str, str]) -> list[str]:
-    return [
-        f"{d.where}: no record {key} was ever pulled; the decision says nothing"
-        for d in decisions
-        for key in (d.left, d.right)
-        if key not in known
-    ]
+    """A line for each record nobody knows, and for two of different kinds: what a reconcile run cannot follow."""
+    lines = []
+    for d in decisions:
+        lost = [key for key in dict.fromkeys(d.pair) if key not in known]
+        lines += [f"{d.where}: no record {key} was ever pulled; the decision says nothing" for key in lost]
+        if not lost and known[d.left] != known[d.right]:
+            kinds = f"{d.left} is a {known[d.left]}, {d.right} a {known[d.right]}"
+            lines.append(f"{d.where}: {kinds}; the decision says nothing")
+    return lines
 
 
 def listed(hub: Hub) -> list[dict[str, Any]]:

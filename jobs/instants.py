@@ -20,6 +20,6 @@ class Instant(click.ParamType):  # type: ignore[type-arg]  # generic only in lat
             return value
         try:
             read = datetime.fromisoformat(value.strip())
-        except ValueError:
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        except (ValueError, OverflowError):  # the first and last day of the calendar may lie beyond it in UTC
             self.fail(f"{value!r} is no instant; write 2026-06-01, 2026-06-01T09:30 (UTC), 2026-06-01T09:30:00Z or …+02:00", param, ctx)
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)

@@ -17,6 +17,7 @@ from core.pipeline import Understanding
 from core.quality import quality
 from core.restated import restated
 from core.stages_seen import stages_seen
+from jobs import show
 from jobs.board import board
 from jobs.left_out import left_out
 from jobs.notes import noted
@@ -60,11 +61,13 @@ def report_data(
     }
     parts = parts_of(name)
     head = {
-        "as_of": found.as_of.isoformat(), "organisation": hub.config.organisation.name, "freshness": _freshness(hub),
+        "as_of": found.as_of.isoformat(), "organisation": hub.config.organisation.name, "freshness": _freshness(hub, as_of),
         "left_out": left_out(found, compiled), "metrics": list(metrics), "quality": quality_marks(hub, as_of),
     }  # fmt: skip
     through = through_time(hub, found, as_of) if {"ageing", "trend", "resolved"} & set(parts) else {}
     data = {**head, **through, **{key: make() for key, make in made.items() if key in parts}}
+    if "findings" in data and not data["findings"]:
+        data["silence"] = show.no_findings(found.entities(), 0, as_of)
     compiled.save()
     return data
 
@@ -112,11 +115,11 @@ def _aged(row: Mapping[str, Any]) -> dict[str, Any]:
     return masked(opened({name: row[name] for name in _AGED if name in row}))
 
 
-def _freshness(hub: Hub) -> dict[str, str]:
-    """When each account was last read completely."""
+def _freshness(hub: Hub, as_of: datetime | None) -> dict[str, str]:
+    """When each account was last read completely, of what was read by then."""
     fresh: dict[str, str] = {}
     for run in hub.ledger.runs(50, "sync"):
-        if run.ended_at is None:
+        if run.ended_at is None or (as_of and run.started_at > as_of):
             continue
         bad = {c.account for c in hub.ledger.counts(run.id) if c.status != "done"}
         for count in hub.ledger.counts(run.id):

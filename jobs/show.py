@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from core.change import Outcome
@@ -17,8 +18,8 @@ from jobs.show_progress import Progress
 from jobs.show_table import Table, cell, table, text
 
 __all__ = [
-    "Progress", "entities_text", "findings_text", "metrics_text", "outcomes_text", "plan_table", "plan_text", "records_table",
-    "records_text", "rejects_text", "table_text", "truth_text",
+    "Progress", "entities_text", "findings_text", "metrics_text", "no_findings", "outcomes_text", "plan_table", "plan_text",
+    "records_table", "records_text", "rejects_text", "table_text", "truth_text",
 ]  # fmt: skip
 _RECORD_COLUMNS = ("account", "resource", "vendor says", "rows", "appended", "deleted", "rejected", "status", "reason")
 _NUMBERS = ("vendor says", "rows", "appended", "deleted", "rejected")
@@ -27,8 +28,11 @@ _OUTCOMES = {
     "drifted": "changed by somebody since; not touched", "gone": "the record is no more", "rejected": "refused by the vendor",
     "failed": "not written; apply again", "uncertain": "sent, but no reply came; never sent again",
     "late": "too old for the vendor by now; plan again", "undone": "put back",
-    "kept": "changed by somebody since, or an event; left as it is",
+    "kept": "changed by somebody since, an event or an opt-out; left as it is",
 }  # fmt: skip
+
+
+_NAMED = ("failed", "rejected", "uncertain", "kept")  # one by one, in this order
 
 
 def table_text(columns: Sequence[str], rows: Sequence[Sequence[Any]], numbers: Sequence[str] = ()) -> str:
@@ -65,11 +69,18 @@ def entities_text(entities: Mapping[str, int]) -> str:
 
 
 # -- what was found -------------------------------------------------------------------------------------------------------
-def findings_text(findings: Sequence[Mapping[str, Any]], limit: int = 50) -> str:
-    """Number by rule, then the worst `limit` one by one. People's addresses are never shown."""
+def findings_text(findings: Sequence[Mapping[str, Any]], limit: int = 50, none: str = "") -> str:
+    """Number by rule, then the worst `limit` one by one. People's addresses are never shown. none: what to say where there are none."""
     if not findings:
-        return "no findings: the systems agree"
+        return none or "no findings: the systems agree"
     return "\n\n".join((text(show_findings.summary_table(findings)), text(show_findings.findings_table(findings, limit))))
+
+
+def no_findings(entities: Mapping[str, int], others: int, as_of: datetime | None) -> str:
+    """Why nothing is listed, where that is no agreement: nothing was pulled, or the `others` were not asked for."""
+    if not entities:
+        return "no findings: nothing had been pulled by then" if as_of else "no findings: nothing was pulled yet; pull it: tundish sync"
+    return f"none of the {others:,} findings is what was asked for" if others else ""
 
 
 def truth_text(truth: Mapping[str, Any], findings: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -84,13 +95,13 @@ def metrics_text(metrics: Iterable[Mapping[str, Any]], name: str | None = None) 
 
 # -- what is written ------------------------------------------------------------------------------------------------------
 def outcomes_text(outcomes: Sequence[Outcome]) -> str:
-    """Outcomes of an apply or an undo by status, and each one that needs a person."""
+    """Outcomes of an apply or an undo by status, and each one that needs a person or was left as it is by an undo."""
     if not outcomes:
         return "nothing to do"
     counts = Counter(o.status for o in outcomes)
     rows = [[status, counts[status], meaning] for status, meaning in _OUTCOMES.items() if counts[status]]
     rows += [[status, n, ""] for status, n in sorted(counts.items()) if status not in _OUTCOMES]
     lines = [text(table(["outcome", "number", "meaning"], rows, numbers=["number"]))]
-    bad = [o for o in outcomes if o.status in ("rejected", "failed", "uncertain")]
+    bad = sorted((o for o in outcomes if o.status in _NAMED), key=lambda o: _NAMED.index(o.status))
     lines += [f"{o.status} {o.change_id}: {cell(without_people(o.detail))}" for o in bad[:10]]
     return "\n".join([*lines, f"{len(bad) - 10} more"] if len(bad) > 10 else lines)

@@ -65,8 +65,8 @@ def to_json(head: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Itera
 
 
 # -- for people: the last of them -----------------------------------------------------------------------------------------------
-def brief(rows: Iterable[Mapping[str, Any]], limit: int = PAGE) -> list[Section]:
-    """What people read of it, of the last `limit` rows."""
+def brief(rows: Iterable[Mapping[str, Any]], limit: int = PAGE, asked: str = "") -> list[Section]:
+    """What people read of it, of the last `limit` rows. asked: what was chosen of the trail, in words."""
     last: deque[Mapping[str, Any]] = deque(maxlen=limit)
     number, runs, first = 0, set(), ""
     for row in rows:
@@ -80,7 +80,8 @@ def brief(rows: Iterable[Mapping[str, Any]], limit: int = PAGE) -> list[Section]
         for r in last
     ]  # fmt: skip
     note = f"{number - limit:,} earlier; all of them: --format csv" if number > limit else ""
-    said = f"{number:,} changes of {len(runs):,} runs, {first[:10]} to {last[-1]['when'][:10]}" if last else "nothing was written"
+    none = f"nothing was written that fits {asked}" if asked else "nothing was written"
+    said = f"{number:,} changes of {len(runs):,} runs, {first[:10]} to {last[-1]['when'][:10]}" if last else none
     return [Section("audit", "Audit trail", (table(columns, lines, note=note),) if lines else (), said)]
 
 

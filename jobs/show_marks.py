@@ -13,7 +13,8 @@ from jobs.show_metrics import dimensions, excluded, number
 
 # In `excluded`, but about how far to trust a number, which tables say under them.
 TRUST = (
-    "backtest", "not computable", "independent periods", "shock", "period", "proxy", "score by", "only", "dropped by the leak guard",
+    "backtest", "not computable", "independent periods", "shock", "period", "proxy", "score by", "only", "converted",
+    "dropped by the leak guard",
 )  # fmt: skip
 COUNTED_BY = "counted by"  # in `excluded`: "account report" of the vendors' counts the number is made of
 # Beginnings of what is said of the number itself, and not of who is left out of it.

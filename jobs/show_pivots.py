@@ -111,12 +111,17 @@ def _left_out(pivot: Pivot, rows: Sequence[Opened]) -> str:
     for column in pivot.columns:
         mine = [(dims, excluded(row)) for row, dims in rows if row["name"] == column.name and column.where.items() <= dims.items()]
         trust |= {f"Only {without['only']}.": None for _, without in mine if "only" in without}
+        trust |= {f"Converted: {without['converted']}.": None for _, without in mine if "converted" in without}
         trust |= {f"{dims.get('horizon', '')}: {without['backtest']}.": None for dims, without in mine if "backtest" in without}
         if mine and all(without == mine[0][1] for _, without in mine):
             left |= {
                 said(why, value): None for why, value in mine[0][1].items() if why not in (*TRUST, COUNTED_BY) and not why.startswith(ABOUT)
             }
-            trust |= {f"{why.capitalize()}: {value}.": None for why, value in mine[0][1].items() if why in TRUST[1:] and why != "only"}
+            trust |= {
+                f"{why.capitalize()}: {value}.": None
+                for why, value in mine[0][1].items()
+                if why in TRUST[1:] and why not in ("only", "converted")
+            }
     return " ".join([*([f"Not counted: {', '.join(left)}."] if left else []), *trust])
 
 

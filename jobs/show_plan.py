@@ -169,7 +169,7 @@ def head(page: Mapping[str, Any]) -> list[str]:
         lines.append(f"status {page['status']}: " + ", ".join(f"{n:,} {status}" for status, n in sorted(counts.items())))
     elif page.get("status") not in (None, "open", "refused", "empty"):
         lines.append(f"status {page['status']}")
-    if requests := page.get("requests"):
+    if len(shown) == of and (requests := page.get("requests")):  # of a part nobody counted them
         lines.append("requests it costs: " + ", ".join(f"{account} {n:,}" for account, n in sorted(requests.items())))
     return [cell(line) for line in lines]
 

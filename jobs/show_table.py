@@ -127,7 +127,7 @@ def _whole(shown: Table, width: int) -> dict[int, int]:
 
 
 def rich_text(shown: Table) -> str:
-    """With colours, as wide as the terminal."""
+    """With colours, as wide as the terminal; where words would be broken to fit in, each row as a block of lines."""
     from io import StringIO
 
     from rich.console import Console
@@ -138,7 +138,31 @@ def rich_text(shown: Table) -> str:
     with console.capture() as capture:
         if shown.title:
             console.print(Text(shown.title, style="bold"))
-        console.print(rich_table(shown, width))
+        console.print(_blocks(shown) if _least_width(shown) > width else rich_table(shown, width))
         if shown.note:  # as wide as the terminal, however narrow the table is
             console.print(Text(shown.note, style="dim"))
     return capture.get().rstrip()
+
+
+def _least_width(shown: Table) -> int:
+    """How wide a terminal must be for all words to stay whole; 0 for a table of two columns, which is its own block."""
+    lines = (shown.columns, *shown.rows)
+    widest = [max((_width(word) for line in lines for word in line[i].split()), default=0) for i in range(len(shown.columns))]
+    return sum(widest) + 3 * len(widest) + 1 if len(widest) > 2 else 0
+
+
+def _blocks(shown: Table) -> Any:
+    """Each row as its columns' names and values, one under the other, without the empty ones: ids can be read and copied."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable.grid(padding=(0, 2, 0, 0))
+    drawn.add_column(no_wrap=True, style="dim")
+    drawn.add_column(overflow="fold")
+    for place, row in enumerate(shown.rows):
+        if place:
+            drawn.add_row("", "")
+        for name, value in zip(shown.columns, row, strict=True):
+            if name and value:
+                drawn.add_row(Text(name), Text(value, style=_STYLES.get(value, "")))
+    return drawn

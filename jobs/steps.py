@@ -141,7 +141,7 @@ def check_rules(rules: Sequence[str]) -> None:
 
     for rule in rules:
         if rule not in RULES:
-            raise UserError(f"no rule {rule!r}{did_you_mean(rule, RULES)}", next_step=f"one of: {', '.join(RULES)}")
+            raise UserError(f"no rule {rule!r}{did_you_mean(rule, RULES)}", next_step=f"one of: {', '.join(sorted(RULES))}")
 
 
 def run_reconcile(hub: Hub, *, as_of: datetime | None = None) -> Understanding:

@@ -88,6 +88,7 @@ def run_apply(
             by=by or author(),
             on_progress=lambda where, n: progress.step(where, "", n, None),
             stopped=STOP.is_set,
+            clock=hub.clock,
         )
     return _done(hub, plan, run_id, outcomes, len(wanted))
 
@@ -116,7 +117,7 @@ def run_undo(hub: Hub, apply_id: str, *, only: Callable[[Change], bool] | None =
     """Put before-images back where nobody wrote since. Raises: UserError for an unknown run."""
     changes = [c for c, _ in hub.line.plans.left_to_undo(apply_id) if only is None or only(c)]
     with _lease(hub), hub.hands(writes=True, names=sorted({c.account for c in changes})) as hands:
-        run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only, by=author(), stopped=STOP.is_set)
+        run_id, outcomes = undo_run(hub.line, apply_id, hands, hub.clock(), only=only, by=author(), stopped=STOP.is_set, clock=hub.clock)
     return Done(run_id, hub.line.plans.plan_of(apply_id), tuple(outcomes), len(changes))
 
 

@@ -241,18 +241,17 @@ def test_nothing_to_forecast_is_nothing_and_no_mistake() -> None:
     empty = Scope(generated_deals.facts({name: table.slice(0, 0) for name, table in HISTORY.items()}), {}, UNTIL)
     assert {m.value for m in forecast.measure(empty)} <= {None, 0.0, 0.3, 1.0}
     assert [(m.name, m.value) for m in backtest.measure(empty)] == [("backtest_coverage", None)] * 2
-    assert forecast.deal_outlook(empty).count().execute() == 0
+    assert forecast.chances(empty).names == []
 
 
-def test_the_outlook_of_single_deals(scope: Scope) -> None:
-    found = forecast.deal_outlook(scope).to_pyarrow().to_pylist()
-    assert [r["entity_id"] for r in found] == sorted(
+def test_the_chances_of_single_deals(scope: Scope) -> None:
+    found = forecast.chances(scope)
+    assert found.names == sorted(
         d["entity_id"] for d in HISTORY["deal"].select(["entity_id", "outcome"]).to_pylist() if d["outcome"] == "open"
     )
-    assert all(0 <= r["win_in_period"] <= r["win_probability"] <= 1 for r in found)
-    assert all("stalled" in r["flags"].split(",") for r in found if r["days_in_stage"] > 200)
-    assert not any("stalled" in r["flags"] for r in found if r["days_in_stage"] < 10)
-    assert {r["forecast_band"] for r in found} <= {"omitted", "pipeline", "best_case", "commit"}
+    period = next(o for o in forecast.run(scope).current if o.window.kind == "period").chance
+    assert ((period >= 0) & (period <= found.ever) & (found.ever <= 1)).all()
+    assert len(set(found.codes.tolist())) > 1
 
 
 # -- draws ---------------------------------------------------------------------------------------------------------------

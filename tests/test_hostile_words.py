@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import click
 import pytest
 from sandbox_hub import standing, tundish
 
+from core.errors import UserError
 from jobs import steps
+from jobs.commands import writing
 from jobs.instants import Instant
 
 
@@ -26,9 +29,10 @@ def test_an_instant_is_read_as_people_write_it(typed: str, meant: datetime) -> N
     assert Instant().convert(typed, None, None) == meant
 
 
-def test_what_is_no_instant_is_answered_with_how_to_write_one() -> None:
+@pytest.mark.parametrize("typed", ["yesterday", "", "0001-01-01T00:00+14:00", "9999-12-31T23:00-14:00"])
+def test_what_is_no_instant_is_answered_with_how_to_write_one(typed: str) -> None:
     with pytest.raises(click.BadParameter, match="write 2026-06-01"):
-        Instant().convert("yesterday", None, None)
+        Instant().convert(typed, None, None)
 
 
 def test_an_account_s_name_is_answered_with_one_that_would_do(tmp_path: Path) -> None:
@@ -66,3 +70,14 @@ def test_a_plan_that_outlived_itself_is_refused_and_listed_as_expired(tmp_path: 
         assert "expired at" in said.err
         assert not sandbox.writes()
         assert [p["status"] for p in tundish("--config", sandbox.config, "plans", "--json").json["plans"]] == ["expired"]
+
+
+def test_a_question_that_nobody_could_answer_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In cron or a pipe: not "stopped", as if somebody had said no."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\nn\n"))
+    writing._ask("Write 3 changes?")
+    with pytest.raises(click.Abort):
+        writing._ask("Write 3 changes?")
+    with pytest.raises(UserError, match="nobody answered") as told:
+        writing._ask("Write 3 changes?")
+    assert told.value.next_step == "add --yes and the id"

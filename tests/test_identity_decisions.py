@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.identity_decisions import Decision, agreed, contradiction, load_identity
 from core.ledger import Ledger
 from core.ledger_identity import decide, decided, history, take_back
+from jobs.identity import unknown_texts
 
 DAY = timedelta(days=1)
 RESOURCES = {"hubspot": ["contacts", "deals"], "salesforce": ["Contact"]}
@@ -70,6 +71,26 @@ def mistakes(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(UserError) as told:
         read(tmp_path, text)
     return [line.split("identity.yaml:")[1] for line in str(told.value).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("{records: [hubspot:contacts:7], why: x}", "2:15: at least 2 are needed, 1 given"),
+        ("{records: [hubspot:contacts:7, hubspot:contacts:8], why: ' '}", "say why"),
+    ],
+)
+def test_a_decision_names_two_records_and_a_reason(tmp_path: Path, entry: str, told: str) -> None:
+    assert told in mistakes(tmp_path, f"links:\n  - {entry}\n")[0]
+
+
+def test_records_nobody_knows_and_two_kinds_are_told_alike() -> None:
+    known = {"a:b:1": "person", "a:b:2": "deal"}
+    said = [Decision("a:b:1", "a:b:2", "one", where="f:1:1"), Decision("a:b:1", "a:b:9", "two", where="f:2:1")]
+    assert unknown_texts(said, known) == [
+        "f:1:1: a:b:1 is a person, a:b:2 a deal; the decision says nothing",
+        "f:2:1: no record a:b:9 was ever pulled; the decision says nothing",
+    ]
 
 
 def test_a_cut_of_what_links_make_one_is_a_mistake(tmp_path: Path) -> None:
@@ -185,11 +206,27 @@ def test_what_cannot_be_decided_is_refused_with_the_next_step(sandbox: Standing)
         (["link", a, b], "--why"), (["link", a, "--why", "x"], "two records"), (["link", a, a, "--why", "x"], "one record"),
         (["link", a, "hubspot:contacts:none", "--why", "x"], "ever pulled"), (["unlink", a, "per_1", "--why", "x"], "not a record"),
         (["link", a, "hubspt:contacts:1", "--why", "x"], "did you mean"), (["link", a, deal, "--why", "x"], "a deal"),
-        (["link", a, b, "--list"], "different things"),
+        (["explain", a, "--to", a], "are one record"), (["link", a, b, "--list"], "different things"),
+        (["link", a, b, "--why", " "], "--why"), (["link", "--undo", ""], "no decision"),
     ):  # fmt: skip
         code, said = say(sandbox, *words)
         assert (code, told in said["error"]) == (2, True), said
         assert said["next"] or "did you mean" in told
+
+
+def test_what_holds_after_a_decision_was_taken_back_or_said_again_is_told(sandbox: Standing) -> None:
+    def told(*words: str) -> str:
+        return tundish("--config", sandbox.config, *words).out
+
+    a, b = list(persons(sandbox))[:2]
+    first = say(sandbox, "link", a, b, "--why", "x")[1]["decision"]
+    assert f"already, by {first}: its reason is kept" in told("link", b, a, "--why", "another")
+    sandbox.clock.advance(60)
+    second = say(sandbox, "unlink", a, b, "--why", "y")[1]["decision"]
+    sandbox.clock.advance(60)
+    assert f"goes by {first}: they are one" in told("link", "--undo", second)
+    assert "goes by the evidence again" in told("link", "--undo", first)
+    assert say(sandbox, "link", a, "hubspot:contact:1", "--why", "x")[1]["next"].endswith("did you mean 'contacts'?")
 
 
 def test_decisions_that_contradict_others_are_refused(sandbox: Standing) -> None:

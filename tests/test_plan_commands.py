@@ -160,7 +160,7 @@ def test_the_audit_trail_is_a_table_and_a_sheet_and_can_be_cut(review: Review) -
     rows = list(csv.DictReader(io.StringIO(review.say("audit", "--until", review.since, "--format", "csv").out)))
     assert len(rows) == len(review.applied.json["details"]) + 3 + 1
     assert review.say("audit", "--since", "2026-07-02").out == "nothing was written\n"
-    assert review.say("audit", "--account", "closed since").out == "nothing was written\n"
+    assert review.say("audit", "--account", "closed since").out == "nothing was written that fits --account closed since\n"
     assert review.say("audit", "--until", "2026-06-30").out == "nothing was written\n"
 
 

@@ -235,3 +235,17 @@ def test_a_family_shown_with_another_stands_in_its_own_section_once() -> None:
     text = render({**DATA, "metrics": made}, "md", "forecast")
     assert text.count("how often the 80 % band held") == 1
     assert text.index("## Forecast") < text.index("## Backtest of the forecast")
+
+
+def test_silence_is_agreement_only_where_something_was_pulled():
+    data = {
+        **{key: DATA[key] for key in ("as_of", "organisation", "freshness")},
+        "left_out": {},
+        "metrics": [],
+        "quality": [],
+        "findings": [],
+    }
+    assert "The systems agree." in render(data, "md", "findings")
+    silent = render({**data, "silence": "no findings: nothing was pulled yet"}, "md", "findings")
+    assert "nothing was pulled yet" in silent
+    assert "agree" not in silent

@@ -67,6 +67,22 @@ def test_on_a_terminal_a_table_has_colour_and_the_same_words() -> None:
     assert "D-02" in text
 
 
+def test_a_terminal_too_narrow_for_the_words_gets_a_block_of_lines_for_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken ids can be neither read nor copied."""
+    id_ = "salesforce:Opportunity:006Lm0000000001IAA"
+    wide = show_table.table(["id", "record", "old", "", "new", "why"], [[id_, id_, "1", "→", "2", ""], ["b", "c", "", "→", "3", "so"]])
+    for columns, whole in ((80, False), (140, True)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", show_table.text(wide, terminal=True)).splitlines()]
+        assert max(map(len, lines)) <= columns
+        assert (next(filter(None, lines)).split()[:2] == ["id", "record"]) is whole
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", show_table.text(wide, terminal=True)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["id", id_], ["record", id_], ["old", "1"], ["new", "2"], [], ["id", "b"], ["record", "c"], ["new", "3"], ["why", "so"],
+    ]  # fmt: skip
+
+
 def test_a_vendors_text_cannot_steer_the_terminal_nor_rich() -> None:
     nasty = "[red]x[/red]\x1b[2J\nnext"
     assert "\x1b" not in show.table_text(["a"], [[nasty]])
@@ -131,6 +147,18 @@ def test_whether_somebody_opted_out_is_no_personal_value() -> None:
 def test_a_long_list_of_findings_says_how_many_more() -> None:
     assert "2 more; show them with --max 5" in show.findings_text([finding("D-01")] * 5, 3)
     assert show.findings_text([]) == "no findings: the systems agree"
+
+
+def test_silence_is_called_agreement_only_where_it_is_one() -> None:
+    assert show.findings_text([], none=show.no_findings({"person": 3}, 0, None)) == "no findings: the systems agree"
+    assert show.no_findings({"person": 3}, 1_099, None) == "none of the 1,099 findings is what was asked for"
+    assert show.no_findings({}, 0, None) == "no findings: nothing was pulled yet; pull it: tundish sync"
+    assert show.no_findings({}, 0, datetime(2019, 1, 1, tzinfo=UTC)) == "no findings: nothing had been pulled by then"
+
+
+def test_an_undo_says_what_it_left_as_it_is_and_why() -> None:
+    outcomes = [Outcome("c1", "undone"), Outcome("c2", "kept", "someone changed it since; left as it is"), Outcome("c3", "failed", "away")]
+    assert show.outcomes_text(outcomes).splitlines()[-2:] == ["failed c3: away", "kept c2: someone changed it since; left as it is"]
 
 
 def test_the_score_against_the_truth_is_shown_by_rule_with_sums() -> None:

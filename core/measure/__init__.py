@@ -28,6 +28,7 @@ from core.measure import (
     pipeline,
     pipeline_velocity,
     pipeline_wins,
+    rates,
     retention,
     segment,
     slippage,
@@ -77,12 +78,18 @@ def measure(
     Columns: METRICS. `dimensions` and `excluded` are JSON objects; shares are 0–1; low and high a 95 % interval.
 
     `span`: the two instants of the waterfall. `only`: of this part (core.measure.segment), which every metric says in `excluded`.
+    Amounts are converted where the funnel has rates for it (core.measure.rates).
     The fact `distrusted` (the function of that name makes it of findings) says what no average, wait or cohort stands on.
     """
-    scope = Scope(segment.narrowed(facts, funnel, as_of, only or {}), funnel, as_of, span)
-    metrics = ((family, metric) for family in families for part in FAMILIES[family] for metric in part(scope))
-    said = {"only": segment.said(only)} if only else {}
-    return table(((family, replace(metric, excluded={**metric.excluded, **said}) if said else metric) for family, metric in metrics), as_of)
+    facts, converted = rates.converted(segment.narrowed(facts, funnel, as_of, only or {}), funnel, as_of)
+    scope = Scope(facts, funnel, as_of, span)
+    part_of = {"only": segment.said(only)} if only else {}
+
+    def told(metric: Metric) -> Metric:
+        said = {**part_of, **rates.said(metric, converted, str(scope.choice("currency")))}
+        return replace(metric, excluded={**metric.excluded, **said}) if said else metric
+
+    return table(((family, told(metric)) for family in families for part in FAMILIES[family] for metric in part(scope)), as_of)
 
 
 def rows(
@@ -94,4 +101,5 @@ def rows(
     only: Mapping[str, str] | None = None,
 ) -> ibis.Table:
     """The records behind one metric: entity_id, kind, account, resource, vendor_id. `only`: as it was measured with."""
-    return explain.rows(Scope(segment.narrowed(facts, funnel, as_of, only or {}), funnel, as_of), name, dimensions)
+    facts, _ = rates.converted(segment.narrowed(facts, funnel, as_of, only or {}), funnel, as_of)
+    return explain.rows(Scope(facts, funnel, as_of), name, dimensions)

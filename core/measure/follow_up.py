@@ -19,7 +19,6 @@ from core.measure.follow_rules import DEALS, OPT_OUT, PERSONS, RULES, Ground, Ru
 from core.measure.lead_score import expected, scored
 from core.measure.metric import Metric, Scope, pairs
 from core.measure.pipeline import closed_in, reporting_currency, window
-from core.measure.walk import fitted
 from core.tables import MOMENT, instant, stack
 from core.thresholds import DEFAULTS
 
@@ -163,17 +162,16 @@ def _steps(scope: Scope) -> list[Step]:
 
 def _deal_worth(scope: Scope) -> dict[str, float]:
     """(chance now − chance once stalled) × amount of open deals; of stalled ones the whole of chance × amount. Of won ones the amount."""
-    run = forecast.run(scope)
-    now = next(o for o in run.current if o.window.kind == "period").open
-    table = hz.won_within(fitted(run.known, run.now, now), forecast.EVER)
-    stage, age = now.stage.astype(int), np.minimum(now.age, hz.AGES - 1).astype(int)
+    found = forecast.chances(scope)
+    now, (stage, age) = found.open, found.place
     limits = stalled_after(scope)
-    slow = np.array([limits(code) for code in run.known.place(now.stage)]) if len(stage) else np.zeros(0)
+    slow = np.array([limits(code) for code in found.codes]) if len(stage) else np.zeros(0)
+    table = hz.won_within(found.hazards, forecast.EVER)
     chance, later = table[stage, age], table[stage, np.minimum(slow, hz.AGES - 1).astype(int)]
     gain = np.where(now.age > slow, chance, np.maximum(chance - later, 0.0)) * now.amount
-    worth = {name: round(float(v), 2) for name, v in zip(run.known.entities(run.now), gain, strict=True) if not np.isnan(v)}
+    worth = {name: round(float(v), 2) for name, v in zip(found.names, gain, strict=True) if not np.isnan(v)}
     d = scope.facts["deal"].filter(lambda t: t.outcome == "won")
-    d = d.filter(d.currency.identical_to(ibis.literal(run.currency, type="string")), d.amount.notnull())
+    d = d.filter(d.currency.identical_to(ibis.literal(forecast.run(scope).currency, type="string")), d.amount.notnull())
     return worth | {r["entity_id"]: float(r["amount"]) for r in pairs(d.select("entity_id", "amount"))}
 
 

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-import ibis
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.measure import hazards as hz
-from core.measure.ageing import stalled_after
-from core.measure.known import Evidence, days_of, evidence, first_stay
+from core.measure.known import Evidence, Open, days_of, evidence, first_stay
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
-from core.measure.slippage import pushes
 from core.measure.spells import leaders
 from core.measure.walk import QUANTILES, Outlook, fitted, walk
 from core.measure.windows import Window, bounds, windows
@@ -176,30 +172,28 @@ def band(chance: float) -> str:
     return next(name for name, below in BANDS if chance < below)
 
 
-def deal_outlook(scope: Scope) -> ibis.Table:
-    """entity_id, win_probability (ever), win_in_period, forecast_band, flags (sorted, "," between), days_in_stage, pushes: of open deals.
+@dataclass(frozen=True)
+class Chances:
+    """Single open deals today, in the order of their ids."""
 
-    Flags: stalled (longer in the stage than nine of ten winners were), past_due, pushed (twice or more to a later period).
-    """
+    names: list[str]
+    codes: Array  # of their stages
+    open: Open
+    hazards: hz.Hazards
+    place: tuple[Array, Array]  # of each deal in tables by stage and age
+    ever: Array  # to be won at all; never less than within the period
+
+
+def chances(scope: Scope) -> Chances:
     found = run(scope)
     o = next(o for o in found.current if o.window.kind == "period")
-    ever = hz.won_within(fitted(found.known, found.now, o.open), EVER)[o.open.stage.astype(int), np.minimum(o.open.age, hz.AGES - 1)]
-    moved = {row["entity_id"]: row["pushes"] for row in pairs(pushes(scope).select("entity_id", "pushes"))}
-    limits = stalled_after(scope)
-    codes, today = found.known.place(o.open.stage), scope.as_of.date().toordinal() - date(1970, 1, 1).toordinal()
-    names = found.known.entities(found.now)
-    rows = []
-    for i, name in enumerate(names):
-        flags = {"past_due": o.open.due[i] < today, "pushed": moved.get(name, 0) >= 2, "stalled": o.open.age[i] > limits(codes[i])}
-        rows.append((name, max(float(ever[i]), float(o.chance[i])), float(o.chance[i]), band(o.chance[i]),
-                     ",".join(flag for flag, on in flags.items() if on), int(o.open.age[i]), int(moved.get(name, 0))))  # fmt: skip
-    columns = list(zip(*rows, strict=True)) or [()] * len(OUTLOOK)
-    return ibis.memtable(pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, OUTLOOK, strict=True)], schema=OUTLOOK))
-
-
-OUTLOOK = pa.schema(
-    [
-        ("entity_id", pa.string()), ("win_probability", pa.float64()), ("win_in_period", pa.float64()), ("forecast_band", pa.string()),
-        ("flags", pa.string()), ("days_in_stage", pa.int64()), ("pushes", pa.int64()),
-    ]
-)  # fmt: skip
+    h = fitted(found.known, found.now, o.open)
+    place = o.open.stage.astype(int), np.minimum(o.open.age, hz.AGES - 1).astype(int)
+    return Chances(
+        found.known.entities(found.now),
+        found.known.place(o.open.stage),
+        o.open,
+        h,
+        place,
+        np.maximum(hz.won_within(h, EVER)[place], o.chance),
+    )

@@ -129,7 +129,7 @@ def _visitors(found: Cohort) -> Iterator[Metric]:
         return
     months = {c.month for c in known}
     users = sum(c.users for c in known)
-    missing = int(found.scope.choice("funnel_months")) - len(months)
+    missing = len(visitors.spans(found.scope)) - len(months)
     excluded = visitors.added_up(known) | ({f"no visitors counted in {missing} of the months": ""} if missing else {})
     words = "users in the months, as web analytics counts them"
     yield Metric("level_volume", words, _dims(found, VISITORS), users, "users", int(users), excluded=excluded)

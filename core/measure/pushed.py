@@ -27,7 +27,6 @@ from core.measure.follow_up import follow_ups, lead_worth
 from core.measure.metric import Scope, pairs
 from core.measure.pipeline import reporting_currency
 from core.measure.pushed_campaigns import campaigns, shared_ways
-from core.measure.walk import fitted
 
 Array = NDArray[Any]
 STEP, SLACK = 5, 1.5  # per cent: steps of a probability or score, and how far beyond half a step the old one may stay
@@ -71,20 +70,18 @@ def _outlook(scope: Scope) -> list[Row]:
 
     The category goes by the chance to be ever won: the current period's would jump for all deals when the next one begins.
     """
-    run = forecast.run(scope)
-    o = next(o for o in run.current if o.window.kind == "period")
-    names, place = run.known.entities(run.now), o.open.stage.astype(int)
-    if not names:
-        return []
-    age, h = np.minimum(o.open.age, hz.AGES - 1).astype(int), fitted(run.known, run.now, o.open)
-    ever = np.maximum(hz.won_within(h, forecast.EVER)[place, age], o.chance)
-    days = _half(h, place, age)
+    found = forecast.chances(scope)
+    days = _half(found.hazards, *found.place)
     limits = list(zip([0.0, *(below for _, below in forecast.BANDS[:-1])], [name for name, _ in forecast.BANDS], strict=True))
     return [
-        {"entity_id": name, **_pair("win_probability", stepped(100 * ever[i])), **_pair("forecast_category", banded(ever[i], limits)),
-         **_pair("expected_close", closing(scope.as_of.date() + timedelta(days=int(days[i]))))}
-        for i, name in enumerate(names)
-    ]  # fmt: skip
+        {
+            "entity_id": name,
+            **_pair("win_probability", stepped(100 * ever)),
+            **_pair("forecast_category", banded(ever, limits)),
+            **_pair("expected_close", closing(scope.as_of.date() + timedelta(days=int(until)))),
+        }
+        for name, ever, until in zip(found.names, found.ever.tolist(), days.tolist(), strict=True)
+    ]
 
 
 def _half(h: hz.Hazards, place: Array, age: Array) -> Array:

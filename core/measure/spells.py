@@ -26,7 +26,6 @@ _EVENT = {
     "at": MOMENT,
     "seq": "int64",
     "state": "string",
-    "chance": "float64",
     "stamped": "boolean",
 }
 
@@ -51,8 +50,8 @@ def stays(scope: Scope) -> ibis.Table:
     """One row per unbroken stay of a deal in an open stage.
 
     entity_id, code (UNKNOWN: no history says), since, until (null: still there), ended (the same, for comparing), to (the state after),
-    back (is it one it came from?), closed_at and result (how it first closed from here), won_at (when it was next won), chance (the
-    CRM's probability of the stage), sound (its dates are to be believed).
+    back (is it one it came from?), closed_at and result (how it first closed from here), won_at (when it was next won), seq (the change
+    it began with), sound (its dates are to be believed).
     """
     return scope.once("stays", lambda: keep(_stays(scope)))
 
@@ -74,7 +73,7 @@ def _stays(scope: Scope) -> ibis.Table:
     e = e.filter(~e.state.isin([WON, LOST]))
     e = flagged(e, "disordered", scope.distrust.disordered_deals)
     return e.select(
-        "entity_id", "until", "to", "won_at", "closed_at", "order", "chance", code="state", since="at",
+        "entity_id", "until", "to", "won_at", "closed_at", "order", "seq", code="state", since="at",
         result=ibis.ifelse(e.closed_at.isnull(), ibis.null("string"), ibis.ifelse(e.closed_at.identical_to(e.won_at), WON, LOST)),
         ended=e.until.fill_null(instant(_FOREVER)),
         back=((e.to < e.state) & ~e.to.isin([WON, LOST])).fill_null(False),
@@ -82,31 +81,36 @@ def _stays(scope: Scope) -> ibis.Table:
     )  # fmt: skip
 
 
-def _with_chance(scope: Scope, c: ibis.Table) -> ibis.Table:
+def _changes(scope: Scope) -> ibis.Table:
+    """The believed records' changes of stage until now."""
+    c = scope.facts["changes"]
+    return c.filter(c.kind == "deal", c.field == "stage", c.at <= instant(scope.as_of)).semi_join(leaders(scope), _RECORD)
+
+
+def _chances(scope: Scope) -> ibis.Table:
+    """(deal, began, chance): the CRM's probability of the stage that a change led to."""
+    c = _changes(scope).select("account", "value", deal="entity_id", began="seq")
     if "stages" not in scope.facts:
-        return c.mutate(chance=ibis.null("float64"))
-    known = scope.facts["stages"].select("account", "value", "chance")
-    return c.left_join(known, ["account", "value"]).drop("account_right", "value_right")
+        return c.select("deal", "began", chance=ibis.null("float64"))
+    return c.inner_join(scope.facts["stages"].select("account", "value", "chance"), ["account", "value"]).select("deal", "began", "chance")
 
 
 def _events(scope: Scope) -> ibis.Table:
     """The states deals came into: by history; before it, from creation, a stage unknown; closed without one, on the close date."""
-    d, now = leaders(scope), instant(scope.as_of)
-    c = scope.facts["changes"]
-    c = c.filter(c.kind == "deal", c.field == "stage", c.at <= now).semi_join(d, _RECORD)
+    d, c, now = leaders(scope), _changes(scope), instant(scope.as_of)
     stamped = scope.distrust.stamped
     c = flagged(c, "stamped", stamped, ("account", "resource", "vendor_id", "field", "seq"))
     state = ibis.cases((c.code.isin(_WON), WON), (c.code.isin(_LOST), LOST), (c.code.notnull(), c.code), else_=UNKNOWN)
     c = c.mutate(state=state)
     ends = c.group_by("entity_id").agg(first_at=c.at.min(), last_at=c.at.max(), last=c.state.argmax(c.seq))
     d = d.left_join(ends, "entity_id").drop("entity_id_right")
-    plain: dict[str, Any] = {"chance": ibis.null("float64"), "stamped": ibis.literal(False)}
+    plain: dict[str, Any] = {"stamped": ibis.literal(False)}
     early = d.first_at.isnull() | (d.created_at.epoch_seconds() + 86400 < d.first_at.epoch_seconds())
     born = d.filter(d.created_at.notnull() & (d.created_at <= now) & early)
     shut = d.filter(d.outcome.isin([WON, LOST]), ~d["last"].identical_to(d.outcome), d.close_date.notnull() | d.last_at.notnull())
     at = ibis.least(ibis.greatest(ibis.coalesce(shut.close_date.cast(MOMENT), shut.last_at), shut.created_at, shut.last_at), now)
     parts = [
-        _with_chance(scope, c).select("entity_id", "at", "seq", "state", "chance", "stamped"),
+        c.select("entity_id", "at", "seq", "state", "stamped"),
         born.select("entity_id", at="created_at", seq=ibis.literal(-1), state=ibis.literal(UNKNOWN), **plain),
         shut.select("entity_id", at=at, seq=ibis.literal(1_000_000), state="outcome", **plain),
     ]
@@ -149,6 +153,8 @@ def positions(scope: Scope, instants: Sequence[datetime]) -> ibis.Table:
     t = s.inner_join(m, [s.since <= m.moment, s.ended > m.moment])
     t = held(held(t, values(scope, "amount"), "moment", "quoted"), values(scope, "close_date"), "moment", "planned")
     t = t.inner_join(d.select("entity_id", "currency", "amount", "close_date", "created_at", "probability", "outcome"), "entity_id")
+    c = _chances(scope)
+    t = t.left_join(c, [t.entity_id == c.deal, t.seq == c.began]).drop("deal", "began")
     now = t.moment == instant(scope.as_of)
     age = ((t.moment.epoch_seconds() - t.since.epoch_seconds()) / 86400.0).floor().cast("int64")
     return t.select(

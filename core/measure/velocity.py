@@ -10,7 +10,7 @@ import ibis
 from core.measure.durations import incidence, kaplan_meier
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.spells import LOST, UNKNOWN, WON, leaders, stays
-from core.tables import days_between, instant, keep
+from core.tables import days_between, instant
 
 _RUNGS = ("M50", "M60", "M70", "M80")
 _ENDS = ("won", "forward", "lost", "back")
@@ -57,9 +57,9 @@ def stage_ends(scope: Scope) -> Iterator[Metric]:
 
 def moves(scope: Scope) -> Iterator[Metric]:
     """Deals that ever moved: the share that went back, that left out a stage, and that was back within a day."""
-    t = keep(_moved(scope))
+    t = _moved(scope)
     row = pairs(t.agg(n=t.count(), **{name: t[name].sum() for name in _MOVES}))[0]
-    nowhere = int(leaders(scope).anti_join(t, "entity_id").count().execute())
+    nowhere = int(leaders(scope).count().execute()) - row["n"]
     excluded = {"never seen to move": nowhere} if nowhere else {}
     for name, what in _MOVES.items():
         yield share("deal_moves", f"deals that {what} ÷ deals seen to move", {"move": name}, row[name] or 0, row["n"], excluded=excluded)

@@ -48,8 +48,8 @@ class Counted:
 
 
 def spans(scope: Scope) -> list[tuple[str, date, date]]:
-    """(name, first day, last day) of the last whole months, the earliest first (`funnel_months` many)."""
-    return [period(scope.as_of.date(), "month", back) for back in range(int(scope.choice("funnel_months")), 0, -1)]
+    """(name, first day, last day) of the last whole months, the earliest first (`funnel_months` many, at least one)."""
+    return [period(scope.as_of.date(), "month", back) for back in range(max(1, int(scope.choice("funnel_months"))), 0, -1)]
 
 
 def visitors(scope: Scope) -> tuple[Counted, ...]:

@@ -61,21 +61,24 @@ def _say(
     from jobs.author import author
     from jobs.wiring import open_hub
 
-    if (list_, bool(undo), bool(left or right or why)).count(True) > 1:
+    if (list_, undo is not None, bool(left or right or why)).count(True) > 1:
         raise UserError("--list, --undo and two records are three different things", next_step="ask for one of them")
     with open_hub(obj["config"]) as hub:
         if list_:
             rows = identity.listed(hub)
             emit({"decisions": rows}, as_json, "" if as_json else _listed(rows))
             return 0
-        if undo:
+        if undo is not None:
             kept = take_back(hub.ledger, undo, by or author(), hub.clock())
-            emit({"undone": kept.id}, as_json, f"{kept.id} no longer holds; `tundish reconcile` goes by the evidence again")
+            holds = identity.now_of(hub, kept.decision.pair)
+            then = "goes by the evidence again" if holds is None else f"goes by {holds.where}: they are {holds.verdict}"
+            emit({"undone": kept.id}, as_json, f"{kept.id} no longer holds; `tundish reconcile` {then}")
             return 0
-        if not (left and right and why):
+        if not (left and right and why and why.strip()):
             raise UserError("two records and --why are needed", next_step='tundish link ACCOUNT:RESOURCE:ID ACCOUNT:RESOURCE:ID --why "…"')
         id_, said = identity.make(hub, left, right, verdict, why, by or author())
-        words = f"{said.left} and {said.right} are {verdict} from the next `tundish reconcile` on; take it back: tundish link --undo {id_}"
+        when = "from the next `tundish reconcile` on" if said.why == why else f"already, by {id_}: its reason is kept"
+        words = f"{said.left} and {said.right} are {verdict} {when}; take it back: tundish link --undo {id_}"
         emit({"decision": id_, "left": said.left, "right": said.right, "verdict": verdict}, as_json, words)
         return 0
 

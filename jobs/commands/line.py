@@ -108,7 +108,8 @@ def reconcile(
             findings = [_plain(r) for r in noted(hub, rows)]
             output.write_json(data | {"findings": findings, "set_aside": aside, "unknown_decisions": [vars(d) for d in found.unknown]})
         elif output.format == "table":
-            told = [show.entities_text(data["entities"]), show.findings_text(rows, limit)]
+            none = show.no_findings(data["entities"], len(found.open_findings()), as_of)
+            told = [show.entities_text(data["entities"]), show.findings_text(rows, limit, none)]
             output.write("\n".join([*told, *show_findings.said_texts(noted(hub, rows), aside)]) + unknown)
         else:
             head = data | {"as_of": found.as_of.isoformat(), "organisation": hub.config.organisation.name}

@@ -61,7 +61,8 @@ def plan(ctx: click.Context, /, by: str | None, limit: int | None, output: Outpu
     with open_hub(ctx.obj["config"]) as hub:
         choice = choice_of(hub, **chosen)
         made = run_plan(hub, choice=choice)
-        _show(hub, made, Choice(), by, limit, output, nowhere=_nowhere(hub))
+        asked = f"\nonly {choice} was asked for" if choice and not made.changes else ""
+        _show(hub, made, Choice(), by, limit, output, nowhere=asked + _nowhere(hub))
         return 4 if made.refusals else 0
 
 
@@ -126,7 +127,7 @@ def diff(obj: dict[str, Any], old: str, new: str, output: Output) -> int:
     Example:
       tundish plan diff 3fa9 77b0
     """
-    from jobs.plan_pages import diff_sections
+    from jobs.plan_pages import diff_csv, diff_sections
     from jobs.report.tables import write_sections
     from jobs.show_plan import difference
     from jobs.wiring import open_hub
@@ -136,6 +137,8 @@ def diff(obj: dict[str, Any], old: str, new: str, output: Output) -> int:
         found = difference(one, other)
         if output.format == "json":
             output.write_json({"old": one.plan_id, "new": other.plan_id, **found})
+        elif output.format == "csv":
+            output.write(diff_csv(found))
         else:
             title = f"Plan {one.plan_id} against {other.plan_id}"
             output.write(write_sections(hub.config.organisation.name, title, other.as_of, diff_sections(found), output.format))

@@ -211,7 +211,7 @@ def _table(data: dict[str, Any], name: str) -> str:
         parts.append(show_quality.quality_text(data["quality"]))
         parts += [show_table.text(show_quality.stages_table(data["stages"]))] if data["stages"] else []
     if name in ("all", "findings"):
-        parts.append(show.findings_text(data["findings"], 50))
+        parts.append(show.findings_text(data["findings"], 50, data.get("silence", "")))
         parts += show_findings.said_texts(data["findings"], data["set_aside"])
         parts += show_ageing.texts(data, 20)
         parts += [show_table.text(show_sync.agreement_table(data["agreement"]))] if data["agreement"] else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,16 @@ def _consented(named: object, yes: bool, as_json: bool) -> None:
         raise UserError("--json cannot ask whether to write", next_step="add --yes and the id")
     if yes and not named:
         raise UserError("--yes needs the id of what it says yes to", next_step="`tundish plans` shows plans; or write `latest`")
+
+
+def _ask(question: str) -> None:
+    """Raises: click.Abort for a no, UserError where nobody answers: in a script, a job or a pipe."""
+    try:
+        click.confirm(question, abort=True)
+    except click.Abort as no:
+        if isinstance(no.__context__, EOFError) and not sys.stdin.isatty():
+            raise UserError("nobody answered, so nothing was done", next_step="add --yes and the id") from no
+        raise
 
 
 @click.command()
@@ -73,13 +84,13 @@ def apply(
     _consented(plan_id, yes, as_json)
     allow = frozenset(w for w, on in (("large", allow_large), ("shrunk", allow_shrunk), ("partial", allow_partial)) if on)
     with open_hub(obj["config"]) as hub:
-        made, choice = hub.line.plans.load(plan_id or "latest"), choice_of(hub, **chosen)
+        made, choice = hub.line.plans.load(plan_id), choice_of(hub, **chosen)
         changes = to_write(hub, made, choice, limit)
         if changes and not yes:
             ids = {c.change_id for c in changes}
             shown = page(hub, made, choice)
             click.echo(page_text(shown | {"changes": [c for c in shown["changes"] if c["change_id"] in ids]}, 20))
-            click.confirm(f"Write {len(changes)} changes to {len({c.account for c in changes})} accounts?", abort=True)
+            _ask(f"Write {len(changes)} changes to {len({c.account for c in changes})} accounts?")
         with interruptible(STOP) as came:
             result = run_apply(hub, made, allow=allow, changes=changes, quiet=as_json)
         emit(result.to_json(), as_json, result.text())
@@ -116,6 +127,7 @@ def undo(
       tundish undo --record hubspot:contacts:151 --field lifecyclestage
       tundish undo --since 2026-06-26T16:00 --account hubspot
     """
+    from core.ledger_lost import lost_applies
     from jobs import show
     from jobs.interrupt import interruptible
     from jobs.steps import STOP
@@ -127,7 +139,8 @@ def undo(
         if apply_id and since:
             raise UserError("a run and --since cannot be had together", next_step="leave one of them out")
         if listing or not (apply_id or choice or since):
-            runs = hub.line.plans.applies()
+            lost = lost_applies(hub.ledger, hub.clock())
+            runs = [r | ({"status": "lost"} if r["id"] in lost else {}) for r in hub.line.plans.applies()]
             rows = [[r["id"], r["kind"], r["plan_id"], r["status"], (r["detail"] or {}).get("by")] for r in runs]
             text = show.table_text(["run", "what", "plan", "status", "who"], rows) if rows else ""
             emit({"runs": runs}, as_json, text or "nothing was applied yet")
@@ -141,7 +154,7 @@ def undo(
             return 0
         if not yes:
             of = apply_id or f"{len(left)} runs"
-            click.confirm(f"Take back {sum(map(len, left.values()))} changes of {of}?", abort=True)
+            _ask(f"Take back {sum(map(len, left.values()))} changes of {of}?")
         with interruptible(STOP) as came:
             done = [run_undo(hub, id_, only=set(changes).__contains__) for id_, changes in left.items() if not STOP.is_set()]
         code = came.exit_code(next((d.exit_code for d in done if d.exit_code), 0))
@@ -189,6 +202,6 @@ def audit(
         elif output.format == "csv":
             output.stream(show_audit.to_csv(rows))
         else:
-            sections = show_audit.brief(rows, limit if output.format == "table" else show_audit.PAGE)
+            sections = show_audit.brief(rows, limit if output.format == "table" else show_audit.PAGE, str(choice))
             output.write(write_sections(hub.config.organisation.name, "Audit trail", hub.clock(), sections, output.format))
         return 0

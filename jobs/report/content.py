@@ -18,7 +18,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(show_metrics.FAMILIES, ("metrics",)),
     "funnel": ("entities", "metrics"),
     "pipeline": ("metrics", "board"),
-    "findings": ("findings", "agreement", "set_aside", "truth", "ageing", "trend", "resolved"),
+    "findings": ("findings", "silence", "agreement", "set_aside", "truth", "ageing", "trend", "resolved"),
     "records": ("records", "sync", "rejects", "entities"),
     "quality": ("quality", "stages"),
     "plan": ("plan", "apply", "undo"),
@@ -29,6 +29,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "quality",
         "stages",
         "findings",
+        "silence",
         "agreement",
         "set_aside",
         "truth",
@@ -151,7 +152,7 @@ def _findings(data: Mapping[str, Any]) -> list[Section]:
     findings: Sequence[Mapping[str, Any]] = data["findings"]
     summary = () if data.get("truth") else (show_findings.summary_table(findings),)  # the truth's table counts them too
     made = (*summary, findings_table(findings)) if findings else ()
-    out = [Section("findings", "Findings", made, "" if findings else "The systems agree.")]
+    out = [Section("findings", "Findings", made, "" if findings else data.get("silence") or "The systems agree.")]
     aside = data.get("set_aside", ())
     said = tuple(t for t in (show_findings.notes_table([*findings, *aside]), show_findings.set_aside_table(aside)) if t)
     out += [Section("notes", "What people said", said)] if said else []
