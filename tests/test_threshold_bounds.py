@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from core.config import SHIPPED
 from core.errors import UserError
 from core.funnel import load_funnel
 from core.threshold_bounds import mistakes
-from core.thresholds import DEFAULTS
+from core.thresholds import DEFAULTS, threshold
 
 
 def wrong(**said: Any) -> list[tuple[tuple[str | int, ...], str]]:
@@ -65,3 +66,10 @@ def test_the_file_and_the_line_are_named(tmp_path: Path) -> None:
     path.write_text((SHIPPED / "funnel.yaml").read_text().replace("window_days: 365 #", "window_days: -365 #"))
     with pytest.raises(UserError, match=r"funnel\.yaml:\d+:16: expected more than 0, not -365$"):
         load_funnel(path)
+
+
+def test_lines_of_the_shipped_funnel_can_be_uncommented_as_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "funnel.yaml"
+    path.write_text(re.sub(r"(?m)^  # (currency|target): ", r"  \1: ", (SHIPPED / "funnel.yaml").read_text()))
+    funnel = load_funnel(path)
+    assert (threshold(funnel, "currency"), float(threshold(funnel, "target"))) == ("EUR", 250_000)
