@@ -101,3 +101,11 @@ def test_deals_that_ended_nobody_says_when_are_in_no_period_and_told() -> None:
     assert (rate["value"], rate["excluded"]) == (1, {"no close date": 3})
     assert (won["value"], won["excluded"]) == (10, {"won without a close date": 2})
     assert found.one("velocity")["excluded"] == {"no close date": 3}
+
+
+def test_what_was_won_in_another_currency_is_told_beside_what_was_won() -> None:
+    ends = [
+        deal(id, amount=10, currency=c, created_at="2026-01-10", close_date="2026-05-10", **WON) for id, c in (("e", "EUR"), ("u", "USD"))
+    ]
+    won = Measured(NOW, {"thresholds": {"currency": "EUR"}}, ("winrate",), deal=ends).one("won_value", period="2026-Q2")
+    assert (won["value"], won["n"], won["excluded"]) == (10, 2, {"deals in other currencies": 1})

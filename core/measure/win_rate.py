@@ -63,13 +63,16 @@ def _win_rate(
     row = pairs(
         t.agg(
             n=t.count(), won=t.won.sum(), won_value=total(t.money, t.won & t.ours), lost_value=total(t.money, ~t.won & t.ours),
-            booked=total(t.amount, t.won & same), priced=t.ours.sum(), lost_priced=(~t.won & t.ours).sum(), 
+            booked=total(t.amount, t.won & same), foreign=(t.won & t.amount.notnull() & ~same).sum(),
+            priced=t.ours.sum(), lost_priced=(~t.won & t.ours).sum(), 
             other=((t.money > 0) & ~ours).sum(),
         )
     )[0]  # fmt: skip
     booked = "amount of the deals won in the period, by close date"
     dims = {"period": period, "currency": currency}
-    left = {"won without a close date": undated[WON]} if undated.get(WON) else {}
+    foreign = int(row["foreign"] or 0)
+    left = {"deals in other currencies": foreign} if foreign else {}
+    left |= {"won without a close date": undated[WON]} if undated.get(WON) else {}
     yield Metric("won_value", booked, dims, row["booked"] or 0.0, currency or "units", int(row["won"] or 0), excluded=left)
     alarm = {**alarm, **({"no close date": sum(undated.values())} if undated else {})}
     words = "won ÷ (won + lost) by close date"
