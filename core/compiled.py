@@ -201,7 +201,7 @@ def _by_a_name_of_its_own(engine: Any, table: ibis.Table, kind: str) -> ibis.Tab
     if _NUMBERED.search(name):
         return table
     own = _unique(kind)
-    engine.con.execute(f'CREATE TEMP VIEW "{own}" AS SELECT * FROM "{name}"')
+    engine.con.execute(f'CREATE TEMP VIEW "{own}" AS {engine.compile(table)}')
     return ibis.expr.operations.DatabaseTable(own, schema=table.schema(), source=engine).to_expr()
 
 

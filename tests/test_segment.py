@@ -64,7 +64,7 @@ def test_parts_hold_all_at_once_and_persons_are_of_the_pipelines_of_their_deals(
     [open_] = found(known, "pipeline_value", "pipeline", {"owner": "ada@x.example", "pipeline": "more"}, stage="all")
     assert open_["value"] == 40
     persons = found(known, "source_persons", "sources", {"pipeline": "new"})
-    assert {r["dimensions"]["source"]: r["value"] for r in persons} == {"web": 1, "partner referral": 1}
+    assert {r["dimensions"]["source"]: r["value"] for r in persons} == {"web": 1, "referral": 1}
 
 
 def test_every_table_says_of_what_part_it_is(known: Any) -> None:

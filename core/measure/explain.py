@@ -34,6 +34,7 @@ from core.measure import (
     win_rate,
 )
 from core.measure.metric import Scope
+from core.measure.touch_names import group
 from core.measure.windows import period
 
 _KEYS = ("entity_id", "kind", "account", "resource", "vendor_id")
@@ -74,7 +75,7 @@ def _entered(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 
 def _source(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
     p = scope.persons
-    return p.filter(sources.source_of(p.source) == dims["source"])
+    return p.filter(group(scope, p.source) == dims["source"])
 
 
 def _source_won(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
@@ -88,7 +89,7 @@ def _source_outcome(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
 def _source_deals(outcome: str) -> _Select:
     def select(scope: Scope, dims: Mapping[str, Any]) -> ibis.Table:
         d = sources.deals_with_source(scope)
-        return d.filter(d.outcome == outcome, d.origin == dims["source"])
+        return d.filter(d.outcome == outcome, group(scope, d.origin) == dims["source"])
 
     return select
 

@@ -14,10 +14,11 @@ from core.measure.durations import incidence
 from core.measure.episodes import came_back, ever
 from core.measure.funnel import _progress, _reached, _sound, progress_of
 from core.measure.metric import Metric, Scope, pairs, share
+from core.measure.touch_names import UNKNOWN, group
 from core.tables import days_between, further, instant, sortable
 
 MOST = 20  # values of a breakdown that are listed; the rest are one
-UNKNOWN, REST = "(unknown)", "(all others)"
+REST = "(all others)"
 BREAKDOWNS = ("source", "owner", "campaign", "segment", "variant")
 
 
@@ -37,9 +38,10 @@ def of_person(scope: Scope, by: str) -> ibis.Table:
     Raises: UserError for a breakdown that is none.
     """
     p = scope.persons
-    if by in ("source", "owner"):
-        part = p["source" if by == "source" else "owner_email"]
-        return p.select("entity_id", part=part.strip().lower().nullif(""))
+    if by == "owner":
+        return p.select("entity_id", part=p.owner_email.strip().lower().nullif(""))
+    if by == "source":
+        return p.select("entity_id", part=group(scope, p.source).nullif(UNKNOWN))
     if by == "segment":
         c = scope.facts["company"].select(company_entity="entity_id", part="industry")
         return p.select("entity_id", "company_entity").left_join(c, "company_entity").select("entity_id", "part")

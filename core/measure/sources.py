@@ -1,4 +1,4 @@
-"""Where the won ones came from: lead source of persons, and of the deals they became."""
+"""Where the won ones came from: lead source of persons, and of the deals they became, by the funnel's `source_groups`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ibis
 from core.measure.exact import total
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import reporting_currency
+from core.measure.touch_names import group
 from core.tables import sortable
 
 UNKNOWN = "(unknown)"
@@ -30,7 +31,7 @@ def source_to_won(scope: Scope) -> Iterator[Metric]:
     p = scope.persons
     became = outcome(p)
     rows = pairs(
-        p.group_by(source=source_of(p.source))
+        p.group_by(source=group(scope, p.source))
         .agg(n=p.count(), sqo=(p.furthest_stage >= "M50").sum(), **{name: (became == name).sum() for name in OUTCOMES})
         .order_by("source")
     )
@@ -57,7 +58,7 @@ def source_of(source: ibis.Value) -> ibis.Value:
 
 
 def deals_with_source(scope: Scope) -> ibis.Table:
-    """Deals with `origin`: their own source, else that of the person on them who was known first."""
+    """Deals with `origin`: their own source, in its own word, else that of the person on them who was known first."""
     d, pairs_ = scope.facts["deal"], scope.facts["deal_person"]
     p = scope.facts["person"].filter(lambda t: t.source.notnull()).select("source", "created_at", person="entity_id")
     first = pairs_.inner_join(p, "person")
@@ -72,7 +73,7 @@ def source_value(scope: Scope) -> Iterator[Metric]:
     d = deals_with_source(scope)
     ours = d.currency.identical_to(ibis.literal(currency, type="string"))
     rows = pairs(
-        d.group_by("origin")
+        d.group_by(origin=group(scope, d.origin))
         .agg(won=total(d.amount, ours & (d.outcome == "won")), open=total(d.amount, ours & (d.outcome == "open")),
              n_won=(d.outcome == "won").sum(), n_open=(d.outcome == "open").sum())
         .order_by("origin")

@@ -12,6 +12,7 @@ from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.pipeline import closed_in, window
 from core.measure.sources import UNKNOWN, deals_with_source
 from core.measure.spells import LOST, WON
+from core.measure.touch_names import group
 
 BY = ("owner", "source", "segment", "size")
 MOST = 20  # parts that are listed; the rest are one
@@ -34,7 +35,7 @@ def parted(scope: Scope) -> ibis.Table:
     d = d.left_join(origin, "entity_id").drop("entity_id_right").left_join(c, "company_entity").drop("company_entity_right")
     size = ibis.cases(*[(d.employees >= least, name) for least, name in reversed(SIZES)], else_=UNKNOWN)
     return d.select(
-        "entity_id", "outcome", size=size, owner=_said(d.owner_email), source=d.origin.fill_null(UNKNOWN), segment=_said(d.industry),
+        "entity_id", "outcome", size=size, owner=_said(d.owner_email), source=group(scope, d.origin), segment=_said(d.industry),
         reason=_said(d.lost_reason),
     )  # fmt: skip
 
