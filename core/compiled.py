@@ -31,6 +31,7 @@ from core.thresholds import listening
 VARIABLE = "tundish_as_of"
 _CODE = Path(__file__).parent
 _OWN = '"{}"'  # in a text: the table or view that it makes
+_NAMED = re.compile(r'"\{([^{}"]+)\}"')  # in a text: a table of the run, by what it is
 _NUMBERED = re.compile(r"_\d+$")  # how the lake's and a run's own tables end
 _numbers = count()
 _ground: WeakKeyDictionary[Any, Sequence[ibis.Table]] = WeakKeyDictionary()  # view → the tables it reads
@@ -159,7 +160,7 @@ class Compiled:
         if self.builds.setdefault(name, made_by) != made_by:
             raise ValueError(f"two queries are called {name!r}: {self.builds[name]} and {made_by}; a name must say all that differs")
         text = self.texts.find(name, self.funnel)
-        if text is None:
+        if text is None or not set(_NAMED.findall(text.sql)) <= set(names):  # or made over a table that this run has not
             with listening() as asked:
                 expression = build()
             leaves = {getattr(leaf, "name", None) for leaf in expression.op().find(ibis.expr.operations.PhysicalTable)}
@@ -170,7 +171,7 @@ class Compiled:
                 sql = sql.replace(f'"{own}"', f'"{{{logical}}}"')
             text = Text.of(sql, asked, self.funnel, ((column, str(type_)) for column, type_ in expression.schema().items()))
             self.texts.add(name, text)
-        return text._replace(sql=re.sub(r'"\{([^{}"]+)\}"', lambda found: f'"{names.get(found[1], found[1])}"', text.sql))
+        return text._replace(sql=_NAMED.sub(lambda found: f'"{names.get(found[1], found[1])}"', text.sql))
 
     def _at(self, moment: datetime | None) -> None:
         if moment is not None and _moments.get(self.engine.con) != moment:

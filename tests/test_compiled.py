@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from empty_run import empty_run
 
-from core.compiled import Compiled, as_of, fingerprint
+from core.compiled import Compiled, as_of, fingerprint, over
 from core.reconcile import findings_of
 from core.rules import RULES
 from core.texts import CACHE, Text, texts_of
@@ -183,3 +183,18 @@ def test_one_name_for_two_queries_is_refused() -> None:
 
 def _from(table: ibis.Table, least: int) -> ibis.Table:
     return table.filter(table.id > least).select("id")
+
+
+def test_a_text_over_a_table_that_another_run_has_not_is_made_anew() -> None:
+    for logical, least in (("issues.person", 1), ("fact.person", 1)):
+        engine, table = engine_with([1, 2], f"of_{logical[:4]}")
+        run = Compiled(engine, {logical: table}, "anew")
+        assert run.rows("R", partial(_from, table, least), SCHEMA_ID)["id"].to_pylist() == [2]
+
+
+def test_a_table_called_like_a_column_is_not_taken_for_it() -> None:
+    engine = ibis.duckdb.connect()
+    table = engine.create_table("deal", pa.table({"deal": ["d1"], "id": [1]}), temp=True)
+    run = over({"deal": table}, {})
+    assert run.tables["record.deal"].op().name != "deal"
+    assert run.tables["record.deal"].deal.to_pyarrow().to_pylist() == ["d1"]
