@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from core.measure.durations import incidence, kaplan_meier
-from core.measure.metric import _plain  # numbers as they are kept
+from core.measure.metric import kept
 from core.model import LADDER
 from core.thresholds import threshold
 
@@ -161,7 +161,7 @@ def velocity(con: Any, name: Mapping[str, str], choices: Any, now: datetime) -> 
         mine = [(float(days), end, n) for state, days, end, n in ends if state == code]
         curve, leaving = incidence(mine, 4), kaplan_meier([(days, int(end > 0), n) for days, end, n in mine])
         for i, end in enumerate(("won", "forward", "lost", "back"), 1):
-            found |= {("stage_end", code, end, days): round(_plain(curve.at(float(days), i)), 9) for days in horizons}
+            found |= {("stage_end", code, end, days): round(kept(curve.at(float(days), i)), 9) for days in horizons}
         found["days_in_stage", code] = (leaving.quantile(0.5)[0], leaving.n, leaving.events)
     n, *moves = con.execute(_MOVES).fetchone()
     found["never seen to move",] = con.execute(_STILL.format(**said)).fetchone()[0]
@@ -170,7 +170,7 @@ def velocity(con: Any, name: Mapping[str, str], choices: Any, now: datetime) -> 
     won, both = kaplan_meier([row for row in taken if row[1] == 1]), incidence(taken, 2)
     found |= {("sales_cycle", label): won.quantile(q)[0] for label, q in (("median", 0.5), ("p75", 0.75), ("p90", 0.9))}
     for i, end in enumerate(("won", "lost"), 1):
-        found |= {("closed_within", days, end): round(_plain(both.at(float(days), i)), 9) for days in horizons}
+        found |= {("closed_within", days, end): round(kept(both.at(float(days), i)), 9) for days in horizons}
     return found
 
 

@@ -10,6 +10,8 @@ from scipy.stats import CensoredData, ecdf, logrank, norm
 
 from core.measure import scores
 from core.measure.durations import incidence, kaplan_meier, log_rank
+from core.measure.metric import Survival, survival
+from core.statistics.proportions import wilson
 
 # R1: Freireich and others (1963), weeks of remission; censored ones end with 0.
 DRUG = [*((t, 1, 1) for t in (6, 6, 6, 7, 10, 13, 16, 22, 23)), *((t, 0, 1) for t in (6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35))]
@@ -155,3 +157,34 @@ def test_chances_that_are_twice_as_extreme_as_what_came_have_half_the_slope() ->
     assert scores.slope(chance, won) == pytest.approx(0.5)
     assert scores.slope(np.repeat(0.5, 8), won) is None
     assert scores.slope(chance, np.ones(8)) is None
+
+
+def test_r1_kaplan_meier_of_the_textbook():
+    events, censored = [6, 6, 6, 7, 10, 13, 16, 22, 23], [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
+    curve = survival([*((float(t), True, 1) for t in events), *((float(t), False, 1) for t in censored)])
+    still = [1 - (curve.reached_by(t) or 0) for t in (6, 7, 10, 13, 16, 22, 23)]
+    assert still == pytest.approx([0.8571, 0.8067, 0.7529, 0.6902, 0.6275, 0.5378, 0.4482], abs=5e-5)
+    assert (curve.quantile(0.5), curve.quantile(0.75), curve.n, curve.events) == (23, None, 21, 9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_curve_is_the_one_scipy_draws(seed: int):
+    random = Random(seed)
+    counts = [(float(random.randint(0, 9)), random.random() < 0.6, random.randint(1, 4)) for _ in range(20)]
+    spells = [(time, event) for time, event, n in counts for _ in range(n)]
+    theirs = ecdf(CensoredData(uncensored=[t for t, event in spells if event], right=[t for t, event in spells if not event])).sf
+    curve = survival(counts)
+    assert list(curve.times) == list(theirs.quantiles)
+    assert list(curve.shares) == pytest.approx(theirs.probabilities.tolist())
+    assert (curve.n, curve.events) == (len(spells), sum(event for _, event in spells))
+
+
+def test_without_any_event_there_is_no_curve():
+    assert survival([(3.0, False, 2)]) == Survival((), (), 2, 0)
+
+
+def test_wilson_interval_of_no_success_does_not_reach_below_zero():
+    low, high = wilson(0, 10)
+    assert (low, high) == (pytest.approx(0, abs=1e-12), pytest.approx(0.2775, abs=1e-4))
+    assert wilson(0, 0) == (None, None)
+    assert wilson(3, 2) == (None, None)  # a part larger than its whole (period ratios) has no interval

@@ -16,10 +16,10 @@ from core.measure.funnel import _progress, _reached, _sound, progress_of
 from core.measure.metric import Metric, Scope, pairs, share
 from core.measure.touch_names import UNKNOWN, group
 from core.tables import days_between, further, instant, sortable
+from core.threshold_bounds import BREAKDOWNS
 
 MOST = 20  # values of a breakdown that are listed; the rest are one
 REST = "(all others)"
-BREAKDOWNS = ("source", "owner", "campaign", "segment", "variant")
 
 
 def measure(scope: Scope) -> Iterator[Metric]:

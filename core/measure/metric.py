@@ -56,7 +56,7 @@ class Metric:
     excluded: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self, family: str, as_of: datetime) -> dict[str, Any]:
-        named = {name: _plain(getattr(self, name)) for name in METRICS.names if name not in ("family", "as_of", "dimensions", "excluded")}
+        named = {name: kept(getattr(self, name)) for name in METRICS.names if name not in ("family", "as_of", "dimensions", "excluded")}
         return {"family": family, **named, "dimensions": _json(self.dimensions), "excluded": _json(self.excluded), "as_of": as_of}
 
 
@@ -104,16 +104,16 @@ class Scope:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_plain(value), sort_keys=True, default=str)
+    return json.dumps(kept(value), sort_keys=True, default=str)
 
 
-def _plain(value: Any) -> Any:
+def kept(value: Any) -> Any:
     """The value with its numbers rounded, as they are kept and shown: to ten digits, but never to fewer than six decimal places.
 
     What engines, processors and libraries disagree about lies behind them; a cent does not.
     """
     if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: kept(part) for key, part in value.items()}
     if not isinstance(value, float) or not value or not isfinite(value):
         return value
     return round(float(value), max(6, 9 - floor(log10(abs(value)))))

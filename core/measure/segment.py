@@ -12,11 +12,12 @@ from typing import Any
 import ibis
 
 from core.errors import UserError
-from core.measure.funnel_by import BREAKDOWNS, of_person
+from core.measure.funnel_by import of_person
 from core.measure.metric import Scope, pairs
 from core.measure.sources import deals_with_source
 from core.measure.touch_names import group
 from core.tables import keep
+from core.threshold_bounds import BREAKDOWNS
 from core.yaml_positions import did_you_mean
 
 BY = (*BREAKDOWNS, "pipeline")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.report.charts.chart import HALF, LETTER, Chart, Spec, axis, layered, said, values
+from jobs.report.charts.chart import HALF, LETTER, Chart, Spec, axis, layered, legend_above, said, values
 from jobs.report.charts.heat import Cell, heat_map
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, Row, by, compact, percent, rows
@@ -69,7 +69,7 @@ def _dots(width: int, found: Mapping[Any, Row], channels: Sequence[str], spans: 
         for c in channels
         if (c, m) in found
     ]
-    legend = {"orient": "top", "title": None, "labelColor": light("ink"), "labelFontSize": 12, "direction": "horizontal"}
+    legend = legend_above()
     shape, colour = ({"field": "model", "type": "nominal", "legend": legend, "scale": {"domain": list(MARKED), "range": list(parts)}}
                      for parts in zip(*((shape, light(name)) for name, shape in MARKED.values()), strict=True))  # fmt: skip
     layers: list[Spec] = [

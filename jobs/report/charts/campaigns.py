@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.report.charts.chart import HALF, LETTER, Chart, Spec, label_limit, layered, said, values
+from jobs.report.charts.chart import HALF, LETTER, Chart, Spec, label_limit, layered, legend_above, said, values
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, Row, by, compact, rows
 from jobs.show_metrics import number
@@ -102,14 +102,7 @@ def _drawn(width: int, names: Sequence[str], amounts: Amounts) -> Spec:
     room = 1 + 9 * LETTER / max(60.0, width - left)
     x = {"field": "size", "type": "quantitative", "axis": None, "scale": {"domain": [0, most * room], "nice": False}}
     beside = {"field": "part", "type": "nominal", "sort": [part for part, _ in PARTS]}
-    legend = {
-        "orient": "top",
-        "title": None,
-        "labelColor": light("ink"),
-        "labelFontSize": 12,
-        "direction": "horizontal",
-        "symbolType": "square",
-    }
+    legend = legend_above(symbolType="square")
     colour = {"field": "part", "type": "nominal", "legend": legend,
               "scale": {"domain": [part for part, _ in PARTS], "range": [light(name) for _, name in PARTS]}}  # fmt: skip
     layers: list[Spec] = [

@@ -139,3 +139,8 @@ def bars(width: int, rows: Sequence[Bar], *, whole: float | None = None, step: i
     if parts:
         layers.insert(1, {"data": values(parts), "mark": {"type": "bar"}, "encoding": {"x": x, "y": y, "color": own_colour()}})
     return layered(width, max(1, len(rows)) * step, layers, data=values(data))
+
+
+def legend_above(**more: Any) -> Spec:
+    """A chart's legend: one line above it."""
+    return {"orient": "top", "title": None, "labelColor": light("ink"), "labelFontSize": 12, "direction": "horizontal", **more}

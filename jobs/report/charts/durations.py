@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.report.charts.chart import LETTER, Chart, Spec, label_limit, layered, said, values
+from jobs.report.charts.chart import LETTER, Chart, Spec, label_limit, layered, legend_above, said, values
 from jobs.report.charts.palette import light
 from jobs.report.charts.rows import Data, rows
 from jobs.show_metrics import MILESTONES, number
@@ -50,7 +50,7 @@ def _drawn(width: int, lines: dict[str, dict[str, float | None]]) -> Spec:
          "axis": {"domain": False, "ticks": False, "labelColor": light("ink"), "labelPadding": 8, "labelLimit": label_limit(names),
                   "minExtent": round(names)}}  # fmt: skip
     x = {"type": "quantitative", "title": None, "scale": {"type": "symlog"}, "axis": {"values": list(TICKS)}}
-    legend = {"orient": "top", "title": None, "labelColor": light("ink"), "labelFontSize": 12, "direction": "horizontal"}
+    legend = legend_above()
     domain = [word for word, _, _ in QUANTILES.values()]
     colour, shape = (
         {"field": "what", "type": "nominal", "legend": legend, "scale": {"domain": domain, "range": looks}}

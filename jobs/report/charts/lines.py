@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.report.charts.chart import Spec, layered, own_colour, said, values
+from jobs.report.charts.chart import Spec, layered, legend_above, own_colour, said, values
 from jobs.report.charts.palette import light
 
 # A shape each, as colours alone say nothing to some.
@@ -43,14 +43,7 @@ def lines(
         for p in part
         if p.low is not None and p.high is not None
     ]
-    legend = {
-        "orient": "top",
-        "title": None,
-        "labelColor": light("ink"),
-        "labelFontSize": 12,
-        "direction": "horizontal",
-        "labelLimit": width,
-    }
+    legend = legend_above(labelLimit=width)
     colour, shape = (
         {"field": "series", "type": "nominal", "legend": legend, "scale": {"domain": list(looks), "range": list(parts)}}
         for parts in zip(*((light(name), shape) for name, shape in looks.values()), strict=True)
